@@ -1,0 +1,1 @@
+"""Use cases and the views that the command line and Python both render."""

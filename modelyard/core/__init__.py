@@ -1,0 +1,1 @@
+"""The nouns of the house: frozen types without I/O and without heavy libraries."""

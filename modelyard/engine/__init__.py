@@ -1,0 +1,1 @@
+"""From a project file to runs, evidence, decisions and releases."""

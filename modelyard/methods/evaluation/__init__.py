@@ -1,0 +1,1 @@
+"""Metrics, their intervals and the baselines beside them."""

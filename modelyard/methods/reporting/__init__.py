@@ -1,0 +1,1 @@
+"""The transparency report: from a record of runs and evidence to one HTML page and JSON."""

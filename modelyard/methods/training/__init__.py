@@ -1,0 +1,1 @@
+"""One training loop; optimizer, schedule, precision, batching and checkpoints are axes that compose."""

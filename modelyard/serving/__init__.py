@@ -1,0 +1,1 @@
+"""A running service of a release: gateway, batching, protocols, limits."""

@@ -1,0 +1,1 @@
+"""Stages that bring, clean and split data."""

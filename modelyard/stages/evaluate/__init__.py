@@ -1,0 +1,1 @@
+"""Stages that measure models. Only these may see the test split."""
