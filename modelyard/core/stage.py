@@ -82,7 +82,11 @@ class Context(Protocol):
         slice: Mapping[str, str] | None = None,
         against: str | None = None,
     ) -> None:
-        """Record evidence. `about` is a port; `on` is `port/split` or ``; the claim must be declared."""
+        """Record evidence; the claim must be declared.
+
+        `about` is a port, `on` is `port/split` or ``. A name that is both an output and an input means the output
+        in `about`, and the input in `on` and `against`: one speaks about what one made.
+        """
         ...
 
     def log(self, step: int, **values: float) -> None:

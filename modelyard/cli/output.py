@@ -1,0 +1,102 @@
+"""How results look in a terminal: tables whose columns line up with Chinese text too, JSON, errors."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from modelyard.base.messages import t
+from modelyard.errors import ModelyardError
+
+
+def is_json(arguments: Sequence[str]) -> bool:
+    return "--json" in arguments
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def print_error(error: ModelyardError, as_json: bool) -> None:
+    """To standard error as text, or to standard output as JSON when the user asked for JSON."""
+    if as_json:
+        print_json(error.to_json())
+        return
+    for problem in error.problems:
+        head = f"{problem.where}: " if problem.where else ""
+        print(f"{t('error')}: {head}{problem.found}", file=sys.stderr)
+        if problem.expected:
+            print(f"  {t('expected')}: {problem.expected}", file=sys.stderr)
+        if problem.remedy:
+            print(f"  {t('to do')}: {problem.remedy}", file=sys.stderr)
+    if len(error.problems) > 1:
+        print(t("{count} problems", count=len(error.problems)), file=sys.stderr)
+
+
+def width(text: str) -> int:
+    """Columns a text takes in a terminal: wide characters take two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def cut(text: str, columns: int) -> str:
+    """`text` in at most `columns` columns, with … where it was cut."""
+    if width(text) <= columns:
+        return text
+    kept = ""
+    for char in text:
+        if width(kept + char) > columns - 1:
+            break
+        kept += char
+    return kept + "…"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], indent: str = "") -> str:
+    """Left-aligned columns; numbers right-aligned."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    texts = [list(head), *cells]
+    widths = [max((width(row[i]) for row in texts), default=0) for i in range(len(head))]
+    right = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(head))]
+    lines = [indent + _line(list(head), widths, right), indent + "  ".join("─" * w for w in widths)]
+    lines += [indent + _line(row, widths, right) for row in cells]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return t("yes") if value else t("no")
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    parts = []
+    for text, columns, at_right in zip(row, widths, right, strict=True):
+        space = " " * (columns - width(text))
+        parts.append(space + text if at_right else text + space)
+    return "  ".join(parts)
+
+
+def size(num_bytes: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if num_bytes < 1000 or unit == "GB":
+            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1000
+    return ""
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

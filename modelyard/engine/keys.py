@@ -1,0 +1,76 @@
+"""A run's key: the digest of everything that decides what it makes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelyard.base.canonical import digest_json
+from modelyard.core.run import Binding
+from modelyard.core.stage import Stage
+from modelyard.engine.identity import CodeMemo, code_digest, library_versions, machine
+
+
+def settings_json(config: Any) -> dict[str, Any]:
+    """Settings as validated, defaults included; secrets appear by name only."""
+    value: dict[str, Any] = config.model_dump(mode="json")
+    return value
+
+
+def identity_of(
+    uses: str,
+    stage: Stage,
+    config: Any,
+    seed: int,
+    bindings: Sequence[Binding],
+    base: Path,
+    memo: CodeMemo,
+) -> dict[str, Any]:
+    """The parts the key is made of.
+
+    Args:
+        bindings: inputs, whose views (not whole artifacts) count.
+        base: the project's folder: where relative paths in settings start.
+    """
+    settings = {name: value for name, value in settings_json(config).items() if name not in stage.external}
+    inputs: dict[str, list[str]] = {}
+    for binding in bindings:
+        inputs.setdefault(binding.port, []).append(binding.view)
+    return {
+        "stage": uses,
+        "code": code_digest(Path(inspect.getfile(stage.run)), stage.loads, memo),
+        "settings": settings,
+        "external": stage.fingerprint(config, base) if stage.fingerprint else None,
+        "seed": seed,
+        "inputs": inputs,
+        "libraries": library_versions(stage.libraries),
+        "machine": machine() if stage.timing else None,
+    }
+
+
+def key_of(identity: Mapping[str, Any]) -> str:
+    return digest_json(identity)
+
+
+def differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """Which parts of a run's identity differ from an earlier one's, as dotted names with old and new value."""
+    found = []
+    for part in now:
+        old, new = before.get(part), now[part]
+        if old == new:
+            continue
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            for name in sorted(set(old) | set(new)):
+                if old.get(name) != new.get(name):
+                    found.append(_change(f"{part}.{name}", old.get(name), new.get(name)))
+        else:
+            found.append(_change(part, old, new))
+    return found
+
+
+def _change(name: str, old: object, new: object) -> str:
+    if name.startswith(("code", "inputs", "external")):
+        return name
+    return f"{name}: {old} → {new}"

@@ -1,0 +1,43 @@
+"""Worker processes: one runs in this process, several under torchrun. How many is the profile's business."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from modelyard.base.canonical import Json
+from modelyard.base.messages import t
+from modelyard.errors import StageError
+
+
+def call_entry(entry: str, arguments: Json) -> None:
+    """Import `module:function` and call it with the arguments."""
+    module, _, function = entry.partition(":")
+    getattr(importlib.import_module(module), function)(arguments)
+
+
+def launch(entry: str, arguments: Json, processes: int, scratch: Path) -> None:
+    """Run the entry in `processes` workers. Raises StageError with the worker's last lines if one fails."""
+    if processes <= 1:
+        call_entry(entry, arguments)
+        return
+    path = scratch / "arguments.json"
+    path.write_text(json.dumps({"entry": entry, "arguments": arguments}), encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command += ["-m", "modelyard.engine.launch", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        tail = "\n".join(done.stderr.splitlines()[-20:])
+        raise StageError(t("a worker process ended with code {code}", code=done.returncode), where=entry, remedy=tail)
+
+
+def _worker(path: str) -> None:
+    value = json.loads(Path(path).read_text(encoding="utf-8"))
+    call_entry(value["entry"], value["arguments"])
+
+
+if __name__ == "__main__":
+    _worker(sys.argv[1])
