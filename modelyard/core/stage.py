@@ -36,9 +36,15 @@ class Port:
 
 
 class Context(Protocol):
-    """All a stage may touch."""
+    """All a stage may touch.
+
+    Attributes:
+        seed: of every random choice.
+        base: the project's folder: where relative paths in settings start.
+    """
 
     seed: int
+    base: Path
 
     def input(self, port: str) -> Path:
         """Folder of the artifact bound to `port`, only the splits the port declares. An optional port that is

@@ -26,6 +26,7 @@ class StageContext:
     Attributes:
         room: the run key's folder: `work/` survives a kill, `outputs/` and `views/` are made anew.
         folders: input port to the folders bound to it, each already restricted to the declared splits.
+        base: the project's folder, where relative paths in settings start.
     """
 
     step: str
@@ -36,6 +37,7 @@ class StageContext:
     listener: Listener
     resolve_secret: Callable[[str], str]
     processes: int = 1
+    base: Path = field(default_factory=Path.cwd)
     measurements: list[Measurement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     opened: set[str] = field(default_factory=set)
