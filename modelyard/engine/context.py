@@ -32,6 +32,7 @@ class StageContext:
     step: str
     stage: Stage
     seed: int
+    base: Path
     room: Path
     folders: Mapping[str, list[Path]]
     listener: Listener
