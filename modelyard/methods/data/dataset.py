@@ -26,7 +26,8 @@ from modelyard.errors import InputError
 FILE = "dataset.json"
 ROW_ID = "row_id"
 ROLES = ("text", "image", "feature", "label", "weight", "group", "subject", "time", "split", "other")
-SHARD_ROWS = 100_000
+GROUP_ROWS = 8_192
+SHARD_ROWS = 12 * GROUP_ROWS
 VERSION = 1
 
 
@@ -116,24 +117,65 @@ def write_split(path: Path, split: str, tables: Iterable[pa.Table | pa.RecordBat
 
     A split without rows still gets one empty shard, so that the folder says it was written.
     """
-    folder = path / split
-    folder.mkdir(parents=True, exist_ok=True)
-    total = shard = filled = 0
-    writer = _writer(folder, shard, schema)
-    for table in tables:
+    with SplitWriter(path, split, schema) as writer:
+        for table in tables:
+            writer.write(table)
+    return writer.num_rows
+
+
+class SplitWriter:
+    """Writes one split as rows arrive: when several are filled in one pass over the input.
+
+    Rows are gathered into row groups of GROUP_ROWS before they are written, so that the bytes depend on the rows
+    and not on how they were cut into batches; at most one group is held in memory.
+    """
+
+    def __init__(self, path: Path, split: str, schema: pa.Schema) -> None:
+        self._folder = path / split
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._schema = schema
+        self._shard = 0
+        self._filled = 0
+        self._waiting: list[pa.Table] = []
+        self._num_waiting = 0
+        self._writer = self._open()
+        self.num_rows = 0
+
+    def write(self, table: pa.Table | pa.RecordBatch) -> None:
+        """Append rows; columns are taken by name and cast to the schema."""
         rows = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
-        rows = rows.select(schema.names).cast(schema)
+        rows = rows.select(self._schema.names).cast(self._schema)
         while rows.num_rows:
-            if filled == SHARD_ROWS:
-                writer.close()
-                shard, filled = shard + 1, 0
-                writer = _writer(folder, shard, schema)
-            part = rows.slice(0, SHARD_ROWS - filled)
-            writer.write_table(part)
-            filled, total, rows = filled + part.num_rows, total + part.num_rows, rows.slice(part.num_rows)
-    writer.close()
-    return total
+            part = rows.slice(0, GROUP_ROWS - self._num_waiting)
+            self._waiting.append(part)
+            self._num_waiting += part.num_rows
+            rows = rows.slice(part.num_rows)
+            if self._num_waiting == GROUP_ROWS:
+                self._flush()
 
+    def close(self) -> None:
+        """Write what is waiting and finish the last shard."""
+        if self._num_waiting:
+            self._flush()
+        self._writer.close()
 
-def _writer(folder: Path, shard: int, schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(folder / f"{shard:05d}.parquet", schema, compression="zstd", write_statistics=True)
+    def __enter__(self) -> SplitWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _flush(self) -> None:
+        if self._filled >= SHARD_ROWS:
+            self._writer.close()
+            self._shard, self._filled = self._shard + 1, 0
+            self._writer = self._open()
+        group = pa.concat_tables(self._waiting).combine_chunks()
+        self._writer.write_table(group, row_group_size=GROUP_ROWS)
+        self._filled += group.num_rows
+        self.num_rows += group.num_rows
+        self._waiting, self._num_waiting = [], 0
+
+    def _open(self) -> pq.ParquetWriter:
+        file = self._folder / f"{self._shard:05d}.parquet"
+        return pq.ParquetWriter(file, self._schema, compression="zstd", write_statistics=True)
