@@ -29,6 +29,7 @@ from modelyard.base.canonical import canonical_json
 from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.preprocessing.scripts import unspaced_share
+from modelyard.methods.preprocessing.trie import SEPARATOR, Trie
 
 VOCABULARY, IDF = "ngrams.json", "ngrams.safetensors"
 MAX_CHARS = 20_000
@@ -62,6 +63,11 @@ class Family:
             for start in range(len(words) - n + 1)
         ]
 
+    def spread(self, text: str) -> str:
+        """The text as its n-grams of characters see it: with a space on both sides of each word for `inword`, so
+        that two of them stand between words, which no n-gram holds."""
+        return " " + "  ".join(text.split()) + " " if self.unit == "inword" else text
+
 
 def _runs(text: str, low: int, high: int) -> list[str]:
     return [text[start : start + n] for n in range(low, high + 1) for start in range(len(text) - n + 1)]
@@ -82,7 +88,7 @@ def families_for(texts: Iterable[str]) -> tuple[Family, ...]:
 
 def normalise(text: str, max_chars: int = MAX_CHARS) -> str:
     """NFKC, lower case, single spaces; at most the first `max_chars` characters count."""
-    return " ".join(unicodedata.normalize("NFKC", text[:max_chars]).lower().split())
+    return " ".join(unicodedata.normalize("NFKC", text[:max_chars]).lower().replace(SEPARATOR, " ").split())
 
 
 @dataclass(frozen=True)
@@ -109,12 +115,17 @@ class Ngrams:
         return len(self.idf)
 
     @cached_property
-    def _ids(self) -> tuple[dict[str, int], ...]:
-        tables, start = [], 1
-        for grams in self.grams:
-            tables.append({gram: start + position for position, gram in enumerate(grams)})
+    def _finders(self) -> tuple[Trie | dict[str, int], ...]:
+        """What finds each family's n-grams: a trie over characters, a table of words."""
+        finders: list[Trie | dict[str, int]] = []
+        start = 1
+        for family, grams in zip(self.families, self.grams, strict=True):
+            words = family.unit == "word"
+            finders.append(
+                dict(zip(grams, range(start, self.num_features), strict=False)) if words else Trie.of(grams, start)
+            )
             start += len(grams)
-        return tuple(tables)
+        return tuple(finders)
 
     def sparse(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         """The weights as triples.
@@ -122,31 +133,28 @@ class Ngrams:
         Returns:
             rows, ids, weights: one entry for each distinct known n-gram, sorted by row, then id.
         """
-        num_texts, size = len(texts), self.num_features
-        lengths = np.zeros((len(self.families), num_texts), np.int64)
-        found: list[list[int]] = [[] for _ in self.families]
-        for row, text in enumerate(texts):
-            text = normalise(text, self.max_chars)
-            for position, (family, table) in enumerate(zip(self.families, self._ids, strict=True)):
-                known = [found_id for found_id in map(table.get, family.grams(text)) if found_id is not None]
-                found[position] += known
-                lengths[position, row] = len(known)
-        parts = [self._weigh(np.array(ids, np.int64), counts) for ids, counts in zip(found, lengths, strict=True)]
+        normal = [normalise(text, self.max_chars) for text in texts]
+        parts = []
+        for family, finder in zip(self.families, self._finders, strict=True):
+            if isinstance(finder, Trie):
+                rows, ids = finder.find([family.spread(text) for text in normal])
+            else:
+                rows, ids = _look_up(finder, [family.grams(text) for text in normal])
+            parts.append(self._weigh(rows, ids, len(texts)))
         keys = np.concatenate([key for key, _ in parts])
         weights = np.concatenate([weight for _, weight in parts])
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
-        return keys // size, keys % size, weights[order].astype(np.float32)
+        return keys // self.num_features, keys % self.num_features, weights[order].astype(np.float32)
 
     def _weigh(
-        self, ids: NDArray[np.int64], lengths: NDArray[np.int64]
+        self, rows: NDArray[np.int64], ids: NDArray[np.int64], num_rows: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Keys (row · size + id) and weights of one family; sums run over one row at a time, in id order."""
-        rows = np.repeat(np.arange(len(lengths)), lengths)
         keys, counts = np.unique(rows * self.num_features + ids, return_counts=True)
         weights = (1.0 + np.log(counts)) * self.idf[keys % self.num_features]
         row_of = keys // self.num_features
-        norms = np.sqrt(np.bincount(row_of, weights * weights, minlength=len(lengths)))
+        norms = np.sqrt(np.bincount(row_of, weights * weights, minlength=num_rows))
         return keys, weights / (norms[row_of] * math.sqrt(len(self.families)))
 
     def encode(self, texts: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -164,6 +172,14 @@ class Ngrams:
         (folder / VOCABULARY).write_bytes(canonical_json(value) + b"\n")
         save_file({"idf": self.idf}, folder / IDF)
         return {"kind": "ngrams", "vocabulary": VOCABULARY, "idf": IDF, "max_chars": self.max_chars}
+
+
+def _look_up(table: dict[str, int], grams: Sequence[Sequence[str]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and ids of the known n-grams of each text."""
+    found = [[known for known in map(table.get, row) if known is not None] for row in grams]
+    lengths = [len(row) for row in found]
+    ids = np.fromiter((known for row in found for known in row), np.int64, sum(lengths))
+    return np.repeat(np.arange(len(grams)), lengths), ids
 
 
 def pad_rows(
