@@ -9,6 +9,16 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class SecretName:
+    """`{secret: NAME}` in a setting: the value is looked up when a run asks for it and is never stored.
+
+    A stage's Config takes one by naming this type; it dumps to `{"secret": NAME}` again, so that records name it.
+    """
+
+    secret: str
+
+
+@dataclass(frozen=True)
 class Step:
     """One use of a stage.
 
