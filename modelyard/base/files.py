@@ -7,12 +7,15 @@ lesson of 2018); it raises. Every primitive passes through `hook`, so that tests
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from modelyard.base.canonical import PREFIX
 
 Hook = Callable[[str, Path], None]
 
@@ -27,7 +30,7 @@ hook: Hook = _no_hook
 def fsync_file(path: Path) -> None:
     """Force a file's bytes to the disk."""
     hook("fsync", path)
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -65,6 +68,12 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
         raise
 
 
+def rename(source: Path, target: Path) -> None:
+    """Rename without syncing: the caller syncs the folders before anything refers to `target`."""
+    hook("rename", target)
+    os.rename(source, target)
+
+
 def rename_durably(source: Path, target: Path) -> None:
     """Rename and sync the folders on both sides."""
     hook("rename", target)
@@ -99,6 +108,50 @@ def remove_tree(root: Path) -> None:
     hook("remove", root)
     if not root.exists():
         return
-    for folder, _, _ in os.walk(root):
+    for folder, _, names in os.walk(root):
         os.chmod(folder, 0o700)
+        if os.name == "nt":  # Windows refuses to delete what is read-only
+            for name in names:
+                os.chmod(Path(folder) / name, stat.S_IWRITE)
     shutil.rmtree(root)
+
+
+def remove_file(path: Path) -> None:
+    """Remove one file; missing is fine. Not durable by itself: sync the folder if it must stay gone."""
+    hook("remove", path)
+    path.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and what is missing above it, each entry synced. There already is fine."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    hook("mkdir", path)
+    path.mkdir(exist_ok=True)
+    fsync_folder(path.parent)
+
+
+def write_cache(path: Path, data: bytes) -> None:
+    """Replace a file that may be lost: whole or absent after a crash of the process, never synced."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    hook("write_cache", temporary)
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def hash_and_sync(path: Path, chunk_bytes: int = 1 << 20) -> tuple[int, str]:
+    """Size in bytes and digest of a file whose bytes are then on the disk: one open for both."""
+    hasher = hashlib.sha256()
+    size = 0
+    with path.open("r+b" if os.name == "nt" else "rb") as stream:
+        while chunk := stream.read(chunk_bytes):
+            hasher.update(chunk)
+            size += len(chunk)
+        hook("fsync", path)
+        os.fsync(stream.fileno())
+    return size, PREFIX + hasher.hexdigest()
