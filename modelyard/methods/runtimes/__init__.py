@@ -1,4 +1,59 @@
 """Runtimes: one `load` for a model in any format; a runtime is one file, named in `model.json`'s `format`.
 
-A model folder holds `model.json` (`ModelCard` in model_folder.py), its weights and its preprocessing files.
+A model folder holds `model.json` (`ModelCard` in model_folder.py), its weights and its preprocessing files. Each
+runtime module has `open_network(folder, card, threads) -> Network`; everything around it (preprocessing, batching by
+length, answers) is the same for all and lives in batching.py. Heavy libraries are imported by the runtime that needs
+them only: an ONNX model is served without torch.
 """
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelyard.methods.runtimes.predictor import Predictor
+
+FORMATS = ("hf", "modelyard", "onnx", "openvino")
+"""The formats that have a runtime; each is a module of this package."""
+
+TOKEN_BUDGET = 2048
+"""Default of `load`'s `token_budget`: measured best for small encoders on two cores (1,024 to 4,096 differ by 3 %)."""
+
+
+def load(path: Path | str, threads: int | None = None, *, token_budget: int = TOKEN_BUDGET) -> Predictor:
+    """Open a model folder of any format. Its files are checked before anything parses them.
+
+    Texts longer than the model's `max_length` are cut there, the end is not read.
+
+    Args:
+        path: the model folder.
+        threads: threads inside one call of the engine; None leaves it to the engine (all cores). For the torch
+            runtimes this is a setting of the whole process.
+        token_budget: padded tokens computed in one go. A long batch is sorted by length and cut into such pieces.
+
+    Raises:
+        InputError: the folder is not a model, names files outside itself, brings code, or its parts do not fit.
+        DependencyError: the library of that format is not installed.
+    """
+    from modelyard.methods.runtimes.batching import BatchPredictor
+    from modelyard.methods.runtimes.manifest import manifest
+    from modelyard.methods.runtimes.model_folder import ModelCard
+    from modelyard.methods.runtimes.validation import check, refuse
+
+    folder = Path(path)
+    card = ModelCard.read(folder)
+    refuse(check(folder, card))
+    from modelyard.methods import preprocessing
+
+    preprocessor = preprocessing.load(folder, card.preprocessing)
+    runtime = importlib.import_module(f"{__name__}.{card.format}")
+    network = runtime.open_network(folder, card, threads)
+    predictor = BatchPredictor(manifest(folder).digest, card.task, card.labels, preprocessor, network, token_budget)
+    try:
+        predictor.probe(str(folder))
+    except BaseException:
+        predictor.close()
+        raise
+    return predictor

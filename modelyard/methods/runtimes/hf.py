@@ -1,0 +1,61 @@
+"""Runtime `hf`: a Hugging Face folder, computed by transformers on torch. Never with code from the folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modelyard.base.messages import t
+from modelyard.errors import InputError
+from modelyard.methods.runtimes.model_folder import ModelCard
+from modelyard.methods.runtimes.torch_network import TorchNetwork
+
+INPUT_NAMES = ("input_ids", "attention_mask")
+
+
+def open_module(folder: Path, attention: str = "sdpa") -> torch.nn.Module:
+    """The sequence classifier of a folder that `validation.check` has passed, in fp32 and evaluation mode.
+
+    Args:
+        attention: `sdpa`, the fast one, or `eager`, which exports to fewer operators.
+
+    Raises:
+        InputError: transformers cannot build it, or weights are missing from the file.
+    """
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        module: Any
+        module, report = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            attn_implementation=attention,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            t("transformers cannot load the model: {error}", error=error),
+            where=str(folder),
+            expected=t("a text classifier that transformers has a class for"),
+        ) from None
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise InputError(
+            t("{count} weights are not in the file, first `{name}`", count=len(missing), name=missing[0]),
+            where=str(folder / "model.safetensors"),
+            expected=t("a classifier with its trained head"),
+            remedy=t("a base model is a start for train.text_classification (`base: <folder>`), not a classifier"),
+        )
+    result: torch.nn.Module = module.eval()
+    return result
+
+
+def open_network(folder: Path, card: ModelCard, threads: int | None) -> TorchNetwork:
+    return TorchNetwork(open_module(folder), INPUT_NAMES, threads)

@@ -1,0 +1,36 @@
+"""What the torch runtimes (`hf`, `modelyard`) share: a module in evaluation mode that answers arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from modelyard.methods.runtimes.batching import Arrays
+
+
+class TorchNetwork:
+    """Implements `batching.Network` with a module in fp32 on the CPU."""
+
+    def __init__(self, module: torch.nn.Module, input_names: tuple[str, ...], threads: int | None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._module: torch.nn.Module | None = module.eval()
+        self.input_names = input_names
+        self.runtime = f"torch {torch.__version__}"
+
+    def logits(self, arrays: Arrays) -> NDArray[np.float32]:
+        if self._module is None:
+            raise RuntimeError("the predictor is closed")
+        with torch.inference_mode():
+            output: Any = self._module(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+        logits = output if isinstance(output, torch.Tensor) else output.logits
+        result: NDArray[np.float32] = logits.float().numpy()
+        return result
+
+    def close(self) -> None:
+        self._module = None
+
+
