@@ -68,6 +68,18 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
         raise
 
 
+def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file durably that must not be there yet. Raises FileExistsError, and never leaves half a file."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    write_atomic(temporary, data, mode)
+    try:
+        hook("link", path)
+        os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    fsync_folder(path.parent)
+
+
 def rename(source: Path, target: Path) -> None:
     """Rename without syncing: the caller syncs the folders before anything refers to `target`."""
     hook("rename", target)

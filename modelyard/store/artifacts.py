@@ -12,7 +12,6 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from functools import cached_property
 from pathlib import Path
 
 from modelyard.base import files
@@ -22,6 +21,7 @@ from modelyard.core.artifact import Artifact, Manifest
 from modelyard.errors import IntegrityError, StoreError
 from modelyard.store import contents, layout, locks, memo
 from modelyard.store.failures import as_store_errors
+from modelyard.store.sessions import Session
 
 
 class ArtifactStore:
@@ -33,7 +33,7 @@ class ArtifactStore:
     def __init__(self, root: Path) -> None:
         """Open the store at `root`, or make it. Raises VersionError if another version wrote it."""
         self.root = Path(os.path.abspath(root))
-        self._session_lock: int | None = None
+        self._session = Session(self.root / "tmp")
         with as_store_errors(self.root):
             layout.prepare(self.root)
 
@@ -42,7 +42,7 @@ class ArtifactStore:
     def workspace(self) -> Path:
         """A fresh empty folder on the store's disk, for outputs on their way to `commit`. Swept if we die."""
         with as_store_errors(self.root):
-            folder = self._session / uuid.uuid4().hex
+            folder = self._session.fresh()
             folder.mkdir()
             return folder
 
@@ -64,7 +64,8 @@ class ArtifactStore:
                 contents.refuse_unsafe(folder)
                 inside = self._on_this_disk(folder)
                 manifest = contents.seal(inside)
-                with locks.lock(self.root / "locks" / "commit.lock"):
+                with self.placing():
+                    self._session.pin(layout.hex_of(manifest.digest))
                     self._place(inside, manifest, kind)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -74,7 +75,7 @@ class ArtifactStore:
         """`folder`, or a copy of it in the session's folder if a rename could not move it into place."""
         if folder.stat().st_dev == self.root.stat().st_dev:
             return folder
-        copy = self._session / uuid.uuid4().hex
+        copy = self._session.fresh()
         shutil.copytree(folder, copy)
         return copy
 
@@ -188,8 +189,11 @@ class ArtifactStore:
             target: a folder to make; filled with links.
 
         Returns:
-            The manifest of the view; its digest is what enters a run's key.
+            The manifest of the view; its digest is what enters a run's key. `gc` leaves the artifact alone while this
+            process lives.
         """
+        with as_store_errors(self.root), self.placing():
+            self._session.pin(layout.hex_of(digest))
         manifest = self.manifest(digest).view(splits)
         source = self._paths(digest)[0]
         with as_store_errors(target):
@@ -200,6 +204,13 @@ class ArtifactStore:
                 _link(source / entry.path, shown)
         return manifest
 
+    def use(self, digest: str) -> Path:
+        """The artifact's folder, checked (not deep) and kept from `gc` while this process lives."""
+        with as_store_errors(self.root), self.placing():
+            self._session.pin(layout.hex_of(digest))
+        self.verify(digest)
+        return self.path(digest)
+
     # Scratch and locks -----------------------------------------------------------------------------------------
 
     def scratch(self, key: str) -> Path:
@@ -208,6 +219,10 @@ class ArtifactStore:
         with as_store_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def has_scratch(self, key: str) -> bool:
+        """Whether a killed run of this key left work to go on with."""
+        return (layout.fanned(self.root / "scratch", layout.hex_of_key(key)) / "work").is_dir()
 
     def drop_scratch(self, key: str) -> None:
         """Remove a run key's scratch folder; missing is fine."""
@@ -231,6 +246,10 @@ class ArtifactStore:
             locks.release(descriptor)
         return descriptor is None
 
+    def placing(self) -> AbstractContextManager[None]:
+        """The lock under which artifacts come and go; held for moments."""
+        return locks.lock(self.root / "locks" / "commit.lock", poll_seconds=0.005)
+
     def _lock_path(self, key: str) -> Path:
         return self.root / "locks" / f"{layout.hex_of_key(key)}.lock"
 
@@ -238,7 +257,7 @@ class ArtifactStore:
 
     def quarantine(self, digest: str, reason: str) -> Path:
         """Take an artifact out of use, keeping its bytes for people. Returns where it lies now."""
-        with as_store_errors(self.root), locks.lock(self.root / "locks" / "commit.lock"):
+        with as_store_errors(self.root), self.placing():
             return self._quarantine(digest, reason)
 
     def _quarantine(self, digest: str, reason: str) -> Path:
@@ -253,38 +272,23 @@ class ArtifactStore:
         memo.forget(self._memo_path(digest))
         return aside
 
-    def remove(self, digest: str) -> int:
-        """Remove an artifact for good; the caller knows that nothing needs it. Returns the bytes freed."""
+    def take_out(self, digest: str) -> Path:
+        """Move an artifact out of the store; the caller holds `placing`, knows that nothing needs it, and removes the
+        folder that is returned."""
         folder, beside = self._paths(digest)
-        with as_store_errors(folder), locks.lock(self.root / "locks" / "commit.lock"):
-            size = sum(status.st_size for _, status in contents.entries(folder))
-            aside = self._session / uuid.uuid4().hex
-            files.remove_file(beside)
-            files.fsync_folder(beside.parent)
-            if folder.exists():
-                files.rename_durably(folder, aside)
-                files.remove_tree(aside)
-            memo.forget(self._memo_path(digest))
-        return size
+        aside = self._session.fresh()
+        files.remove_file(beside)
+        files.fsync_folder(beside.parent)
+        if folder.exists():
+            files.rename_durably(folder, aside)
+        memo.forget(self._memo_path(digest))
+        return aside
 
     def close(self) -> None:
         """Drop this process's unfinished outputs."""
-        if self._session_lock is not None:
-            shutil.rmtree(self._session, ignore_errors=True)
-            self._session.with_suffix(".lock").unlink(missing_ok=True)
-            locks.release(self._session_lock)
-            self._session_lock = None
-            del self.__dict__["_session"]
+        self._session.close()
 
     # Places ----------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def _session(self) -> Path:
-        """This process's part of tmp/; its lock tells the living from the dead."""
-        folder = self.root / "tmp" / uuid.uuid4().hex
-        self._session_lock = locks.try_lock(folder.with_suffix(".lock"))
-        folder.mkdir()
-        return folder
 
     def _paths(self, digest: str) -> tuple[Path, Path]:
         """The artifact's folder and its manifest."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelyard.errors import Problem
 from modelyard.store.ledger import schema
+from modelyard.store.ledger.artifacts import Artifacts
 from modelyard.store.ledger.changes import Change, Journal
 from modelyard.store.ledger.database import Database
 from modelyard.store.ledger.evidence import EvidenceTable
+from modelyard.store.ledger.invocations import Invocation, Invocations
 from modelyard.store.ledger.lineage import Lineage, Link
 from modelyard.store.ledger.releases import Releases
-from modelyard.store.ledger.runs import Curves, Invocation, Opening, Runs
+from modelyard.store.ledger.runs import Curves, Opening, Runs
 from modelyard.store.ledger.sqlite import SqliteDatabase
 
 __all__ = ["Change", "Curves", "Invocation", "Ledger", "Link", "Opening", "connect"]
@@ -22,13 +25,17 @@ __all__ = ["Change", "Curves", "Invocation", "Ledger", "Link", "Opening", "conne
 SQLITE = "sqlite:///"
 
 
-class Ledger(Runs, EvidenceTable, Lineage, Releases, Journal):
+class Ledger(Runs, Artifacts, EvidenceTable, Lineage, Releases, Invocations, Journal):
     """All tables of one database, migrated to this version."""
 
     def __init__(self, database: Database) -> None:
         """Take over a database. Raises VersionError if its tables are newer."""
         schema.migrate(database)
         self._database = database
+
+    def check(self) -> list[Problem]:
+        """What the database itself says about its health."""
+        return [Problem(self._database.place, line) for line in self._database.check()]
 
     def close(self) -> None:
         self._database.close()

@@ -48,7 +48,7 @@ class Writer:
         self.execute = transaction.execute
         self.execute_many = transaction.execute_many
         self.read = transaction.read
-        self._change = self.next("change")
+        self.change = self.next("change")
 
     def next(self, counter: str, count: int = 1) -> int:
         """The last of `count` new values of a counter; made at 0 if there is none."""
@@ -59,7 +59,7 @@ class Writer:
 
     def record(self, action: str, subject: str, detail: Mapping[str, object]) -> None:
         """The one audit row and the one outbox row of this change."""
-        row = {"change": self._change, "action": action, "subject": plain(subject), "detail": to_json(detail)}
+        row = {"change": self.change, "action": action, "subject": plain(subject), "detail": to_json(detail)}
         self.execute(
             "INSERT INTO audit (change, moment, action, subject, detail)"
             " VALUES (:change, :moment, :action, :subject, :detail)",

@@ -48,6 +48,10 @@ class Database(Protocol):
         """Whether a table is there."""
         ...
 
+    def check(self) -> list[str]:
+        """What the database finds wrong with its own files; empty if nothing, or if it cannot look."""
+        ...
+
     def close(self) -> None:
         """Let go of the connections."""
         ...

@@ -69,10 +69,6 @@ class Releases:
         where = "WHERE name = :name" if name is not None else ""
         return self._releases(f"{_RELEASE} {where} ORDER BY name, version DESC", {} if name is None else {"name": name})
 
-    def kept(self) -> frozenset[str]:
-        """Digests that releases keep: models, bundles and what they name besides."""
-        return frozenset(str(row[0]) for row in self._database.read("SELECT DISTINCT digest FROM release_keeps", {}))
-
     def alias(self, name: str, alias: str) -> Alias | None:
         """Where an alias points, or None."""
         rows = self._database.read(f"{_ALIAS} WHERE name = :name AND alias = :alias", {"name": name, "alias": alias})
@@ -122,11 +118,10 @@ class Releases:
 
 
 def _moved(name: str, alias: str, expected: int, current: Alias | None) -> ConflictError:
-    found = (
-        t("revision {revision}, version {version}", revision=current.revision, version=current.version)
-        if current
-        else t("no such alias")
-    )
+    if current is None:
+        found = t("there is no such alias")
+    else:
+        found = t("it has revision {revision}, version {version}", revision=current.revision, version=current.version)
     return ConflictError(
         t("somebody moved {name}:{alias} first: {found}", name=name, alias=alias, found=found),
         expected=t("revision {revision}", revision=expected),

@@ -1,10 +1,9 @@
-"""Runs and invocations: what was started, with what, and how it ended."""
+"""Runs: what was started, with what, and how it ended."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from modelyard.base import clock
@@ -13,6 +12,7 @@ from modelyard.core.artifact import Artifact
 from modelyard.core.evidence import Evidence
 from modelyard.core.run import Binding, Run, Status
 from modelyard.errors import ConflictError, StoreError
+from modelyard.store.ledger.artifacts import insert_artifact
 from modelyard.store.ledger.changes import Writer, changing
 from modelyard.store.ledger.database import Database, Row, among, plain, to_json
 from modelyard.store.ledger.evidence import insert_evidence, number, stored
@@ -23,25 +23,8 @@ Curves = Mapping[str, Sequence[tuple[int, float]]]
 Opening = tuple[str, str]
 """Digest of a data set and the split of it that was opened."""
 
-_COLUMNS = "id, key, project, step, uses, status, seed, settings, identity, environment, started, finished, seconds, error, notes"
-
-
-@dataclass(frozen=True)
-class Invocation:
-    """One `modelyard run`.
-
-    Attributes:
-        id: the ledger's counter.
-        status: `running`, `done`, `failed` or `killed`.
-        outcome: what the command ended in, as JSON; empty while it runs.
-    """
-
-    id: int
-    project: str
-    started: str
-    finished: str | None
-    status: Status
-    outcome: Mapping[str, Any]
+_IDENTITY = "id, key, project, step, uses, status, seed, settings, identity, environment"
+_COLUMNS = f"{_IDENTITY}, started, finished, seconds, error, notes"
 
 
 class Runs:
@@ -176,6 +159,16 @@ class Runs:
         )
         return self._with_bindings(rows)
 
+    def unfinished(self, keep_recent_runs: int) -> frozenset[str]:
+        """Keys that may be resumed: of runs among the last of their step that are not done, under no done run."""
+        rows = self._database.read(
+            "SELECT r.key FROM (SELECT key, status, ROW_NUMBER() OVER (PARTITION BY project, step ORDER BY id DESC)"
+            " AS place FROM runs) r WHERE r.status <> 'done' AND (r.place <= :keep OR r.status = 'running')"
+            " AND NOT EXISTS (SELECT 1 FROM runs d WHERE d.key = r.key AND d.status = 'done')",
+            {"keep": keep_recent_runs},
+        )
+        return frozenset(str(row[0]) for row in rows)
+
     def curves(self, run: int) -> dict[str, tuple[tuple[int, float], ...]]:
         """The curves of a run: name to (step, value), in the order they were logged."""
         found: dict[str, list[tuple[int, float]]] = {}
@@ -194,62 +187,6 @@ class Runs:
         )
         return tuple(int(row[0]) for row in rows)
 
-    def artifact(self, digest: str) -> Artifact | None:
-        """What the ledger knows of an artifact; None if no run made it or it was removed."""
-        rows = self._database.read(
-            "SELECT digest, kind, size, num_files FROM artifacts WHERE digest = :digest AND removed IS NULL",
-            {"digest": digest},
-        )
-        return Artifact(str(rows[0][0]), str(rows[0][1]), int(rows[0][2]), int(rows[0][3])) if rows else None
-
-    def artifacts(self) -> tuple[Artifact, ...]:
-        """Every artifact that runs made and nobody removed."""
-        rows = self._database.read(
-            "SELECT digest, kind, size, num_files FROM artifacts WHERE removed IS NULL ORDER BY digest", {}
-        )
-        return tuple(Artifact(str(digest), str(kind), int(size), int(count)) for digest, kind, size, count in rows)
-
-    def forget_artifact(self, digest: str) -> None:
-        """Record that an artifact is going to be removed: from now on no run counts as completed by it."""
-        with changing(self._database) as writer:
-            writer.execute(
-                "UPDATE artifacts SET removed = (SELECT value FROM counters WHERE name = 'change')"
-                " WHERE digest = :digest",
-                {"digest": digest},
-            )
-            writer.record("artifact.removed", digest, {})
-
-    def begin_invocation(self, project: str) -> int:
-        """Record that a `modelyard run` begins. Returns its id."""
-        with changing(self._database) as writer:
-            invocation = writer.next("invocation")
-            writer.execute(
-                "INSERT INTO invocations (id, project, started, status, outcome)"
-                " VALUES (:id, :project, :started, 'running', '{}')",
-                {"id": invocation, "project": project, "started": clock.now_utc()},
-            )
-            writer.record("invocation.started", str(invocation), {"project": project})
-        return invocation
-
-    def finish_invocation(self, invocation: int, status: Status, outcome: Mapping[str, Any]) -> None:
-        """Record how a `modelyard run` ended."""
-        with changing(self._database) as writer:
-            writer.execute(
-                "UPDATE invocations SET status = :status, outcome = :outcome, finished = :finished WHERE id = :id",
-                {"id": invocation, "status": status, "outcome": to_json(outcome), "finished": clock.now_utc()},
-            )
-            writer.record(f"invocation.{status}", str(invocation), {})
-
-    def invocations(self, *, project: str | None = None, limit: int = 20) -> tuple[Invocation, ...]:
-        """The latest invocations, newest first."""
-        where = "WHERE project = :project" if project is not None else ""
-        rows = self._database.read(
-            f"SELECT id, project, started, finished, status, outcome FROM invocations {where}"
-            " ORDER BY id DESC LIMIT :limit",
-            {"limit": limit} | ({"project": project} if project is not None else {}),
-        )
-        return tuple(Invocation(*row[:5], outcome=json.loads(row[5])) for row in rows)
-
     def _with_bindings(self, rows: list[Row]) -> tuple[Run, ...]:
         """Runs from their rows, each with its inputs and outputs."""
         found: dict[tuple[int, str], list[Binding]] = {}
@@ -266,17 +203,14 @@ class Runs:
 
 
 def _to_run(row: Row, inputs: list[Binding], outputs: list[Binding]) -> Run:
-    identity = [json.loads(text) for text in row[7:10]]
-    return Run(*row[:7], *identity, *row[10:14], tuple(inputs), tuple(outputs), tuple(json.loads(row[14])))
-
-
-def insert_artifact(writer: Writer, artifact: Artifact) -> None:
-    """Record an artifact; one that was removed is there again."""
-    writer.execute(
-        "INSERT INTO artifacts (digest, kind, size, num_files, removed)"
-        " VALUES (:digest, :kind, :size, :num_files, NULL) ON CONFLICT (digest) DO UPDATE SET removed = NULL",
-        {"digest": artifact.digest, "kind": artifact.kind, "size": artifact.size, "num_files": artifact.num_files},
-    )
+    run, key, project, step, uses, status, seed, settings, identity, environment, *rest = row
+    started, finished, seconds, error, notes = rest
+    return Run(
+        id=run, key=key, project=project, step=step, uses=uses, status=status, seed=seed,
+        settings=json.loads(settings), identity=json.loads(identity), environment=json.loads(environment),
+        started=started, finished=finished, seconds=seconds, error=error,
+        inputs=tuple(inputs), outputs=tuple(outputs), notes=tuple(json.loads(notes)),
+    )  # fmt: skip
 
 
 def _end(

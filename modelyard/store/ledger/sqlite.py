@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from modelyard.base import files
@@ -93,11 +93,15 @@ class SqliteDatabase:
                 raise
             files.hook("committed", self._path)
 
-    def migration(self) -> Iterator[SqliteTransaction]:  # type: ignore[override]
+    def migration(self) -> AbstractContextManager[SqliteTransaction]:
         return self.transaction()  # BEGIN IMMEDIATE already lets only one in
 
     def has_table(self, name: str) -> bool:
         return bool(self.read("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name", {"name": name}))
+
+    def check(self) -> list[str]:
+        found = [str(row[0]) for row in self.read("PRAGMA integrity_check", {})]
+        return [line for line in found if line != "ok"]
 
     def close(self) -> None:
         self._connection.close()

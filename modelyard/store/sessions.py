@@ -1,0 +1,77 @@
+"""A process's part of the store: outputs being written, and pins on artifacts it uses that no reference keeps yet.
+
+A session is a folder below tmp/ whose lock is held while its process lives. `gc` leaves alone what a living session
+pins, and sweeps what a dead one left.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from pathlib import Path
+
+from modelyard.base import files
+from modelyard.store import locks
+
+
+class Session:
+    """One process's folder below `tmp`; made when it is first needed."""
+
+    def __init__(self, tmp: Path) -> None:
+        self._folder = tmp / uuid.uuid4().hex
+        self._lock: int | None = None
+        self._pinned: set[str] = set()
+
+    @property
+    def folder(self) -> Path:
+        if self._lock is None:
+            self._lock = locks.try_lock(_lock_of(self._folder))
+            (self._folder / "pins").mkdir(parents=True)
+        return self._folder
+
+    def fresh(self) -> Path:
+        """A path for something new; nothing is there yet."""
+        return self.folder / uuid.uuid4().hex
+
+    def pin(self, name: str) -> None:
+        """Keep `gc` from an artifact while this process lives."""
+        if name not in self._pinned:
+            (self.folder / "pins" / name).touch()
+            self._pinned.add(name)
+
+    def close(self) -> None:
+        """Drop unfinished outputs and pins."""
+        if self._lock is None:
+            return
+        shutil.rmtree(self._folder, ignore_errors=True)
+        _lock_of(self._folder).unlink(missing_ok=True)
+        locks.release(self._lock)
+        self._lock = None
+        self._pinned = set()
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def pinned(tmp: Path) -> frozenset[str]:
+    """What any session pins. A dead one's pins count until it is swept: wrong only on the safe side."""
+    return frozenset(pin.name for pin in tmp.glob("*/pins/*"))
+
+
+def sweep(tmp: Path, dry_run: bool) -> int:
+    """Remove what dead sessions left. Returns the bytes freed."""
+    freed = 0
+    for lock in sorted(tmp.glob("*.lock")):
+        descriptor = locks.try_lock(lock)
+        if descriptor is None:
+            continue
+        try:
+            folder = lock.with_suffix("")
+            freed += sum(path.lstat().st_size for path in files.walk(folder))
+            if not dry_run:
+                files.remove_tree(folder)
+                files.remove_file(lock)
+        finally:
+            locks.release(descriptor)
+    return freed
