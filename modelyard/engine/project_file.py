@@ -35,11 +35,21 @@ LATER = ("search", "folds")
 
 @dataclass(frozen=True)
 class ReadProject:
-    """A project as read: not yet bound to stages. `project` is None only if nothing usable was found."""
+    """A project as read: not yet bound to stages.
+
+    Attributes:
+        project: without the steps and rules that are wrong in themselves; None if nothing usable was found.
+        source: where things stand.
+        problems: of all that was read.
+        broken: names of the steps that were left out.
+        rule_positions: where in the file's list each of the project's rules stands, from 0.
+    """
 
     project: Project | None
     source: Source
     problems: list[Problem]
+    broken: frozenset[str] = frozenset()
+    rule_positions: tuple[int, ...] = ()
 
 
 def project_path(path: Path) -> Path:
@@ -69,7 +79,7 @@ def read_project(path: Path, sets: Sequence[str] = ()) -> ReadProject:
     value, overrides, wrong = apply_sets(document.value, sets)
     fields = Fields(Source(document, overrides))
     fields.problems += [*problems, *wrong]
-    return ReadProject(_project(value, file.absolute(), fields), fields.source, fields.problems)
+    return _project(value, file.absolute(), fields)
 
 
 def read_project_dict(value: Mapping[str, Any], folder: Path, sets: Sequence[str] = ()) -> ReadProject:
@@ -77,7 +87,7 @@ def read_project_dict(value: Mapping[str, Any], folder: Path, sets: Sequence[str
     changed, overrides, wrong = apply_sets(_plain(value), sets)
     fields = Fields(Source(None, overrides))
     fields.problems += wrong
-    return ReadProject(_project(changed, folder.absolute() / FILE, fields), fields.source, fields.problems)
+    return _project(changed, folder.absolute() / FILE, fields)
 
 
 def _plain(value: Any) -> Any:
@@ -88,14 +98,17 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _project(value: Mapping[str, Any], path: Path, fields: Fields) -> Project:
+def _project(value: Mapping[str, Any], path: Path, fields: Fields) -> ReadProject:
     fields.known((), value, KEYS, t("the project"))
     _version(value, fields)
     name = _name(value, fields)
     seed = fields.whole(("seed",), value["seed"], 0, MAX_SEED) if "seed" in value else 0
     steps = tuple(_steps(value, fields))
-    release = _release(value["release"], fields) if "release" in value else None
-    return Project(name or "", steps, release, path, seed or 0)
+    release, positions = _release(value["release"], fields) if "release" in value else (None, ())
+    written = value.get("steps")
+    broken = frozenset(written if isinstance(written, Mapping) else ()) - {step.name for step in steps}
+    project = Project(name or "", steps, release, path, seed or 0)
+    return ReadProject(project, fields.source, fields.problems, broken, positions)
 
 
 def _version(value: Mapping[str, Any], fields: Fields) -> None:
@@ -211,11 +224,11 @@ def _inputs(path: KeyPath, value: object, fields: Fields) -> Mapping[str, tuple[
     return found
 
 
-def _release(value: object, fields: Fields) -> ReleaseSpec | None:
+def _release(value: object, fields: Fields) -> tuple[ReleaseSpec | None, tuple[int, ...]]:
     path: KeyPath = ("release",)
     mapping = fields.mapping(path, value, "`release`")
     if mapping is None:
-        return None
+        return None, ()
     fields.known(path, mapping, RELEASE_KEYS, "`release`")
     expected = t("the step whose model is released")
     model = None
@@ -223,11 +236,13 @@ def _release(value: object, fields: Fields) -> ReleaseSpec | None:
         model = fields.text((*path, "model"), mapping["model"], expected)
     else:
         fields.note(path, t("`release` has no `model`"), expected)
-    rules = tuple(_rules((*path, "rules"), mapping.get("rules"), fields))
-    return ReleaseSpec(model, rules, fields.source.line(path)) if model is not None else None
+    rules = dict(_rules((*path, "rules"), mapping.get("rules"), fields))
+    if model is None:
+        return None, ()
+    return ReleaseSpec(model, tuple(rules.values()), fields.source.line(path)), tuple(rules)
 
 
-def _rules(path: KeyPath, value: object, fields: Fields) -> Iterator[Rule]:
+def _rules(path: KeyPath, value: object, fields: Fields) -> Iterator[tuple[int, Rule]]:
     if value is None:
         return
     if not isinstance(value, list):
@@ -238,7 +253,7 @@ def _rules(path: KeyPath, value: object, fields: Fields) -> Iterator[Rule]:
         mapping = fields.mapping(here, item, t("rule {number}", number=position + 1))
         rule = _rule(mapping, here, fields) if mapping is not None else None
         if rule is not None:
-            yield rule
+            yield position, rule
 
 
 def _rule(value: Mapping[str, Any], path: KeyPath, fields: Fields) -> Rule | None:
