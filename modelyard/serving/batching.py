@@ -1,0 +1,238 @@
+"""The dynamic batcher: jobs wait in one bounded queue, and every worker that is free takes as many rows as fit.
+
+Nothing waits while a worker is idle, so a lone request pays no batching delay, and batches grow by themselves
+under load: what arrived during one batch is the next (continuous batching, as in Orca, OSDI 2022, at the grain of
+a request). Padding makes a batch as dear as its longest text, so a full queue is cut by length around the oldest job;
+the oldest always goes, hence none starves.
+
+Threads: the event loop submits and cancels; workers take, compute and hand back through `call_soon_threadsafe`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from modelyard.base.messages import t
+from modelyard.errors import InputError
+from modelyard.methods.runtimes.predictor import Prediction, Predictor, Record
+from modelyard.serving.errors import Refusal
+from modelyard.serving.settings import ServingSettings
+
+logger = logging.getLogger("modelyard.serving")
+
+Answer = list[Prediction] | Refusal
+
+
+class Job:
+    """One request's rows on their way. `done` runs once, on the event loop, unless the job was cancelled.
+
+    Attributes:
+        records: the rows.
+        size: characters of the longest text: what padding will cost.
+        deadline: on `time.monotonic`; past it the answer is a Refusal and the rows are not computed any more.
+        done: receives the predictions or a Refusal.
+        open: False once answered or cancelled; only the event loop writes it.
+    """
+
+    __slots__ = ("deadline", "done", "open", "records", "size")
+
+    def __init__(self, records: Sequence[Record], deadline: float, done: Callable[[Answer], None]) -> None:
+        self.records = records
+        self.deadline = deadline
+        self.done = done
+        self.open = True
+        self.size = max([len(record["text"]) for record in records])
+
+    def answer(self, answer: Answer) -> None:
+        """Hand over the first answer; later ones are dropped (the deadline and the worker may race)."""
+        if self.open:
+            self.open = False
+            self.done(answer)
+
+    def cancel(self) -> None:
+        """The client is gone: nobody wants the answer, and rows still waiting are not computed."""
+        self.open = False
+
+
+@dataclass
+class BatchCounts:
+    """What the batcher did since it started; workers add under the lock."""
+
+    batches: int = 0
+    rows: int = 0
+
+
+class Batcher:
+    """Workers over one predictor, and the queue before them."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        settings: ServingSettings,
+        loop: asyncio.AbstractEventLoop,
+        observe_batch: Callable[[int, float], None] = lambda rows, seconds: None,
+    ) -> None:
+        """Start the workers.
+
+        Args:
+            predictor: safe to call from several threads, with the same answer in any batch.
+            settings: workers, batch and queue sizes, wait.
+            loop: where answers are delivered.
+            observe_batch: told rows and seconds of each batch, from a worker thread.
+        """
+        self._predictor = predictor
+        self._settings = settings
+        self._loop = loop
+        self._observe = observe_batch
+        self._queue: deque[Job] = deque()
+        self._waiting = 0
+        self._wake = threading.Condition()
+        self._closing = False
+        self._sweep: asyncio.TimerHandle | None = None
+        self._pending: set[Job] = set()
+        self.counts = BatchCounts()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"predict-{index}", daemon=True)
+            for index in range(settings.workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that no worker has taken yet."""
+        return self._waiting
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; one larger than the queue may enter an empty one. Raises Refusal (429) when it is full."""
+        rows = len(job.records)
+        with self._wake:
+            if self._closing:
+                raise Refusal("draining", t("the server is stopping"))
+            if self._waiting and self._waiting + rows > self._settings.max_queue_rows:
+                raise Refusal("overloaded", t("the queue is full"))
+            self._queue.append(job)
+            self._waiting += rows
+            self._wake.notify()
+        self._pending.add(job)
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(self._sweep_s, self._expire)
+
+    @property
+    def _sweep_s(self) -> float:
+        return min(0.05, self._settings.deadline_ms / 4000)
+
+    def _expire(self) -> None:
+        """Answer 504 for jobs past their deadline; runs on the loop as long as any job is pending."""
+        now = time.monotonic()
+        for job in [job for job in self._pending if not job.open or now >= job.deadline]:
+            self._pending.discard(job)
+            job.answer(Refusal("deadline", t("no answer within the deadline")))
+        self._sweep = self._loop.call_later(self._sweep_s, self._expire) if self._pending else None
+
+    def _work(self) -> None:
+        """A worker's life: take, compute, hand back, until closed and empty."""
+        while (batch := self._take()) is not None:
+            answers = self._compute([job for job in batch if job.open and time.monotonic() < job.deadline])
+            if answers:
+                self._loop.call_soon_threadsafe(self._deliver, answers)
+
+    def _take(self) -> list[Job] | None:
+        """The next batch, at least one job; None when closed and nothing waits."""
+        with self._wake:
+            while not self._queue:
+                if self._closing:
+                    return None
+                self._wake.wait()
+            if self._settings.max_wait_us and self._waiting < self._settings.max_batch_rows and not self._closing:
+                self._wake.wait_for(self._is_full, self._settings.max_wait_us / 1e6)
+                if not self._queue:
+                    return []
+            return self._cut()
+
+    def _is_full(self) -> bool:
+        return self._closing or self._waiting >= self._settings.max_batch_rows
+
+    def _cut(self) -> list[Job]:
+        """Remove one batch from the queue: the oldest job and, of the others, those nearest to it in length."""
+        limit = self._settings.max_batch_rows
+        if self._waiting <= limit:
+            batch = list(self._queue)
+            self._queue.clear()
+            self._waiting = 0
+            return batch
+        first = self._queue[0]
+        others = sorted(list(self._queue)[1:], key=lambda job: abs(job.size - first.size))
+        batch, rows = [first], len(first.records)
+        for job in others:
+            if rows + len(job.records) > limit:
+                break
+            batch.append(job)
+            rows += len(job.records)
+        taken = set(map(id, batch))
+        self._queue = deque(job for job in self._queue if id(job) not in taken)
+        self._waiting -= rows
+        return batch
+
+    def _compute(self, jobs: list[Job]) -> list[tuple[Job, Answer]]:
+        """Answers of a batch. If a batch fails, its jobs are computed one by one, so that none fails for another."""
+        if not jobs:
+            return []
+        records = [record for job in jobs for record in job.records]
+        try:
+            predictions = self._predict(records)
+        except Exception as error:
+            if len(jobs) == 1:
+                return [(jobs[0], _refusal(error))]
+            return [answer for job in jobs for answer in self._compute([job])]
+        answers: list[tuple[Job, Answer]] = []
+        start = 0
+        for job in jobs:
+            end = start + len(job.records)
+            answers.append((job, predictions[start:end]))
+            start = end
+        return answers
+
+    def _predict(self, records: list[Record]) -> list[Prediction]:
+        """Predictions of records, in pieces of at most `max_batch_rows`."""
+        limit = self._settings.max_batch_rows
+        predictions: list[Prediction] = []
+        for start in range(0, len(records), limit):
+            piece = records[start : start + limit]
+            began = time.perf_counter()
+            predictions += self._predictor.predict(piece)
+            self.counts.batches += 1
+            self.counts.rows += len(piece)
+            self._observe(len(piece), time.perf_counter() - began)
+        if len(predictions) != len(records):
+            raise RuntimeError(f"{len(records)} records, {len(predictions)} predictions")
+        return predictions
+
+    def _deliver(self, answers: list[tuple[Job, Answer]]) -> None:
+        for job, answer in answers:
+            self._pending.discard(job)
+            job.answer(answer)
+
+    def close(self) -> None:
+        """Finish what is queued, end the workers. Called off the event loop, or when nothing is pending any more."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        for thread in self._threads:
+            thread.join(timeout=30)
+
+
+def _refusal(error: Exception) -> Refusal:
+    """What a client may know of a failure; the rest goes to the log under the same trace."""
+    if isinstance(error, Refusal):
+        return error
+    code = "model_output" if isinstance(error, InputError) else "internal"
+    refusal = Refusal(code, t("the model failed on this input"))
+    logger.error("prediction failed, trace %s", refusal.trace, exc_info=error)
+    return refusal
