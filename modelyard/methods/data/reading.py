@@ -1,0 +1,292 @@
+"""Files to a data set: every record ends either in the data or, with its place and the reason, beside it.
+
+Constant memory: rows stream through in batches; only labels that look like numbers and counts are remembered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from modelyard.base.canonical import PREFIX
+from modelyard.base.messages import t
+from modelyard.errors import InputError, Problem
+from modelyard.methods.data import encoding
+from modelyard.methods.data.dataset import ROW_ID, Column, SplitWriter, write_schema
+from modelyard.methods.data.delimited import DelimitedReader
+from modelyard.methods.data.lines import TextFile, newline_of
+from modelyard.methods.data.roles import SPLIT_COLUMN, Converter, LabelNotes, choose, schema_of
+from modelyard.methods.data.rows import Bad, Reader, printable
+from modelyard.methods.data.sources import Source, head_of, open_bytes, refuse_binary, sniff_format
+from modelyard.methods.data.structured import JsonLinesReader, TableReader
+
+BATCH_ROWS = 4_096
+EXAMPLES = 5
+DIGEST_DIGITS = 12
+REJECTED = (
+    Column(ROW_ID, "other", "string"),
+    Column("source", "other", "string"),
+    Column("line", "other", "int64"),
+    Column("reason", "other", "string"),
+    Column("raw", "other", "string"),
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read; the settings of data.read.
+
+    Attributes:
+        roles: role to column name.
+        form: `auto`, `csv`, `tsv`, `jsonl`, `parquet` or `arrow`.
+        quote: True, False, or None to find it.
+        keep: other columns to keep; None keeps all.
+    """
+
+    roles: Mapping[str, str] = field(default_factory=dict)
+    form: str = "auto"
+    encoding: str | None = None
+    delimiter: str | None = None
+    quote: bool | None = None
+    header: bool = True
+    columns: Sequence[str] | None = None
+    keep: Sequence[str] | None = None
+    max_cell_bytes: int = 1 << 20
+    max_bad_fraction: float = 0.05
+
+
+@dataclass
+class Outcome:
+    """What reading came to.
+
+    Attributes:
+        reasons: rejected rows by kind of fault.
+        examples: the first faults, with file:line.
+        notes: lines for the user: how each file was read and what was changed.
+    """
+
+    num_rows: int = 0
+    num_rejected: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    examples: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def rejected_rate(self) -> float:
+        return self.num_rejected / max(1, self.num_rows + self.num_rejected)
+
+
+Progress = Callable[[int, int], None]
+"""Called with bytes read and bytes in all."""
+
+
+def read(sources: Sequence[Source], reading: Reading, good: Path, bad: Path, progress: Progress) -> Outcome:
+    """Read files into two data sets, split `all` each: the rows at `good`, the rejected ones at `bad`.
+
+    Args:
+        sources: from `sources.resolve`; files named for a split give a column with the role `split`.
+        progress: told after every batch.
+
+    Raises:
+        InputError: a file cannot be read at all, columns are missing or differ between files, no row is usable, or
+            more rows are bad than `max_bad_fraction` allows.
+    """
+    job = _Job(sources, reading, good, bad, progress)
+    for source in sources:
+        job.read(source)
+    return job.finish()
+
+
+class _Job:
+    """One pass over all files, with both outputs open."""
+
+    def __init__(self, sources: Sequence[Source], reading: Reading, good: Path, bad: Path, progress: Progress) -> None:
+        self._reading = reading
+        self._progress = progress
+        self._total = sum(source.size for source in sources)
+        self._done = 0
+        self._outcome = Outcome()
+        self._labels = LabelNotes()
+        self._good_path = good
+        self._columns: list[Column] = []
+        self._first = sources[0].name
+        self._split_given = any(source.split for source in sources)
+        self._seen: Counter[str] = Counter()
+        self._writer: SplitWriter | None = None
+        write_schema(bad, REJECTED)
+        self._rejected = SplitWriter(bad, "all", schema_of(REJECTED))
+        self._bad_rows: list[tuple[Any, ...]] = []
+        self._rows: list[list[Any]] = []
+
+    def read(self, source: Source) -> None:
+        reader, how = open_reader(source, self._reading)
+        converter = Converter(self._choose(reader, source), reader, self._reading.max_cell_bytes, self._labels)
+        prefix = self._prefix(source)
+        before, before_bad = self._outcome.num_rows, self._outcome.num_rejected
+        extra = [source.split] if self._split_given else []
+        for number, (line, values, raw) in enumerate(reader.rows(), start=1):
+            row_id = f"{prefix}-{number}"
+            row = values if isinstance(values, Bad) else converter.convert(values, raw)
+            if isinstance(row, Bad):
+                self._reject(row_id, source, line, row)
+            else:
+                self._rows.append([row_id, *row, *extra])
+                if len(self._rows) == BATCH_ROWS:
+                    self._flush(source, number)
+        self._flush(source, None)
+        self._done += source.size
+        self._progress(self._done, self._total)
+        self._describe(source, reader, how, self._outcome.num_rows - before, self._outcome.num_rejected - before_bad)
+
+    def finish(self) -> Outcome:
+        if self._writer is not None:
+            self._writer.close()
+        self._rejected.close()
+        outcome, limit = self._outcome, self._reading.max_bad_fraction
+        if outcome.rejected_rate > limit or (outcome.num_rejected and not outcome.num_rows):
+            raise InputError.of([self._too_many(limit), *outcome.examples])
+        if not outcome.num_rows:
+            raise InputError(t("there is a header but no row"), where=self._first)
+        if "label" in self._reading.roles:
+            self._labels.check(self._reading.roles["label"], self._first)
+        self._note_labels()
+        return outcome
+
+    def _choose(self, reader: Reader, source: Source) -> list[Column]:
+        """The data set's columns, from the first file; every other file must have the same of the same type."""
+        mine = choose(reader, self._reading.roles, self._reading.keep, source.name)
+        if not self._columns:
+            self._columns = mine
+            self._start(source)
+        elif set(mine) != set(self._columns):
+            theirs = ", ".join(f"{column.name} ({column.type})" for column in self._columns)
+            raise InputError(
+                t("its columns are {names}", names=", ".join(f"{column.name} ({column.type})" for column in mine)),
+                where=source.name,
+                expected=t("those of {first}: {names}", first=self._first, names=theirs),
+                remedy=t("keep only what all files have: `keep: [...]`"),
+            )
+        return self._columns
+
+    def _start(self, source: Source) -> None:
+        columns = [Column(ROW_ID, "other", "string"), *self._columns]
+        if self._split_given:
+            if any(column.name == SPLIT_COLUMN or column.role == "split" for column in self._columns):
+                raise InputError(
+                    t("a column `{name}`, although the path names the split of each file", name=SPLIT_COLUMN),
+                    where=source.name,
+                    remedy=t("leave it out: `keep: [...]`, or name one path and `split: {name}`", name=SPLIT_COLUMN),
+                )
+            columns.append(Column(SPLIT_COLUMN, "split", "string"))
+        self._schema = schema_of(columns)
+        write_schema(self._good_path, columns)
+        self._writer = SplitWriter(self._good_path, "all", self._schema)
+
+    def _prefix(self, source: Source) -> str:
+        """Digest prefix of the file's row ids; a second file of the same bytes gets a number behind it."""
+        digits = source.digest.removeprefix(PREFIX)[:DIGEST_DIGITS]
+        self._seen[digits] += 1
+        if self._seen[digits] == 1:
+            return digits
+        self._outcome.notes.append(t("{file}: the same bytes as a file before it", file=source.name))
+        return f"{digits}.{self._seen[digits]}"
+
+    def _reject(self, row_id: str, source: Source, line: int, bad: Bad) -> None:
+        outcome = self._outcome
+        outcome.num_rejected += 1
+        outcome.reasons[bad.kind] += 1
+        if len(outcome.examples) < EXAMPLES:
+            outcome.examples.append(Problem(f"{source.name}:{line}", bad.reason))
+        reason = printable(bad.reason)
+        self._bad_rows.append((row_id, source.name, line, reason, printable(bad.raw)))
+        if len(self._bad_rows) == BATCH_ROWS:
+            self._flush_bad()
+
+    def _flush(self, source: Source, number: int | None) -> None:
+        if self._rows and self._writer is not None:
+            columns = [list(column) for column in zip(*self._rows, strict=True)]
+            arrays = [pa.array(values, kind) for values, kind in zip(columns, self._schema.types, strict=True)]
+            self._writer.write(pa.Table.from_arrays(arrays, schema=self._schema))
+            self._outcome.num_rows += len(self._rows)
+            self._rows = []
+        self._flush_bad()
+        if number is not None:
+            self._progress(self._done, self._total)
+
+    def _flush_bad(self) -> None:
+        if self._bad_rows:
+            columns = [list(column) for column in zip(*self._bad_rows, strict=True)]
+            self._rejected.write(pa.table(columns, schema=schema_of(REJECTED)))
+            self._bad_rows = []
+
+    def _describe(self, source: Source, reader: Reader, how: str, num_rows: int, num_bad: int) -> None:
+        notes = self._outcome.notes
+        text = t(
+            "{file}: {how}, {reader}: {rows:,} rows", file=source.name, how=how, reader=reader.described, rows=num_rows
+        )
+        notes.append(text + (t(", {bad:,} rejected", bad=num_bad) if num_bad else ""))
+        unknown = getattr(reader, "num_unknown_keys", 0)
+        if unknown:
+            notes.append(t("{file}: {n:,} objects have keys that are no column; not kept", file=source.name, n=unknown))
+
+    def _note_labels(self) -> None:
+        labels, notes = self._labels, self._outcome.notes
+        if labels.num_shortened:
+            notes.append(t("{n:,} labels like 1.0 are written as 1", n=labels.num_shortened))
+        elif labels.num_numbers:
+            notes.append(t("the labels are numbers; they are kept as names, as strings"))
+        if labels.num_stripped:
+            notes.append(t("{n:,} labels had spaces around them, which are taken off", n=labels.num_stripped))
+        if self._outcome.num_rejected:
+            kinds = ", ".join(f"{t(kind)}: {count:,}" for kind, count in self._outcome.reasons.most_common())
+            notes.append(
+                t("{n:,} rows rejected, kept in `rejected`: {kinds}", n=self._outcome.num_rejected, kinds=kinds)
+            )
+
+    def _too_many(self, limit: float) -> Problem:
+        outcome = self._outcome
+        kinds = ", ".join(f"{t(kind)}: {count:,}" for kind, count in outcome.reasons.most_common())
+        total = outcome.num_rows + outcome.num_rejected
+        return Problem(
+            self._first,
+            t("{bad:,} of {total:,} rows cannot be used ({kinds})", bad=outcome.num_rejected, total=total, kinds=kinds),
+            t("at most {limit:.1%} (setting `max_bad_fraction`)", limit=limit),
+            t("mend the file, or check `delimiter`, `quote` and `encoding`; the first bad rows follow"),
+        )
+
+
+def open_reader(source: Source, reading: Reading) -> tuple[Reader, str]:
+    """The reader of a file, and in words how it is read (format and encoding).
+
+    Raises:
+        InputError: it is empty, binary, of another kind, or in no known encoding.
+    """
+    head = head_of(source)
+    form = sniff_format(source, head) if reading.form == "auto" else reading.form
+    if form == "arrow" and not head.startswith(b"ARROW1"):
+        form = "arrow-stream"
+    if form in ("parquet", "arrow", "arrow-stream"):
+        return TableReader(source, form), {"parquet": "Parquet", "arrow": "Arrow"}.get(form, t("Arrow stream"))
+    if reading.encoding:
+        found = encoding.Encoding(encoding.check_name(reading.encoding, source.name), t("as set"))
+    else:
+        found = encoding.detect(lambda: open_bytes(source), head, source.name, lambda: refuse_binary(source, head))
+    file = TextFile(source, found, newline_of(head), reading.max_cell_bytes)
+    name = found.name.upper().removesuffix("-SIG")
+    if form == "jsonl":
+        return JsonLinesReader(file), f"JSONL, {name} ({found.how})"
+    reader = DelimitedReader(
+        file,
+        delimiter=reading.delimiter,
+        quote=reading.quote,
+        header=reading.header,
+        columns=reading.columns,
+        wanted=[*reading.roles.values(), *(reading.keep or ())],
+        prefer_tab=form == "tsv",
+    )
+    return reader, f"{form.upper()}, {name} ({found.how})"

@@ -1,0 +1,177 @@
+"""JSONL, Parquet and Arrow: records whose columns have names in every row or in the file's schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from modelyard.base.messages import t
+from modelyard.errors import InputError
+from modelyard.methods.data.encoding import KEEP
+from modelyard.methods.data.lines import TextFile
+from modelyard.methods.data.rows import Bad, Row
+from modelyard.methods.data.sources import Source, is_compressed, open_bytes
+
+SCHEMA_ROWS = 1_000
+
+
+class JsonLinesReader:
+    """One JSON object a line. Columns are the keys of the first SCHEMA_ROWS objects; see `rows.Reader`.
+
+    Strings stay strings, null is missing, any other value becomes its JSON text, so that a column has one type.
+
+    Attributes:
+        num_unknown_keys: after `rows`: objects with keys that are no column, whose values are not kept.
+    """
+
+    def __init__(self, file: TextFile) -> None:
+        self._file = file
+        self.num_unknown_keys = 0
+        self.names: list[str] = []
+        for line, value, _ in islice(self._objects(), SCHEMA_ROWS):
+            if isinstance(value, Bad) and line == 1 and value.raw.lstrip("\ufeff \t").startswith("["):
+                raise InputError(
+                    t("a JSON array, not one object on each line"),
+                    where=file.source.name,
+                    remedy=t("convert it: `jq -c '.[]' {file}`", file=file.source.name),
+                )
+            if isinstance(value, dict):
+                self.names.extend(name for name in value if name not in self.names)
+        if not self.names:
+            raise InputError(t("no line of the file is a JSON object"), where=file.source.name)
+        self.types: list[pa.DataType] = [pa.string()] * len(self.names)
+        self.described = t("one JSON object a line")
+
+    def rows(self) -> Iterator[Row]:
+        known = set(self.names)
+        for line, value, raw in self._objects():
+            if isinstance(value, Bad):
+                yield line, value, raw
+                continue
+            self.num_unknown_keys += not known.issuperset(value)
+            yield line, [_cell(value.get(name)) for name in self.names], raw
+
+    def _objects(self) -> Iterator[tuple[int, dict[str, Any] | Bad, str]]:
+        for number, line in self._file.lines():
+            if isinstance(line, Bad):
+                yield number, line, line.raw
+            elif line.strip("\ufeff \t\r\n"):
+                yield number, _parse(line), line
+
+
+def _parse(line: str) -> dict[str, Any] | Bad:
+    try:
+        value = json.loads(line.strip("\ufeff \t\r\n"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        return Bad("not JSON", "nested too deeply", line)
+    except ValueError as error:
+        return Bad("not JSON", str(error)[:200], line)
+    if not isinstance(value, dict):
+        return Bad("not a JSON object", type(value).__name__, line)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key appears twice")
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _cell(value: Any) -> Any:
+    """Strings, missing values and plain numbers as they are; the rest as JSON."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+class TableReader:
+    """A Parquet file, an Arrow file or an Arrow stream; see `rows.Reader`. Lines are record numbers."""
+
+    def __init__(self, source: Source, form: str) -> None:
+        self._source = source
+        self._form = form
+        if form != "arrow-stream" and is_compressed(source):
+            raise InputError(
+                t("a {form} file inside gzip or zstd cannot be read at any place", form=form),
+                where=source.name,
+                remedy=t("decompress it first; {form} compresses by itself", form=form),
+            )
+        with self._batches() as (schema, _):
+            self.names = list(schema.names)
+            self._arrow = [_plain(field.type) for field in schema]
+        self.types = [kept or pa.string() for kept in self._arrow]
+        self.described = t("typed columns")
+
+    def rows(self) -> Iterator[Row]:
+        number = 0
+        with self._batches() as (_, batches):
+            for batch in batches:
+                columns = [_values(column, kept) for column, kept in zip(batch.columns, self._arrow, strict=True)]
+                for values in zip(*columns, strict=True):
+                    number += 1
+                    yield number, list(values), ""
+
+    @contextmanager
+    def _batches(self) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+        try:
+            with open_bytes(self._source) as (stream, _):
+                if self._form == "parquet":
+                    file = pq.ParquetFile(stream)
+                    yield file.schema_arrow, file.iter_batches(8192)
+                elif self._form == "arrow":
+                    reader = pa.ipc.open_file(stream)
+                    yield reader.schema, (reader.get_batch(i) for i in range(reader.num_record_batches))
+                else:
+                    stream_reader = pa.ipc.open_stream(stream)
+                    yield stream_reader.schema, iter(stream_reader)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise InputError(
+                t("not a whole {form} file: {reason}", form=self._form, reason=str(error).splitlines()[0]),
+                where=self._source.name,
+                remedy=t("write or copy the file again"),
+            ) from error
+
+
+def _values(column: pa.Array, kept: pa.DataType | None) -> list[Any]:
+    """A column as Python values; strings that are not UTF-8 come with lone surrogates, which mark the row as bad."""
+    if kept is None:
+        return [_cell(_jsonable(value)) for value in column.to_pylist()]
+    plain = column.cast(kept)
+    try:
+        values: list[Any] = plain.to_pylist()
+    except UnicodeDecodeError:
+        raw = plain.cast(pa.binary()).to_pylist()
+        values = [None if value is None else value.decode("utf-8", errors=KEEP) for value in raw]
+    return values
+
+
+def _plain(kind: pa.DataType) -> pa.DataType | None:
+    """The type a column keeps; None if its values are stored as JSON text."""
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return pa.timestamp("us")
+    simple = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return kind if simple else None
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)

@@ -1,0 +1,126 @@
+"""Repair texts and remove what does no good: empties, repeats, and texts that stand under several labels.
+
+Every row that was removed or changed is kept in `removed` with its reason. Repeats across given splits are left to
+data.split. Two texts are the same if they differ only in case, width, composition and white space.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelyard.core.evidence import Claim
+from modelyard.core.stage import Context, Port, Stage
+
+
+class Config(BaseModel):
+    """Settings of data.clean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fix_encoding: bool = Field(True, description="undo text decoded in the wrong encoding (`schÃ¶n` for `schön`)")
+    control: Literal["remove", "keep"] = Field("remove", description="control characters that are not white space")
+    invisible: Literal["remove", "keep"] = Field(
+        "remove", description="zero-width and direction characters where they mean nothing"
+    )
+    form: Literal["NFC", "NFKC", "none"] = Field("NFC", description="Unicode normalization form")
+    whitespace: Literal["collapse", "keep"] = Field("collapse", description="runs of white space, line ends included")
+    empty: Literal["remove", "keep"] = Field("remove", description="rows without text after repair")
+    duplicates: Literal["remove", "keep"] = Field("remove", description="rows that repeat a text; the first stays")
+    conflicts: Literal["drop", "keep", "majority"] = Field(
+        "drop", description="texts under several labels: drop all, keep all, or keep the label most of its rows have"
+    )
+
+
+def run(config: Config, context: Context) -> None:
+    from modelyard.base.messages import t
+    from modelyard.errors import InputError
+    from modelyard.methods.data.cleaning import CONFLICT, DUPLICATE, EMPTY, Cleaning, clean
+    from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.data.text import Repair
+
+    cleaning = Cleaning(
+        repair=Repair(
+            encoding=config.fix_encoding,
+            control=config.control == "remove",
+            invisible=config.invisible == "remove",
+            form=config.form,
+            whitespace=config.whitespace == "collapse",
+        ),
+        drop_empty=config.empty == "remove",
+        drop_duplicates=config.duplicates == "remove",
+        conflicts=config.conflicts,
+    )
+    data = Dataset.open(context.input("data"))
+    found = clean(
+        data,
+        cleaning,
+        context.output("data"),
+        context.output("removed"),
+        lambda done, total: context.progress(done, total, "rows"),
+    )
+    if not found.num_kept:
+        raise InputError(
+            t("no row is left of {n:,}", n=found.num_in),
+            where="data.clean",
+            remedy=t("look at the texts: are they empty, or each under several labels?"),
+        )
+    context.say(
+        t(
+            "{n:,} rows in = {kept:,} kept + {removed:,} removed (empty {empty:,}, repeats {repeats:,}, conflicts "
+            "{conflicts:,}); {changed:,} of the kept were repaired",
+            n=found.num_in,
+            kept=found.num_kept,
+            removed=found.removed.total(),
+            empty=found.removed[EMPTY],
+            repeats=found.removed[DUPLICATE],
+            conflicts=found.removed[CONFLICT],
+            changed=found.num_changed,
+        )
+    )
+    if found.num_conflicts:
+        context.say(
+            t(
+                "{texts:,} texts stand under several labels, in {rows:,} rows",
+                texts=found.num_conflicts,
+                rows=found.num_conflicting,
+            )
+        )
+    if data.role("split") and found.num_repeated:
+        context.say(t("{n:,} rows repeat a text of another given split; data.split decides", n=found.num_repeated))
+    rates = {
+        "data.duplicates_found_rate": found.removed[DUPLICATE],
+        "data.conflict_rate": found.num_conflicting,
+        "data.changed_rate": found.num_changed,
+        "data.empty_rate": found.removed[EMPTY],
+    }
+    for claim, count in rates.items():
+        context.measure(claim, count / found.num_in, about="data", on="", n=found.num_in, interval="exact")
+    rate = found.num_repeated / found.num_kept
+    context.measure("data.duplicate_rate", rate, about="data", on="", n=found.num_kept, interval="exact")
+    context.measure("data.rows", found.num_kept, about="data", on="", n=found.num_kept, unit="rows", interval="exact")
+
+
+def _share(name: str, description: str) -> Claim:
+    return Claim(name, description, better="lower", subject="lineage", any_split=True)
+
+
+STAGE = Stage(
+    config=Config,
+    run=run,
+    inputs={"data": Port("dataset", ("all",), description="texts, with labels or without")},
+    outputs={
+        "data": Port("dataset", ("all",), description="the rows kept, repaired"),
+        "removed": Port("dataset", ("all",), side=True, description="the rows removed or changed, with the reason"),
+    },
+    claims=(
+        Claim("data.rows", "rows kept", "rows", better="none", subject="lineage", any_split=True),
+        _share("data.duplicate_rate", "share of the rows kept that repeat the text of an earlier one"),
+        _share("data.duplicates_found_rate", "share of the rows in that were removed as repeats"),
+        _share("data.conflict_rate", "share of the rows in whose text also stands under another label"),
+        _share("data.changed_rate", "share of the rows in that were kept with a repaired text"),
+        _share("data.empty_rate", "share of the rows in that were removed as empty"),
+    ),
+    libraries=("pyarrow", "ftfy"),
+)
