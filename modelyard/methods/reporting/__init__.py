@@ -1,1 +1,7 @@
 """The transparency report: from a record of runs and evidence to one HTML page and JSON."""
+
+from modelyard.methods.reporting.page import language_of, render
+from modelyard.methods.reporting.record import Record, finite, parse
+from modelyard.methods.reporting.view import About
+
+__all__ = ["About", "Record", "finite", "language_of", "parse", "render"]

@@ -1,0 +1,123 @@
+"""Bars: intervals on a common scale, shares, histograms, and the small interval that stands in a table's cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelyard.methods.reporting.charts.frame import Frame, Scale, figure, nice_ticks, svg, tick_text
+from modelyard.methods.reporting.markup import Markup, Node, clip, el
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """A value with its interval. `strong` marks the model among what it is compared with."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    text: str
+    strong: bool = False
+
+
+def interval(
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    domain: tuple[float, float],
+    title: str,
+    bound: float | None = None,
+    width: int = 132,
+) -> Markup | None:
+    """An interval as a small bar on `domain`, the value a dot, a rule's bound a tick."""
+    if value is None:
+        return None
+    scale = Scale(*domain, 4, width - 4)
+    low, high = (value if low is None else low), (value if high is None else high)
+    left, right = scale(low), scale(high)
+    parts = [
+        el("title", title),
+        el("line", class_="track", x1=4, x2=width - 4, y1=8, y2=8),
+        el("rect", class_="span", x=left, y=5, width=max(round(right - left, 2), 1.5), height=6, rx=3),
+        el("circle", class_="dot s0", cx=scale(value), cy=8, r=3.4),
+    ]
+    if bound is not None:
+        at = scale(bound)
+        parts.append(el("line", class_="bound", x1=at, x2=at, y1=1, y2=15))
+    return el("svg", *parts, class_="spark", viewBox=f"0 0 {width} 16", width=width, height=16, role="img")
+
+
+def whiskers(
+    title: str, rows: Sequence[Whisker], domain: tuple[float, float], note: Node = None, **attributes: str
+) -> Markup | None:
+    """Values with intervals below each other on one scale: what is better, and whether the data can tell."""
+    if not rows:
+        return None
+    width, top, pitch = 340, 6, 40
+    base = top + pitch * len(rows)
+    scale = Scale(*domain, 8, width - 14)
+    grid = []
+    for tick in nice_ticks(*domain, 5):
+        at = scale(tick)
+        grid.append(el("line", class_="grid", x1=at, x2=at, y1=top, y2=base))
+        grid.append(el("text", tick_text(tick), class_="tick", x=at, y=base + 14, text_anchor="middle"))
+    marks = [_whisker(row, scale, top + pitch * index, width) for index, row in enumerate(rows)]
+    return figure(title, svg(width, base + 20, title, grid, marks), note=note, **attributes)
+
+
+def _whisker(row: Whisker, scale: Scale, top: float, width: int) -> Markup:
+    y, colour = top + 25, "s0" if row.strong else "s9"
+    parts = [
+        el("title", f"{row.name}: {row.text}"),
+        el("text", clip(row.name, 30), class_="row strong" if row.strong else "row", x=8, y=top + 13),
+        el("text", row.text, class_="row value", x=width - 14, y=top + 13, text_anchor="end"),
+    ]
+    if row.low is not None and row.high is not None:
+        left, right = scale(row.low), scale(row.high)
+        parts.append(el("rect", class_=f"span {colour}", x=left, y=y - 4, width=max(right - left, 1.5), height=8, rx=4))
+    parts.append(el("circle", class_=f"dot {colour}", cx=scale(row.value), cy=y, r=5))
+    return el("g", *parts)
+
+
+def shares(
+    title: str, rows: Sequence[tuple[str, float, str]], note: Node = None, **attributes: str
+) -> Markup | None:
+    """Horizontal bars: name, amount, the amount as text."""
+    if not rows:
+        return None
+    width, pitch = 340, 26
+    most = max(amount for _, amount, _ in rows) or 1
+    marks = []
+    for index, (name, amount, text) in enumerate(rows):
+        y = pitch * index
+        length = round((width - 16) * amount / most, 2)
+        marks.append(
+            el(
+                "g",
+                el("title", f"{name}: {text}"),
+                el("text", clip(name, 32), class_="row", x=8, y=y + 13),
+                el("text", text, class_="row value", x=width - 8, y=y + 13, text_anchor="end"),
+                el("rect", class_="rail", x=8, y=y + 17, width=width - 16, height=4, rx=2),
+                el("rect", class_="fill", x=8, y=y + 17, width=max(length, 2 if amount else 0), height=4, rx=2),
+            )
+        )
+    return figure(title, svg(width, pitch * len(rows) + 2, title, marks), note=note, **attributes)
+
+
+def histogram(
+    title: str, bins: Sequence[tuple[float, float, int]], x_label: str, y_label: str, note: Node = None
+) -> Markup | None:
+    """Counts over bins `(from, to, rows)`."""
+    if not bins or not any(rows for _, _, rows in bins):
+        return None
+    low, high = bins[0][0], bins[-1][1]
+    frame = Frame.of((low, high if high > low else low + 1), (0.0, 1.06 * max(rows for _, _, rows in bins)))
+    marks = []
+    for start, end, rows in bins:
+        left, right, top = frame.x(start), frame.x(end), frame.y(rows)
+        bar = el(
+            "rect", class_="column", x=left + 0.5, y=top, width=max(right - left - 1, 0.8), height=frame.y.start - top
+        )
+        marks.append(el("g", el("title", f"{tick_text(start)} – {tick_text(end)}: {rows:,}"), bar))
+    return figure(title, frame.svg(title, frame.axes(x_label, y_label), marks), note=note)

@@ -1,0 +1,128 @@
+"""The page: one HTML file that opens offline, in English and Chinese with a switch that needs no script.
+
+`render` is pure: the same record and arguments give the same bytes. A content security policy in the page forbids
+every request, so that nothing in the data could cause one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from modelyard.base.messages import LANGUAGES
+from modelyard.errors import UsageError
+from modelyard.methods.reporting import quality_report
+from modelyard.methods.reporting.markup import Markup, el, isolated
+from modelyard.methods.reporting.record import Record, parse
+from modelyard.methods.reporting.sections.classes import classes
+from modelyard.methods.reporting.sections.data import data
+from modelyard.methods.reporting.sections.environment import environment, reproduce
+from modelyard.methods.reporting.sections.evidence import evidence
+from modelyard.methods.reporting.sections.gate import gate
+from modelyard.methods.reporting.sections.header import header
+from modelyard.methods.reporting.sections.latency import latency
+from modelyard.methods.reporting.sections.limits import limits
+from modelyard.methods.reporting.sections.lineage import lineage
+from modelyard.methods.reporting.sections.mistakes import mistakes
+from modelyard.methods.reporting.sections.quality import quality
+from modelyard.methods.reporting.sections.training import training
+from modelyard.methods.reporting.sections.use import use
+from modelyard.methods.reporting.style import CSS
+from modelyard.methods.reporting.view import About, Section, View
+from modelyard.methods.reporting.words import Words
+
+SECTIONS: tuple[Callable[[View], Section | None], ...] = (
+    use,
+    gate,
+    quality,
+    classes,
+    mistakes,
+    latency,
+    limits,
+    data,
+    training,
+    lineage,
+    environment,
+    reproduce,
+    evidence,
+)
+
+TAGS = {"en": "en", "zh": "zh-CN"}
+NAMES = {"en": "English", "zh": "中文"}
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def render(record: Record | Mapping[str, Any], lang: str = "en", about: About | None = None, title: str = "") -> str:
+    """The whole page as text.
+
+    Args:
+        record: parsed, or as JSON (then checked first).
+        lang: `en` or `zh`: which language the page opens in; it holds both.
+        about: what the owner says of the model.
+        title: instead of the record's.
+
+    Raises:
+        InputError: the record is not one; all problems are listed.
+        UsageError: an unknown language.
+    """
+    if lang not in LANGUAGES:
+        raise UsageError(f"unknown language `{lang}`", expected=" or ".join(LANGUAGES))
+    read = record if isinstance(record, Record) else parse(record)
+    if title:
+        read = read.model_copy(update={"title": title})
+    name = read.title or read.project
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        el("meta", name="generator", content="modelyard"),
+        el("title", name),
+        el("style", Markup(CSS)),
+    )
+    switches = [_switch(one, one == lang) for one in LANGUAGES]
+    bodies = [_main(View(read, Words(one), about or About())) for one in LANGUAGES]
+    document = el("html", head, el("body", switches, _bar(), bodies), lang=TAGS[lang])
+    return f"<!doctype html>\n{document}\n"
+
+
+def language_of(record: Mapping[str, Any]) -> str:
+    """The language to open in when nobody chose: `zh` if the title, labels and quoted texts are mostly Chinese.
+
+    It follows from the record alone: the reader's own settings must not change the bytes of an artifact.
+    """
+    read = parse(record)
+    texts = [read.title, *(read.model.labels if read.model else [])]
+    for report in read.reports.values():
+        texts += [row.text for row in quality_report.read(report).mistakes]
+    letters = [letter for letter in "".join(texts) if letter.isalpha()]
+    han = sum("\u4e00" <= letter <= "\u9fff" for letter in letters)
+    return "zh" if letters and han > 0.3 * len(letters) else "en"
+
+
+def _switch(lang: str, checked: bool) -> Markup:
+    return el(
+        "input", type="radio", name="lang", id=f"lang-{lang}", class_="vh", checked=checked, aria_label=NAMES[lang]
+    )
+
+
+def _bar() -> Markup:
+    labels = [el("label", NAMES[lang], for_=f"lang-{lang}", lang=TAGS[lang]) for lang in LANGUAGES]
+    return el("div", el("span", "Modelyard", class_="brand"), el("div", *labels, class_="switch"), class_="bar")
+
+
+def _main(view: View) -> Markup:
+    lang = view.words.lang
+    parts = [part for part in (build(view) for build in SECTIONS) if part]
+    shown = [el("section", el("h2", part.title), part.content, id=f"{lang}-{part.name}") for part in parts]
+    return el("main", header(view), _nav(view, parts), shown, _footer(view), lang=TAGS[lang])
+
+
+def _nav(view: View, parts: list[Section]) -> Markup:
+    links = [el("li", el("a", part.title, href=f"#{view.words.lang}-{part.name}")) for part in parts]
+    return el("nav", el("ul", *links), aria_label=view.t("Sections"))
+
+
+def _footer(view: View) -> Markup:
+    made = view.t("Made by modelyard from the record of project “{name}”.", name=view.record.project[:80])
+    return el("footer", el("p", isolated(made)), el("p", el("code", view.digest)) if view.digest else None)

@@ -1,0 +1,241 @@
+"""The record: everything the platform knows about one model, as plain JSON. The report is a pure function of it.
+
+Whoever holds the facts writes it (`record.json`); `parse` checks its shape and says every problem at once. Unknown
+keys are kept out of the page and left in the JSON. Numbers that are not finite become null and are counted, so that
+the page never shows one and the reader is told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from modelyard.base.messages import t
+from modelyard.errors import InputError, Problem
+
+VERSION = 1
+
+
+class _Part(BaseModel):
+    """Part of a record. Null is the same as absent."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent(cls, value: Any) -> Any:
+        return {key: item for key, item in value.items() if item is not None} if isinstance(value, Mapping) else value
+
+
+class Model(_Part):
+    """The model the card is about.
+
+    Attributes:
+        digest: of the model artifact; evidence about other digests is not shown as this model's.
+        step: the step that made it.
+        size_bytes: of all its files.
+        parameters: how many numbers were learned, if known.
+        card: content of `model.json`.
+    """
+
+    digest: str
+    step: str = ""
+    format: str = ""
+    precision: str = ""
+    task: str = ""
+    labels: list[str] = Field(default_factory=list)
+    licence: str = "unknown"
+    size_bytes: int | None = None
+    parameters: int | None = None
+    card: dict[str, Any] = Field(default_factory=dict)
+
+
+class Finding(_Part):
+    """One rule's outcome. `rule` is its text (`quality.accuracy >= 0.8`)."""
+
+    rule: str
+    passed: bool
+    reason: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+class Decision(_Part):
+    """What the gate said. `draft`: there were no rules."""
+
+    state: Literal["draft", "released", "refused"]
+    passed: bool
+    findings: list[Finding] = Field(default_factory=list)
+
+
+class Release(_Part):
+    """`created` is ISO 8601 in UTC."""
+
+    name: str
+    version: int
+    created: str | None = None
+
+
+class Input(_Part):
+    """An artifact a run read, and which splits of it. `from_step` is empty if no step of the project made it."""
+
+    port: str
+    digest: str
+    splits: list[str] = Field(default_factory=list)
+    from_step: str = ""
+
+
+class Output(_Part):
+    """An artifact a run made. `size` in bytes."""
+
+    port: str
+    digest: str
+    kind: str = ""
+    size: int | None = None
+
+
+class Run(_Part):
+    """One execution of a step. `code` is the digest of the stage's code, `key` of all that decides its outputs."""
+
+    id: int | str | None = None
+    step: str
+    uses: str
+    seed: int | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    key: str = ""
+    code: str = ""
+    libraries: dict[str, str | None] = Field(default_factory=dict)
+    inputs: list[Input] = Field(default_factory=list)
+    outputs: list[Output] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+    seconds: float | None = None
+    environment: dict[str, Any] = Field(default_factory=dict)
+
+
+class Evidence(_Part):
+    """A measurement. Without `low` and `high` and not `exact`, its uncertainty is unknown, and the page says so."""
+
+    claim: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    exact: bool = False
+    n: int
+    unit: str = ""
+    subject: str
+    subject_step: str = ""
+    against: str = ""
+    dataset: str = ""
+    split: str = ""
+    slice: dict[str, str] = Field(default_factory=dict)
+    run: int | str | None = None
+    evaluator: str = ""
+    withdrawn: str | None = None
+
+
+class Claim(_Part):
+    """What a claim means; `better` is the direction that is good."""
+
+    description: str = ""
+    unit: str = ""
+    better: Literal["higher", "lower", "none"] = "none"
+
+
+class Split(_Part):
+    """`profile` is the data profiler's summary of the split."""
+
+    rows: int | None = None
+    profile: dict[str, Any] = Field(default_factory=dict)
+
+
+class Column(_Part):
+    name: str
+    role: str = ""
+    type: str = ""
+
+
+class Data(_Part):
+    """What the model learned from and was tested on.
+
+    Attributes:
+        step: the step whose data set this is.
+        source: a path's name or a URL as the project states it, or an object with more.
+        removed: reason to number of rows taken out before the split; nested by step is fine.
+    """
+
+    step: str = ""
+    splits: dict[str, Split] = Field(default_factory=dict)
+    columns: list[Column] = Field(default_factory=list)
+    source: Any = None
+    removed: dict[str, Any] = Field(default_factory=dict)
+
+
+Curve = list[tuple[float, float | None]]
+
+
+class Record(_Part):
+    """The whole.
+
+    Attributes:
+        model: None if no step made one.
+        curves: step name, then curve name, to points `[step, value]`.
+        reports: step name to the JSON report that step wrote.
+        openings: how often the test split was opened to measure; None if not counted.
+        not_finite: places whose number was NaN or infinite (filled in by `parse`).
+    """
+
+    version: Literal[1]
+    project: str
+    title: str = ""
+    model: Model | None = None
+    decision: Decision | None = None
+    release: Release | None = None
+    runs: list[Run] = Field(default_factory=list)
+    evidence: list[Evidence] = Field(default_factory=list)
+    curves: dict[str, dict[str, Curve]] = Field(default_factory=dict)
+    reports: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    data: Data = Field(default_factory=Data)
+    openings: int | None = None
+    environment: dict[str, Any] = Field(default_factory=dict)
+    claims: dict[str, Claim] = Field(default_factory=dict)
+    not_finite: list[str] = Field(default_factory=list)
+
+
+def parse(value: Mapping[str, Any]) -> Record:
+    """The record as frozen values. Raises InputError with every problem of its shape."""
+    clean, places = finite(value)
+    try:
+        return Record.model_validate({**clean, "not_finite": places})
+    except ValidationError as error:
+        problems = [
+            Problem(
+                "record." + ".".join(str(part) for part in detail["loc"]),
+                t("this part of the record cannot be read: {message}", message=detail["msg"]),
+            )
+            for detail in error.errors()
+        ]
+        raise InputError.of(problems) from None
+
+
+def finite(value: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The record with null for every number that is not finite, and where those were."""
+    places: list[str] = []
+    clean: dict[str, Any] = _finite(dict(value), "", places)
+    return clean, places
+
+
+def _finite(value: Any, place: str, places: list[str]) -> Any:
+    """`value` with null for every number that is not finite; their places are appended to `places`."""
+    if isinstance(value, float) and not math.isfinite(value):
+        places.append(place)
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item, f"{place}.{key}".lstrip("."), places) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item, f"{place}[{index}]", places) for index, item in enumerate(value)]
+    return value

@@ -1,0 +1,127 @@
+"""The head of the page: what the model is, the verdict, and the few figures that matter."""
+
+from __future__ import annotations
+
+from modelyard.methods.reporting.markup import Markup, el, isolated
+from modelyard.methods.reporting.record import Evidence
+from modelyard.methods.reporting.view import View, digest_code, facts
+from modelyard.methods.reporting.words import count, size
+
+NUM_FIGURES = 4
+
+PREFERRED = (
+    "quality.accuracy",
+    "quality.f1_macro",
+    "latency.p95_ms",
+    "size.bytes",
+    "quality.roc_auc",
+    "latency.p50_ms",
+    "quality.ece",
+)
+
+
+def header(view: View) -> Markup:
+    """Title, verdict, figures, and the model's own facts."""
+    return el("header", _title(view), _verdict(view), _figures(view), _model(view), class_="hero")
+
+
+def _title(view: View) -> Markup:
+    record = view.record
+    version = ""
+    if record.release:
+        version = view.t("{name}, version {version}", name=record.release.name, version=record.release.version)
+        if record.release.created:
+            version += " · " + record.release.created[:10]
+    return el(
+        "div",
+        el("p", view.t("Model card"), class_="kicker"),
+        el("h1", isolated(record.title or record.project, 160)),
+        el("p", version, class_="version") if version else None,
+    )
+
+
+def state(view: View) -> str:
+    """`released`, `draft`, `refused`, or `undecided` before a gate has spoken."""
+    return view.record.decision.state if view.record.decision else "undecided"
+
+
+def _verdict(view: View) -> Markup:
+    decision = view.record.decision
+    findings = decision.findings if decision else []
+    failed = sum(not finding.passed for finding in findings)
+    words = {
+        "released": (view.t("Released"), view.t("All {num} rules passed.", num=len(findings))),
+        "draft": (
+            view.t("Draft"),
+            view.t("No rules were set, so nothing was decided. Do not read this as an approval."),
+        ),
+        "refused": (
+            view.t("Refused"),
+            view.t("{failed} of {num} rules failed. This model may not be released.", failed=failed, num=len(findings)),
+        ),
+        "undecided": (view.t("Not decided"), view.t("The gate has not been asked yet.")),
+    }
+    name, sentence = words[state(view)]
+    badge = el("strong", el("i", class_="lamp", aria_hidden="true"), name, class_="badge")
+    return el("p", badge, el("span", sentence), class_=f"verdict {state(view)}")
+
+
+def chosen(view: View) -> list[Evidence]:
+    """The figures of the head: claims the rules name first, then the usual ones."""
+    ruled = [finding.rule.split(" ", 1)[0] for finding in view.record.decision.findings] if view.record.decision else []
+    order = [name for name in PREFERRED if name in ruled] + ruled + list(PREFERRED)
+    there = {item.claim: item for item in (view.find(name) for name in dict.fromkeys(order)) if item}
+    picked = list(there.values())[:NUM_FIGURES]
+    return sorted(picked, key=lambda item: PREFERRED.index(item.claim) if item.claim in PREFERRED else len(PREFERRED))
+
+
+def _figures(view: View) -> Markup | None:
+    cards = [_figure(view, item) for item in chosen(view)]
+    return el("div", *cards, class_="figures") if cards else None
+
+
+def _figure(view: View, item: Evidence) -> Markup:
+    if item.exact:
+        basis = view.t("exact")
+    else:
+        basis = (
+            view.t("95 % interval {interval}", interval=view.uncertainty(item))
+            if item.low is not None
+            else view.t("no interval")
+        )
+        basis += " · " + view.t("n = {n}", n=count(item.n))
+    domain = (0.0, 1.0) if not item.unit else _around(item)
+    bar = None if item.exact else view.spark(item, domain)
+    return el(
+        "div",
+        el("p", view.words.title(item.claim), class_="what", title=item.claim),
+        el("p", view.figure(item, class_="big")),
+        bar,
+        el("p", basis, class_="basis"),
+        class_="figure",
+    )
+
+
+def _around(item: Evidence) -> tuple[float, float]:
+    """From zero to somewhat above the interval, for quantities that have no upper end."""
+    top = max(value for value in (item.value, item.high, 1e-9) if value is not None)
+    return (0.0, 1.5 * top)
+
+
+def _model(view: View) -> Markup | None:
+    model = view.record.model
+    if not model:
+        return el("p", view.t("The record names no model."), class_="lead")
+    return facts(
+        [
+            (view.t("Model"), digest_code(model.digest)),
+            (view.t("Made by step"), model.step),
+            (view.t("Task"), model.task or str(model.card.get("task", ""))),
+            (view.t("Format"), " · ".join(part for part in (model.format, model.precision) if part)),
+            (view.t("Classes"), count(len(model.labels)) if model.labels else None),
+            (view.t("Parameters"), count(model.parameters) if model.parameters else None),
+            (view.t("Size"), size(model.size_bytes) if model.size_bytes else None),
+            (view.t("Licence"), view.t("unknown") if model.licence == "unknown" else model.licence),
+        ],
+        class_="strip",
+    )

@@ -1,0 +1,203 @@
+"""Limits: what the facts in the record say against the model. Nothing here is written by hand, nothing is assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from modelyard.methods.reporting.markup import Markup, Node, el, isolated, join
+from modelyard.methods.reporting.sections.data import claims as data_claims
+from modelyard.methods.reporting.sections.quality import COMPARED, earns, report_of, strongest
+from modelyard.methods.reporting.view import FEW_ROWS, Section, View, label, section
+from modelyard.methods.reporting.words import count
+
+MAX_NAMED = 6
+ECE_WORTH_SAYING = 0.05
+LEAKS = ("leak", "overlap", "contamination", "shared")
+FAMILIES = ("fairness", "robustness", "privacy")
+
+
+def limits(view: View) -> Section | None:
+    """All limits that hold, gravest first."""
+    found = [item for check in CHECKS for item in check(view)]
+    lead = view.t("Derived from the record. What is not listed was not necessarily looked for.")
+    return section(
+        "limits",
+        view.t("Limits"),
+        el("ul", *(el("li", item) for item in found), class_="limits") if found else None,
+        lead=lead,
+    )
+
+
+def _decision(view: View) -> Iterator[Node]:
+    decision = view.record.decision
+    if decision is None:
+        yield view.t("The gate has not decided about this model.")
+    elif decision.state == "draft":
+        yield view.t("This is a draft: no rule was set, so no figure had to be good enough.")
+    elif decision.state == "refused":
+        failed = [finding.rule for finding in decision.findings if not finding.passed]
+        yield view.t("The gate refused it: {rules}.", rules="; ".join(failed))
+
+
+def _out_of_scope(view: View) -> Iterator[Node]:
+    if view.about.out_of_scope:
+        yield join(view.t("The owner says what it is not for:"), " ", isolated(view.about.out_of_scope, 300))
+
+
+def _quality(view: View) -> Iterator[Node]:
+    items = view.measured("quality.")
+    if not items:
+        others = {
+            item.subject_step or "?"
+            for item in view.record.evidence
+            if item.claim.startswith("quality.") and item.subject != view.digest
+        }
+        if others:
+            yield view.t(
+                "Quality was measured on other artifacts ({steps}), not on this model's bytes.",
+                steps=", ".join(sorted(others)),
+            )
+        else:
+            yield view.t("Its quality was not measured on test rows.")
+    accuracy = view.find("quality.accuracy")
+    if accuracy and accuracy.low is not None and accuracy.high is not None and not accuracy.exact:
+        points = f"{50 * (accuracy.high - accuracy.low):.1f}"
+        yield join(
+            view.t(
+                "With {n} test rows accuracy is known to about ±{points} points; smaller differences cannot be seen.",
+                n=count(accuracy.n),
+                points=points,
+            )
+        )
+
+
+def _baseline(view: View) -> Iterator[Node]:
+    report = report_of(view)
+    for metric in COMPARED[:1]:
+        model = view.find(f"quality.{metric}")
+        others = {name: metrics[metric] for name, metrics in report.baselines.items() if metric in metrics}
+        if model and others and model.low is not None:
+            best = strongest(others)[1]
+            if best.high is not None and model.low <= best.high:
+                yield earns(view, f"quality.{metric}", model, others)
+
+
+def _classes(view: View) -> Iterator[Node]:
+    report = report_of(view)
+    few = sorted((row for row in report.classes if 0 < row.n < FEW_ROWS), key=lambda row: row.n)
+    if few:
+        text = view.t(
+            "{num} of {all} classes have fewer than {few} test rows, so their figures say little:",
+            num=len(few),
+            all=len(report.classes),
+            few=FEW_ROWS,
+        )
+        yield join(text, " ", _named(view, [(row.label, count(row.n)) for row in few]))
+    tested = {row.label for row in report.classes if row.n > 0}
+    absent = [name for name in report.labels if name not in tested] if report.classes else []
+    if absent:
+        yield join(
+            view.t("Classes without any test row; nothing is known of them:"),
+            " ",
+            _named(view, [(name, "") for name in absent]),
+        )
+
+
+def _named(view: View, items: list[tuple[str, str]]) -> Markup:
+    shown: list[Node] = []
+    for name, text in items[:MAX_NAMED]:
+        shown += [", " if shown else "", label(name, 40), f" ({text})" if text else ""]
+    left = len(items) - MAX_NAMED
+    return join(*shown, " ", view.t("and {num} more", num=left) if left > 0 else "")
+
+
+def _calibration(view: View) -> Iterator[Node]:
+    ece = view.find("quality.ece")
+    if ece and ece.value is not None and ece.value >= ECE_WORTH_SAYING:
+        yield join(
+            view.t("Scores are off by this much on average, so they are not probabilities (calibration error):"),
+            " ",
+            view.figure(ece),
+        )
+
+
+def _labels(view: View) -> Iterator[Node]:
+    source = view.record.data.source
+    if isinstance(source, Mapping):
+        for key in ("labels", "label_quality", "label_notice"):
+            if isinstance(source.get(key), str):
+                yield join(view.t("Of its labels the source says:"), " ", isolated(source[key], 300))
+
+
+def _leaks(view: View) -> Iterator[Node]:
+    for item in data_claims(view):
+        if any(word in item.claim for word in LEAKS) and item.value:
+            yield join(
+                view.t("Training and test data share rows, so quality on test is flattered:"),
+                " ",
+                view.words.title(item.claim),
+                " ",
+                view.figure(item),
+            )
+
+
+def _openings(view: View) -> Iterator[Node]:
+    openings = view.record.openings
+    if openings is not None and openings > 1:
+        yield view.t(
+            "The test split was opened {num} times; each choice made after looking makes its figures a little rosier.",
+            num=openings,
+        )
+
+
+def _rights(view: View) -> Iterator[Node]:
+    if view.record.model and view.record.model.licence in ("", "unknown"):
+        yield view.t("The model's licence is unknown.")
+
+
+def _speed(view: View) -> Iterator[Node]:
+    if view.measured("latency.", split=None):
+        yield view.t("Speed holds only for the machine that measured it.")
+
+
+def _unmeasured(view: View) -> Iterator[Node]:
+    seen = {item.claim.split(".", 1)[0] for item in view.record.evidence}
+    names = {
+        "fairness": view.t("fairness between groups"),
+        "robustness": view.t("robustness"),
+        "privacy": view.t("privacy"),
+    }
+    left = [names[family] for family in FAMILIES if family not in seen]
+    if left:
+        yield view.t("Not measured: {families}.", families=view.t(", ").join(left))
+
+
+def _evidence(view: View) -> Iterator[Node]:
+    items = view.record.evidence
+    withdrawn = sum(1 for item in items if item.withdrawn)
+    if withdrawn:
+        yield view.t("{num} measurements were withdrawn; names and reasons are under “All evidence”.", num=withdrawn)
+    vague = sum(1 for item in view.standing() if item.low is None and not item.exact)
+    if vague:
+        yield view.t("{num} measurements have no interval; nothing can be concluded from them.", num=vague)
+    if view.record.not_finite:
+        yield view.t(
+            "{num} numbers in the record were not finite and are shown as missing.", num=len(view.record.not_finite)
+        )
+
+
+CHECKS = (
+    _decision,
+    _out_of_scope,
+    _leaks,
+    _quality,
+    _baseline,
+    _classes,
+    _calibration,
+    _labels,
+    _openings,
+    _rights,
+    _speed,
+    _unmeasured,
+    _evidence,
+)

@@ -1,0 +1,194 @@
+"""Words and numbers of one language: templates from the catalogue, claim names for people, values with their units."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from modelyard.base import messages
+from modelyard.methods.reporting.record import Claim, Evidence
+
+DASH = "—"
+
+
+def mark(template: str) -> str:
+    """A template that is looked up later; the mark lets a test find it."""
+    return template
+
+
+TITLES = {
+    "quality.accuracy": mark("Accuracy"),
+    "quality.balanced_accuracy": mark("Balanced accuracy"),
+    "quality.f1_macro": mark("F1, macro"),
+    "quality.f1_micro": mark("F1, micro"),
+    "quality.f1_weighted": mark("F1, weighted"),
+    "quality.f1": mark("F1"),
+    "quality.precision": mark("Precision"),
+    "quality.recall": mark("Recall"),
+    "quality.precision_macro": mark("Precision, macro"),
+    "quality.precision_micro": mark("Precision, micro"),
+    "quality.precision_weighted": mark("Precision, weighted"),
+    "quality.recall_macro": mark("Recall, macro"),
+    "quality.recall_micro": mark("Recall, micro"),
+    "quality.recall_weighted": mark("Recall, weighted"),
+    "quality.roc_auc": mark("Area under ROC"),
+    "quality.pr_auc": mark("Area under precision–recall"),
+    "quality.log_loss": mark("Log-loss"),
+    "quality.brier": mark("Brier score"),
+    "quality.ece": mark("Calibration error (ECE)"),
+    "latency.mean_ms": mark("Latency, mean"),
+    "latency.p50_ms": mark("Latency, median"),
+    "latency.p90_ms": mark("Latency, 90th percentile"),
+    "latency.p95_ms": mark("Latency, 95th percentile"),
+    "latency.p99_ms": mark("Latency, 99th percentile"),
+    "latency.throughput": mark("Throughput"),
+    "latency.records_per_second": mark("Throughput"),
+    "latency.load_ms": mark("Time to load"),
+    "size.bytes": mark("Size of the model"),
+    "size.parameters": mark("Parameters"),
+    "data.rows": mark("Rows"),
+    "data.duplicate_rate": mark("Duplicate rows"),
+    "data.conflict_rate": mark("Same text, different labels"),
+    "data.empty_rate": mark("Empty rows"),
+    "data.bad_rate": mark("Rows that could not be read"),
+    "data.leakage_rate": mark("Test rows also in training"),
+}
+
+_RATES = ("accuracy", "precision", "recall", "f1", "rate", "share", "coverage", "agreement", "ece")
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of one language (`en` or `zh`)."""
+
+    lang: str
+
+    def t(self, template: str, /, **values: object) -> str:
+        """The catalogue's entry for `template`, filled in."""
+        return messages.t(template, lang=self.lang, **values)
+
+    def title(self, claim: str, known: Claim | None = None) -> str:
+        """A claim's name for people: ours, else its family and quantity in words."""
+        if claim in TITLES:
+            return self.t(TITLES[claim])
+        plain = claim.rsplit(".", 1)[-1].replace("_", " ")
+        return plain[:1].upper() + plain[1:]
+
+    def value(self, value: float | None, unit: str, claim: str = "") -> str:
+        """A value with its unit; a dash when there is none."""
+        if value is None or not math.isfinite(value):
+            return DASH
+        if is_rate(claim, unit):
+            return f"{_plain(100 * value, 1)} %"
+        if unit == "bytes":
+            return size(value)
+        if unit in ("", "rows", "count"):
+            text = count(value) if float(value).is_integer() and abs(value) >= 1 else _small(value)
+            return text if unit != "rows" else self.t("{count} rows", count=text)
+        return f"{_small(value)} {unit}"
+
+    def interval(self, low: float | None, high: float | None, unit: str, claim: str = "") -> str:
+        """Both ends, the unit once."""
+        if low is None or high is None:
+            return DASH
+        if is_rate(claim, unit):
+            return f"{_plain(100 * low, 1)} – {_plain(100 * high, 1)} %"
+        if unit == "bytes":
+            return f"{size(low)} – {size(high)}"
+        return f"{_small(low)} – {_small(high)}" + (f" {unit}" if unit else "")
+
+    def basis(self, item: Evidence) -> str:
+        """What a measurement rests on: interval, rows, data, run; the text behind a figure."""
+        parts = [item.claim]
+        if item.exact:
+            parts.append(self.t("exact"))
+        elif item.low is None or item.high is None:
+            parts.append(self.t("no interval"))
+        else:
+            parts.append(
+                self.t("95 % interval {interval}", interval=self.interval(item.low, item.high, item.unit, item.claim))
+            )
+        parts.append(self.t("n = {n}", n=count(item.n)))
+        if item.split:
+            parts.append(self.t("on the {split} split", split=self.split(item.split)))
+        if item.slice:
+            parts.append(", ".join(f"{name} = {value}" for name, value in sorted(item.slice.items())))
+        if item.run is not None:
+            parts.append(self.t("run {run}", run=item.run))
+        return " · ".join(parts)
+
+    def split(self, name: str) -> str:
+        """A split's name for people."""
+        known = {
+            "train": self.t("training"),
+            "validation": self.t("validation"),
+            "test": self.t("test"),
+            "all": self.t("whole data"),
+        }
+        return known.get(name, name)
+
+
+def is_rate(claim: str, unit: str) -> bool:
+    """Whether a unit-less quantity is a share, shown in percent."""
+    last = claim.rsplit(".", 1)[-1]
+    return unit == "" and any(part in _RATES for part in last.split("_"))
+
+
+def count(value: float) -> str:
+    """A whole number with thin groups of three."""
+    return f"{round(value):,}"
+
+
+def size(num_bytes: float) -> str:
+    """Bytes in decimal units (kB = 1000 bytes)."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if abs(num_bytes) >= factor:
+            return f"{num_bytes / factor:.3g} {unit}"
+    return f"{num_bytes:g} B"
+
+
+def seconds(value: float) -> str:
+    """A duration in the unit a person would say."""
+    if value < 1:
+        return f"{1000 * value:.0f} ms"
+    if value < 120:
+        return f"{value:.3g} s"
+    if value < 7200:
+        return f"{value / 60:.3g} min"
+    return f"{value / 3600:.3g} h"
+
+
+def scalar(value: Any) -> str:
+    """A setting as the project file would write it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {scalar(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(scalar(item) for item in value) + "]"
+    return str(value)
+
+
+def _plain(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}"
+
+
+def _small(value: float) -> str:
+    """Three decimals for ratios, three significant digits above, all digits of large whole parts."""
+    magnitude = abs(value)
+    if magnitude == 0:
+        return "0"
+    if magnitude >= 1000:
+        return f"{value:,.0f}"
+    if magnitude >= 100:
+        return f"{value:.0f}"
+    if magnitude >= 10:
+        return f"{value:.1f}"
+    if magnitude >= 1:
+        return f"{value:.2f}"
+    return f"{value:.3f}" if magnitude >= 0.001 else f"{value:.2g}"

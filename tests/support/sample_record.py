@@ -1,0 +1,482 @@
+"""Records as the engine writes them, of made-up projects: Chinese reviews with two classes, banking requests with 77."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+from modelyard.base.canonical import digest_json
+
+TEXTS = (
+    ("房间很干净，服务员态度也好，就是隔音太差，半夜被走廊的声音吵醒了三次。总体还行吧。", "negative", "positive"),
+    ("说实话第一次住的时候印象一般，这次升级了房型，早餐也丰富了，下次还会来。", "positive", "negative"),
+    ("The food arrived cold and 40 minutes late, but the driver apologised. 给三星。", "negative", "positive"),
+    ("不推荐？不，不推荐才怪！<b>强烈</b>安利给所有人", "positive", "negative"),
+    ("屏幕不错，电池不行，快递很快，客服不理人。", "negative", "positive"),
+    ("价格便宜是便宜，可是一分钱一分货。", "negative", "positive"),
+    ("没有想象中的差", "positive", "negative"),
+    ("比隔壁那家强多了，不过也就那样。", "negative", "positive"),
+)
+
+
+def digest(name: str) -> str:
+    return digest_json(name)
+
+
+def evidence(claim: str, value: float, low: float | None, high: float | None, n: int, **more: Any) -> dict[str, Any]:
+    return {
+        "claim": claim,
+        "value": value,
+        "low": low,
+        "high": high,
+        "exact": False,
+        "n": n,
+        "unit": "",
+        "subject": digest("int8"),
+        "subject_step": "int8",
+        "dataset": digest("split"),
+        "split": "test",
+        "slice": {},
+        "run": 9,
+        "evaluator": digest("evaluator"),
+        "withdrawn": None,
+        **more,
+    }
+
+
+def _run(
+    step: str, uses: str, inputs: list[tuple[str, str]], port: str, kind: str, size: int, **more: Any
+) -> dict[str, Any]:
+    return {
+        "step": step,
+        "uses": uses,
+        "seed": 0,
+        "settings": {},
+        "key": digest("key" + step),
+        "code": digest("code" + step),
+        "libraries": {"numpy": "2.3.1", "pyarrow": "21.0.0"},
+        "inputs": [
+            {"port": name, "digest": digest(source), "splits": [], "from_step": source} for name, source in inputs
+        ],
+        "outputs": [{"port": port, "digest": digest(step), "kind": kind, "size": size}],
+        "notes": [],
+        "environment": {"python": "3.11.9"},
+        **more,
+    }
+
+
+def _runs() -> list[dict[str, Any]]:
+    return [
+        _run(
+            "reviews",
+            "data.read",
+            [],
+            "data",
+            "dataset",
+            1_482_113,
+            settings={"path": "reviews.csv", "text": "review", "label": "label"},
+            notes=["read 10,012 rows of reviews.csv (UTF-8); 12 bad rows kept apart"],
+        ),
+        _run(
+            "clean",
+            "data.clean",
+            [("data", "reviews")],
+            "data",
+            "dataset",
+            1_401_220,
+            settings={"unicode": "NFC", "duplicates": "drop"},
+            notes=["243 exact duplicates and 31 rows with two labels taken out"],
+        ),
+        _run(
+            "split",
+            "data.split",
+            [("data", "clean")],
+            "data",
+            "dataset",
+            1_409_118,
+            settings={"validation": 0.1, "test": 0.2, "stratify": True},
+        ),
+        _run(
+            "classifier",
+            "train.text_classification",
+            [("data", "split")],
+            "model",
+            "model",
+            12_740_996,
+            seconds=148.2,
+            libraries={"torch": "2.8.0", "tokenizers": "0.22.0", "accelerate": "1.10.0", "numpy": "2.3.1"},
+            settings={
+                "base": "scratch",
+                "size": "auto",
+                "epochs": 6,
+                "batch_tokens": 4096,
+                "optimizer": {"name": "adamw", "learning_rate": 0.0007, "weight_decay": 0.01},
+                "schedule": {"name": "cosine", "warmup": 0.06},
+                "label_smoothing": 0.05,
+            },
+            notes=[
+                "tried linear n-grams (0.862), CNN (0.868), encoder (0.859) on validation: CNN chosen",
+                "stopped early after epoch 5 of 6",
+            ],
+        ),
+        _run(
+            "int8",
+            "compress.quantize",
+            [("model", "classifier"), ("data", "split")],
+            "model",
+            "model",
+            3_311_842,
+            settings={"calibration_rows": 512},
+            notes=["int8, static, per channel; 2 of 973 validation answers changed"],
+        ),
+        _run(
+            "quality",
+            "evaluate.quality",
+            [("model", "int8"), ("data", "split")],
+            "report",
+            "report",
+            60_113,
+            settings={"baselines": ["majority", "linear"]},
+        ),
+        _run(
+            "latency",
+            "evaluate.latency",
+            [("model", "int8"), ("data", "split")],
+            "report",
+            "report",
+            2_113,
+            settings={"threads": 1},
+        ),
+    ]
+
+
+def _curve(start: float, end: float, steps: int, wobble: float, every: int = 1) -> list[list[float]]:
+    points = []
+    for step in range(0, steps + 1, every):
+        part = step / steps
+        points.append(
+            [
+                step,
+                round(end + (start - end) * math.exp(-4 * part) + wobble * math.sin(step * 1.7) * (1 - 0.5 * part), 5),
+            ]
+        )
+    return points
+
+
+def _roc(skill: float) -> dict[str, list[float]]:
+    x = [index / 60 for index in range(61)]
+    return {"fpr": x, "tpr": [round(1 - (1 - value) ** skill, 4) for value in x]}
+
+
+def _pr(skill: float) -> dict[str, list[float]]:
+    x = [index / 60 for index in range(61)]
+    return {"recall": x, "precision": [round(1 - 0.5 * value**skill, 4) for value in x]}
+
+
+def _interval(value: float, reach: float) -> dict[str, float]:
+    return {"value": value, "low": max(0.0, round(value - reach, 4)), "high": min(1.0, round(value + reach, 4))}
+
+
+def _quality() -> dict[str, Any]:
+    scores = (0.53, 0.61, 0.7, 0.78, 0.85, 0.9, 0.94, 0.97, 0.985, 0.995)
+    right = (0.55, 0.585, 0.66, 0.74, 0.83, 0.9, 0.925, 0.965, 0.99, 0.99)
+    return {
+        "version": 1,
+        "split": "test",
+        "n": 1946,
+        "labels": ["negative", "positive"],
+        "confusion": [[838, 128], [109, 871]],
+        "per_class": [
+            {
+                "label": "negative",
+                "n": 966,
+                "precision": _interval(0.885, 0.021),
+                "recall": _interval(0.8675, 0.0215),
+                "f1": _interval(0.8761, 0.017),
+            },
+            {
+                "label": "positive",
+                "n": 980,
+                "precision": _interval(0.8719, 0.021),
+                "recall": _interval(0.8888, 0.02),
+                "f1": _interval(0.8803, 0.0165),
+            },
+        ],
+        "roc": [{"label": "positive", **_roc(9.0), "auc": 0.9471}],
+        "pr": [{"label": "positive", **_pr(6.0), "auc": 0.9433}],
+        "reliability": [
+            {"confidence": a, "accuracy": b, "n": 195, **{k: v for k, v in _interval(b, 0.06).items() if k != "value"}}
+            for a, b in zip(scores, right, strict=True)
+        ],
+        "baselines": {
+            "majority": {"accuracy": _interval(0.5036, 0.022), "f1_macro": _interval(0.3349, 0.01)},
+            "linear": {"accuracy": _interval(0.8402, 0.0163), "f1_macro": _interval(0.8401, 0.0163)},
+        },
+        "mistakes": [
+            {
+                "row_id": f"r{index}",
+                "text": text,
+                "label": label,
+                "predicted": predicted,
+                "score": round(0.995 - 0.006 * index, 3),
+            }
+            for index, (text, label, predicted) in enumerate(TEXTS)
+        ],
+    }
+
+
+def _profile(rows: int, share: float) -> dict[str, Any]:
+    counts = [math.ceil(rows * part) for part in (0.11, 0.24, 0.21, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.01)]
+    return {
+        "rows": rows,
+        "labels": {"negative": round(rows * (1 - share)), "positive": round(rows * share)},
+        "lengths": {"edges": [index * 20 for index in range(len(counts) + 1)], "counts": counts},
+    }
+
+
+def _evidence() -> list[dict[str, Any]]:
+    timing = {"unit": "ms", "dataset": digest("split"), "run": 10}
+    about_clean = {
+        "subject": digest("clean"),
+        "subject_step": "clean",
+        "dataset": digest("clean"),
+        "split": "all",
+        "run": 4,
+    }
+    return [
+        evidence("quality.accuracy", 0.8782, 0.8630, 0.8920, 1946),
+        evidence("quality.f1_macro", 0.8782, 0.8634, 0.8925, 1946),
+        evidence("quality.balanced_accuracy", 0.8781, 0.8632, 0.8924, 1946),
+        evidence("quality.roc_auc", 0.9471, 0.9372, 0.9561, 1946),
+        evidence("quality.pr_auc", 0.9433, 0.9301, 0.9547, 1946),
+        evidence("quality.log_loss", 0.3124, 0.2896, 0.3361, 1946),
+        evidence("quality.brier", 0.1781, 0.1633, 0.1936, 1946),
+        evidence("quality.ece", 0.0191, 0.0041, 0.0342, 1946),
+        evidence("quality.recall", 0.8675, 0.8446, 0.8874, 966, slice={"label": "negative"}),
+        evidence("quality.recall", 0.8888, 0.8676, 0.9070, 980, slice={"label": "positive"}),
+        evidence("latency.p50_ms", 1.12, 1.09, 1.15, 400, **timing),
+        evidence("latency.p95_ms", 2.04, 1.93, 2.21, 400, **timing),
+        evidence("latency.p99_ms", 2.91, 2.52, 3.60, 400, **timing),
+        evidence("latency.records_per_second", 2412.0, 2360.0, 2461.0, 20, unit="/s", run=10),
+        evidence(
+            "size.bytes", 3_311_842, 3_311_842, 3_311_842, 1, exact=True, unit="bytes", dataset="", split="", run=6
+        ),
+        evidence("data.duplicate_rate", 0.0, 0.0, 0.0, 9726, exact=True, **about_clean),
+        evidence("data.conflict_rate", 0.0, 0.0, 0.0, 9726, exact=True, **about_clean),
+        evidence(
+            "quality.accuracy",
+            0.8790,
+            0.8637,
+            0.8928,
+            1946,
+            subject=digest("classifier"),
+            subject_step="classifier",
+            run=8,
+        ),
+        evidence(
+            "quality.accuracy",
+            0.9012,
+            0.8870,
+            0.9137,
+            1946,
+            withdrawn="lin: measured before the duplicate rows were found",
+            run=3,
+        ),
+    ]
+
+
+CLAIMS = {
+    "quality.accuracy": {
+        "description": "share of rows whose predicted label is the true one",
+        "unit": "",
+        "better": "higher",
+    },
+    "quality.f1_macro": {
+        "description": "mean over classes of the harmonic mean of precision and recall",
+        "unit": "",
+        "better": "higher",
+    },
+    "quality.ece": {"description": "expected calibration error, bins of equal mass", "unit": "", "better": "lower"},
+    "latency.p95_ms": {"description": "95th percentile of the time one record takes", "unit": "ms", "better": "lower"},
+    "size.bytes": {"description": "bytes of all files of the model", "unit": "bytes", "better": "lower"},
+    "data.duplicate_rate": {"description": "share of rows whose text occurs before", "unit": "", "better": "lower"},
+}
+
+
+def sample_record() -> dict[str, Any]:
+    """A released model of Chinese reviews."""
+    return {
+        "version": 1,
+        "project": "reviews",
+        "title": "Review sentiment, Chinese",
+        "model": {
+            "digest": digest("int8"),
+            "step": "int8",
+            "format": "onnx",
+            "precision": "int8",
+            "task": "text-classification",
+            "labels": ["negative", "positive"],
+            "licence": "Apache-2.0",
+            "size_bytes": 3_311_842,
+            "parameters": 3_184_130,
+            "card": {"task": "text-classification", "preprocessing": {"kind": "tokens", "max_length": 256}},
+        },
+        "decision": {
+            "state": "released",
+            "passed": True,
+            "findings": [
+                {
+                    "rule": "quality.accuracy >= 0.8",
+                    "passed": True,
+                    "reason": "0.863 is at least 0.8",
+                    "value": 0.8782,
+                    "low": 0.8630,
+                    "high": 0.8920,
+                    "n": 1946,
+                },
+                {
+                    "rule": "data.duplicate_rate of clean <= 0.01",
+                    "passed": True,
+                    "reason": "0 is at most 0.01",
+                    "value": 0.0,
+                    "low": 0.0,
+                    "high": 0.0,
+                    "n": 9726,
+                },
+                {
+                    "rule": "latency.p95_ms <= 20",
+                    "passed": True,
+                    "reason": "2.21 is at most 20",
+                    "value": 2.04,
+                    "low": 1.93,
+                    "high": 2.21,
+                    "n": 400,
+                },
+            ],
+        },
+        "release": {"name": "reviews", "version": 3, "created": "2026-03-02T08:15:00Z"},
+        "runs": _runs(),
+        "evidence": _evidence(),
+        "curves": {
+            "classifier": {
+                "loss": _curve(0.71, 0.16, 480, 0.02, 2),
+                "validation_loss": _curve(0.69, 0.31, 480, 0.002, 40),
+                "learning_rate": [
+                    [step, 7e-4 * min(step / 30, 0.5 + 0.5 * math.cos(math.pi * step / 480))]
+                    for step in range(0, 481, 8)
+                ],
+                "validation_accuracy": [[step, 0.5 + 0.375 * (1 - math.exp(-step / 90))] for step in range(0, 481, 40)],
+            }
+        },
+        "reports": {
+            "quality": _quality(),
+            "latency": {
+                "by_batch": [
+                    {"batch": size, "p50_ms": 0.9 + 0.31 * size, "p95_ms": 1.6 + 0.4 * size}
+                    for size in (1, 4, 8, 16, 32)
+                ],
+                "runtime": "onnxruntime 1.22.0",
+                "threads": 1,
+            },
+        },
+        "data": {
+            "source": {
+                "path": "reviews.csv",
+                "licence": "CC-BY-4.0",
+                "labels": "weak: taken from star ratings, not read by a person",
+            },
+            "columns": [
+                {"name": "review", "role": "text", "type": "string"},
+                {"name": "label", "role": "label", "type": "string"},
+                {"name": "row_id", "role": "other", "type": "string"},
+            ],
+            "splits": {
+                "train": {"rows": 6807, "profile": _profile(6807, 0.504)},
+                "validation": {"rows": 973, "profile": _profile(973, 0.504)},
+                "test": {"rows": 1946, "profile": _profile(1946, 0.504)},
+            },
+            "removed": {
+                "reviews": {"wrong number of columns": 12},
+                "clean": {"exact duplicate": 243, "same text, two labels": 31},
+            },
+        },
+        "openings": 2,
+        "environment": {
+            "python": "3.11.9",
+            "platform": "Linux 6.1 x86_64",
+            "processor": "Intel Xeon 2.8 GHz",
+            "cores": 2,
+            "threads": 2,
+        },
+        "claims": copy.deepcopy(CLAIMS),
+    }
+
+
+def refused_record() -> dict[str, Any]:
+    """The same model with a bound it cannot prove."""
+    record = sample_record()
+    finding = {
+        "rule": "quality.accuracy >= 0.88",
+        "passed": False,
+        "reason": "the low end 0.863 is below 0.88",
+        "value": 0.8782,
+        "low": 0.8630,
+        "high": 0.8920,
+        "n": 1946,
+    }
+    record["decision"] = {
+        "state": "refused",
+        "passed": False,
+        "findings": [*record["decision"]["findings"][1:], finding],
+    }
+    record["release"] = None
+    return record
+
+
+def draft_record() -> dict[str, Any]:
+    """The same model, no rules."""
+    return {**sample_record(), "decision": {"state": "draft", "passed": True, "findings": []}, "release": None}
+
+
+def bare_record() -> dict[str, Any]:
+    """The least a record can be."""
+    return {"version": 1, "project": "empty", "title": "", "model": {"digest": digest("m"), "step": "m"}}
+
+
+def many_classes(num: int = 77) -> dict[str, Any]:
+    """A record with many classes, few test rows each, one of them with a huge name and one with none."""
+    record = sample_record()
+    labels = [f"request_{index:02d}_about_{['card', 'payment', 'transfer', 'top-up'][index % 4]}" for index in range(num)]
+    labels[3] = "a_label_that_never_ends_" * 20
+    support = [40 if index % 5 else 12 for index in range(num)]
+    support[7] = 0
+    matrix = [[0] * num for _ in range(num)]
+    for index, rows in enumerate(support):
+        wrong = min(rows, index % 6)
+        matrix[index][index] = rows - wrong
+        for step in range(wrong):
+            matrix[index][(index + 1 + 7 * step) % num] += 1
+    report = record["reports"]["quality"]
+    report |= {"labels": labels, "confusion": matrix, "n": sum(support)}
+    report["per_class"] = [
+        {
+            "label": label,
+            "n": rows,
+            **{name: _interval(matrix[index][index] / max(rows, 1), 0.1) for name in ("precision", "recall", "f1")},
+        }
+        for index, (label, rows) in enumerate(zip(labels, support, strict=True))
+        if rows
+    ]
+    report["roc"] = [
+        {"label": label, **_roc(5 + index % 9), "auc": 0.9 + 0.001 * (index % 80)} for index, label in enumerate(labels)
+    ]
+    report["pr"] = [
+        {"label": label, **_pr(4 + index % 9), "auc": 0.85 + 0.001 * (index % 80)} for index, label in enumerate(labels)
+    ]
+    record["model"] |= {"labels": labels}
+    record["title"] = "Banking requests, 77 intents"
+    record["data"]["splits"]["train"]["profile"]["labels"] = {
+        label: 4 * rows + 20 for label, rows in zip(labels, support, strict=True)
+    }
+    return record
