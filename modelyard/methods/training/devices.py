@@ -1,0 +1,101 @@
+"""The one module that knows devices: which there are, what they can, how many threads, how to be deterministic."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from accelerate import PartialState
+
+from modelyard.base.messages import t
+from modelyard.errors import InputError
+
+DeviceName = Literal["auto", "cpu", "cuda", "npu", "mps"]
+
+
+def pick(name: DeviceName = "auto") -> torch.device:
+    """The device to train on; `auto` takes what accelerate finds (CUDA, Ascend NPU, Apple, else the CPU).
+
+    Raises:
+        InputError: the named device is not on this machine.
+    """
+    if name == "cpu":
+        return torch.device("cpu")
+    found: torch.device = PartialState().device
+    if name in ("auto", found.type):
+        return found
+    raise InputError(
+        t("no device `{name}` on this machine", name=name),
+        where="device",
+        expected=found.type,
+        remedy=t("set `device: auto` or run where the device is"),
+    )
+
+
+def supports_bf16(device: torch.device) -> bool:
+    """Whether bf16 is computed by the hardware, not emulated."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        flags = cpu_flags()
+        return "avx512_bf16" in flags or "amx_bf16" in flags or "bf16" in flags
+    return device.type == "npu"
+
+
+def cpu_flags() -> frozenset[str]:
+    """What the processor says it can, in Linux's names; empty where that is not told."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as stream:
+            lines = [line for line in stream if line.startswith(("flags", "Features"))]
+    except OSError:
+        return frozenset()
+    return frozenset(lines[0].split(":", 1)[1].split()) if lines else frozenset()
+
+
+def usable_cores() -> int:
+    """Processor cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def describe(device: torch.device) -> str:
+    """The device in words, for the run's record."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} {platform.machine()}"
+
+
+@contextmanager
+def reproducible(device: torch.device, threads: int) -> Iterator[None]:
+    """Deterministic kernels and a fixed number of threads inside; everything as it was after.
+
+    The order of a sum depends on how many threads share it, so the number belongs to the result.
+    """
+    before_threads = torch.get_num_threads()
+    before = torch.are_deterministic_algorithms_enabled()
+    before_fill = torch.utils.deterministic.fill_uninitialized_memory
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        try:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(True)
+            # Filling fresh memory only serves code that reads it before writing; it costs time here.
+            torch.utils.deterministic.fill_uninitialized_memory = False
+            yield
+        finally:
+            torch.set_num_threads(before_threads)
+            torch.use_deterministic_algorithms(before)
+            torch.utils.deterministic.fill_uninitialized_memory = before_fill
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given, so that a clock means something."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

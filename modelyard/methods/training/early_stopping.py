@@ -1,0 +1,51 @@
+"""Stop when validation stops getting better, and keep the weights of the best evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Metric = Literal["accuracy", "f1_macro", "loss"]
+
+
+class EarlyStopping(BaseModel):
+    """When to stop before all epochs are done. The best evaluation's weights are kept either way."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: Metric = Field("accuracy", description="What is watched on validation")
+    patience: int = Field(
+        3, ge=0, le=1000, description="Evaluations without a better one before stopping; 0 never stops"
+    )
+    min_delta: float = Field(0.0, ge=0, le=1, description="How much better is better")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Where the watching stands; part of every checkpoint.
+
+    Attributes:
+        best: (metric with higher better, minus the loss): equal accuracy is decided by the loss. None at first.
+        best_step: when that was.
+        since: evaluations since.
+    """
+
+    best: tuple[float, float] | None = None
+    best_step: int = 0
+    since: int = 0
+
+    def update(self, settings: EarlyStopping, metrics: dict[str, float], step: int) -> Watch:
+        """The watch after one evaluation with `accuracy`, `f1_macro` and `loss`."""
+        value = -metrics["loss"] if settings.metric == "loss" else metrics[settings.metric]
+        found = (value, -metrics["loss"])
+        better = (
+            self.best is None
+            or value > self.best[0] + settings.min_delta
+            or (value == self.best[0] and found[1] > self.best[1])
+        )
+        return Watch(found, step, 0) if better else replace(self, since=self.since + 1)
+
+    def done(self, settings: EarlyStopping) -> bool:
+        return 0 < settings.patience <= self.since
