@@ -1,0 +1,183 @@
+"""Which column of a data file is the text and which the label: a guess that says why, for the user to check.
+
+Reads the file exactly as `data.read` will. The text is the column with the longest values; the label is one with few
+values that repeat. A name that says so counts first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelyard.base.messages import t
+
+if TYPE_CHECKING:
+    from modelyard.methods.data.rows import Reader
+    from modelyard.methods.data.sources import Source
+
+MAX_ROWS = 20_000
+"""Rows looked at: files are often sorted by class, so the first hundred may hold only one."""
+MAX_VALUES = 1_000
+TEXT_NAMES = frozenset(
+    ("text", "review", "content", "sentence", "message", "comment", "body", "正文", "评论", "文本", "内容", "句子")
+)
+LABEL_NAMES = frozenset(
+    ("label", "class", "category", "target", "sentiment", "intent", "y", "标签", "类别", "分类", "情感", "意图")
+)
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One thing guessed: `what` it is, the value, and why."""
+
+    what: str
+    value: str
+    why: str
+
+
+@dataclass
+class ColumnStatistics:
+    """Of one column over the rows looked at."""
+
+    name: str
+    num_rows: int = 0
+    num_characters: int = 0
+    values: Counter[str] = field(default_factory=Counter)
+    many: bool = False
+
+    def add(self, value: str) -> None:
+        self.num_rows += 1
+        self.num_characters += len(value)
+        if value in self.values or len(self.values) < MAX_VALUES:
+            self.values[value] += 1
+        else:
+            self.many = True
+
+    @property
+    def mean_length(self) -> float:
+        return self.num_characters / max(1, self.num_rows)
+
+    @property
+    def num_values(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Guessed:
+    """What a data file seems to be.
+
+    Attributes:
+        text, label: columns, None if none looks like it.
+        columns: names to give when the first line is data already, else None.
+        num_rows: rows looked at; `whole` if these are all.
+        majority: share of the most frequent label, None without a label.
+        guesses: all of it in words.
+    """
+
+    text: str | None
+    label: str | None
+    columns: tuple[str, ...] | None
+    num_rows: int
+    whole: bool
+    majority: float | None
+    guesses: tuple[Guess, ...]
+
+
+def guess(path: Path) -> Guessed:
+    """Look at the first MAX_ROWS rows of a CSV, TSV, JSONL, Parquet or Arrow file. Raises InputError if it is none."""
+    from modelyard.methods.data.reading import Reading, open_reader
+    from modelyard.methods.data.sources import resolve
+
+    source: Source = resolve(path.name, path.parent)[0]
+    reader, how = open_reader(source, Reading())
+    statistics, whole, num_bad = _statistics(reader)
+    columns = _columns_without_header(reader, statistics)
+    if columns is not None:
+        for name, column, first in zip(columns, statistics, reader.names, strict=True):
+            column.name = name
+            column.add(first)
+    guesses = [Guess(t("format"), how, reader.described)]
+    if columns is not None:
+        why = t("the first line looks like data: its values come again below")
+        guesses.append(Guess(t("header"), t("none"), why))
+    text = _text(statistics, guesses)
+    label = _label([column for column in statistics if column is not text], guesses)
+    if num_bad:
+        guesses.append(Guess(t("bad rows"), str(num_bad), t("data.read keeps them apart, each with its reason")))
+    if columns is not None:
+        for role, column in (("text", text), ("label", label)):
+            if column is not None:
+                columns = tuple(role if name == column.name else name for name in columns)
+                column.name = role
+    return Guessed(
+        text.name if text else None,
+        label.name if label else None,
+        columns,
+        max((column.num_rows for column in statistics), default=0),
+        whole,
+        max(label.values.values()) / label.num_rows if label else None,
+        tuple(guesses),
+    )
+
+
+def _statistics(reader: Reader) -> tuple[list[ColumnStatistics], bool, int]:
+    statistics = [ColumnStatistics(name) for name in reader.names]
+    num_bad = num_rows = 0
+    for _, values, _ in islice(reader.rows(), MAX_ROWS):
+        num_rows += 1
+        if not isinstance(values, list):
+            num_bad += 1
+            continue
+        for column, value in zip(statistics, values, strict=True):
+            if value is not None and str(value).strip():
+                column.add(str(value))
+    return statistics, num_rows < MAX_ROWS, num_bad
+
+
+def _columns_without_header(reader: Reader, statistics: Sequence[ColumnStatistics]) -> tuple[str, ...] | None:
+    """Names to give if the header is no header: one of its names is a value that comes often in its own column."""
+    if not hasattr(reader, "delimiter"):
+        return None
+    often = any(column.values.get(column.name, 0) >= 2 and _few(column) for column in statistics)
+    if not often:
+        return None
+    return tuple(f"column_{number}" for number in range(1, len(statistics) + 1))
+
+
+def _few(column: ColumnStatistics) -> bool:
+    """Values that repeat: at least two, each three times on average."""
+    return not column.many and 2 <= column.num_values <= max(2, column.num_rows // 3)
+
+
+def _text(statistics: Sequence[ColumnStatistics], guesses: list[Guess]) -> ColumnStatistics | None:
+    candidates = [column for column in statistics if column.num_values > 1 and not _numeric(column)]
+    named = [column for column in candidates if column.name.lower() in TEXT_NAMES and not _few(column)]
+    best = max(named or candidates, key=lambda column: column.mean_length, default=None)
+    if best is None:
+        guesses.append(Guess(t("text column"), "?", t("no column holds different texts: name it in the file")))
+        return None
+    why = t("the longest values: {length:.0f} characters on average", length=best.mean_length)
+    guesses.append(Guess(t("text column"), best.name, t("its name says so") if named else why))
+    return best
+
+
+def _numeric(column: ColumnStatistics) -> bool:
+    return all(value.replace(".", "", 1).lstrip("+-").isdigit() for value in islice(column.values, 50))
+
+
+def _label(statistics: Sequence[ColumnStatistics], guesses: list[Guess]) -> ColumnStatistics | None:
+    candidates = [column for column in statistics if _few(column)]
+    named = [column for column in candidates if column.name.lower() in LABEL_NAMES]
+    best = min(named or candidates, key=lambda column: column.num_values, default=None)
+    if best is None:
+        guesses.append(Guess(t("label column"), "?", t("no column has few values that repeat: name it in the file")))
+        return None
+    values = ", ".join(f"{value} ({count:,})" for value, count in best.values.most_common(4))
+    more = ", …" if best.num_values > 4 else ""
+    why = t("{num} different values: {values}", num=best.num_values, values=values + more)
+    guesses.append(Guess(t("label column"), best.name, why))
+    return best
