@@ -38,10 +38,8 @@ class StageContext:
     listener: Listener
     resolve_secret: Callable[[str], str]
     processes: int = 1
-    base: Path = field(default_factory=Path.cwd)
     measurements: list[Measurement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    opened: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.curves: dict[tuple[str, int], float] = {}
@@ -70,8 +68,6 @@ class StageContext:
     def inputs(self, port: str) -> list[Path]:
         if port not in self.stage.inputs:
             raise StageError(f"the stage declares no input port `{port}`", where=self.step)
-        if "test" in self.stage.inputs[port].splits:
-            self.opened.add(port)
         return list(self.folders.get(port, []))
 
     def output(self, port: str) -> Path:
@@ -127,6 +123,13 @@ class StageContext:
             lines.append(json.dumps([name, step, float(value)]) + "\n")
         with (self.room / CURVES).open("a", encoding="utf-8") as stream:
             stream.writelines(lines)
+
+    def grouped_curves(self) -> dict[str, list[tuple[int, float]]]:
+        """Curve name to its points, in the order of steps."""
+        groups: dict[str, list[tuple[int, float]]] = {}
+        for (name, step), value in sorted(self.curves.items()):
+            groups.setdefault(name, []).append((step, value))
+        return groups
 
     def progress(self, done: int, total: int, what: str) -> None:
         self.listener.progress(self.step, done, total, what)

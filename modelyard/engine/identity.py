@@ -11,7 +11,7 @@ import ast
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -158,3 +158,8 @@ def _processor() -> str:
 def environment() -> dict[str, Any]:
     """Where a run happened; shown, not part of the key (the parts that matter are in it already)."""
     return {**machine(), "python": platform.python_version(), "platform": platform.platform()}
+
+
+def evaluator_of(identity: Mapping[str, Any]) -> str:
+    """Digest of who measured: code, settings, and the machine where that matters."""
+    return digest_json({name: identity[name] for name in ("stage", "code", "settings", "machine")})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from modelyard.base.canonical import digest_json
 from modelyard.core.run import Binding
-from modelyard.core.stage import Stage
+from modelyard.engine.catalog import FoundStage
 from modelyard.engine.identity import CodeMemo, code_digest, library_versions, machine
 
 
@@ -20,8 +19,7 @@ def settings_json(config: Any) -> dict[str, Any]:
 
 
 def identity_of(
-    uses: str,
-    stage: Stage,
+    found: FoundStage,
     config: Any,
     seed: int,
     bindings: Sequence[Binding],
@@ -34,13 +32,14 @@ def identity_of(
         bindings: inputs, whose views (not whole artifacts) count.
         base: the project's folder: where relative paths in settings start.
     """
+    stage = found.stage
     settings = {name: value for name, value in settings_json(config).items() if name not in stage.external}
     inputs: dict[str, list[str]] = {}
     for binding in bindings:
         inputs.setdefault(binding.port, []).append(binding.view)
     return {
-        "stage": uses,
-        "code": code_digest(Path(inspect.getfile(stage.run)), stage.loads, memo),
+        "stage": found.uses,
+        "code": code_digest(found.path, stage.loads, memo),
         "settings": settings,
         "external": stage.fingerprint(config, base) if stage.fingerprint else None,
         "seed": seed,

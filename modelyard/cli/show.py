@@ -1,0 +1,158 @@
+"""`modelyard show`: answers about runs, artifacts, lineage, evidence, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from modelyard.app import show
+from modelyard.base.canonical import short
+from modelyard.base.messages import t
+from modelyard.cli.options import json_option, profile_option, project_option
+from modelyard.cli.output import duration, print_json, size, table
+from modelyard.errors import UsageError
+
+SUBJECTS = ("runs", "run", "artifacts", "artifact", "lineage", "evidence", "curves", "audit")
+
+
+@click.command(
+    "show",
+    help=t("Answer about runs, artifacts, lineage (both ways), evidence, curves.\n\nWHAT is runs, run ID, artifacts, "
+           "artifact NAME, lineage NAME, evidence [NAME], curves STEP or audit. NAME is a digest or its first digits, "
+           "a step, step.port, or a release."),
+)  # fmt: skip
+@click.argument("what", type=click.Choice(SUBJECTS), default="runs")
+@click.argument("name", required=False)
+@project_option()
+@click.option("--claim", default=None, help=t("only this claim"))
+@click.option("--limit", default=20, type=click.IntRange(1, 10_000), show_default=True, help=t("how many at most"))
+@profile_option()
+@json_option()
+def command(
+    what: str, name: str | None, project: str | None, claim: str | None, limit: int, profile: str | None, as_json: bool
+) -> None:
+    place: dict[str, Any] = {"project": project, "profile": profile}
+    if what in ("run", "artifact", "lineage", "curves") and name is None:
+        raise UsageError(t("`show {what}` needs a name", what=what), expected=f"modelyard show {what} NAME")
+    if what == "run" and not str(name).isdigit():
+        raise UsageError(t("`{name}` is no run", name=name), expected=t("a number; `modelyard show runs` lists them"))
+    value = _ask(what, name, claim, limit, place)
+    if as_json:
+        print_json(value)
+    else:
+        print(VIEWS[what](value))
+
+
+def _ask(what: str, name: str | None, claim: str | None, limit: int, place: dict[str, Any]) -> Any:
+    if what == "runs":
+        return show.runs(step=name, limit=limit, **place)
+    if what == "run":
+        return show.run(int(name or 0), **place)
+    if what == "artifacts":
+        return show.artifacts(**place)
+    if what == "artifact":
+        return show.artifact(name or "", **place)
+    if what == "lineage":
+        return show.lineage(name or "", **place)
+    if what == "evidence":
+        return show.evidence(name, claim=claim, **place)
+    if what == "curves":
+        return show.curves(name or "", **place)
+    return show.audit(limit, **place)
+
+
+def _runs(value: list[dict[str, Any]]) -> str:
+    rows = [
+        (
+            str(run["id"]),
+            run["step"],
+            run["uses"],
+            run["status"],
+            run["started"],
+            duration(run["seconds"]) if run["seconds"] is not None else None,
+            " ".join(f"{b['port']}={short(b['digest'])}" for b in run["outputs"]),
+        )
+        for run in value
+    ]
+    return table(["id", t("step"), t("stage"), t("status"), t("started"), t("time"), t("outputs")], rows)
+
+
+def _run(value: dict[str, Any]) -> str:
+    lines = [f"{t('run')} {value['id']}: {value['step']} ({value['uses']}), {value['status']}"]
+    lines += [f"  {name}: {value[name]}" for name in ("key", "seed", "started", "finished", "seconds")]
+    lines += [f"  {t('setting')} {name} = {item}" for name, item in sorted(value["settings"].items())]
+    lines += [f"  {t('input')} {b['port']} = {b['digest']} {' '.join(b['splits'])}" for b in value["inputs"]]
+    lines += [f"  {t('output')} {b['port']} = {b['digest']}" for b in value["outputs"]]
+    lines += [f"  {t('library')} {name} {version}" for name, version in value["identity"].get("libraries", {}).items()]
+    lines += [f"  {note}" for note in value["notes"]]
+    if value["error"]:
+        lines.append(value["error"])
+    if value["evidence"]:
+        lines += ["", _evidence(value["evidence"])]
+    return "\n".join(lines)
+
+
+def _artifacts(value: list[dict[str, Any]]) -> str:
+    rows = [(short(item["digest"]), item["kind"], size(item["size"]), item["num_files"]) for item in value]
+    return table([t("digest"), t("kind"), t("size"), t("files")], rows)
+
+
+def _artifact(value: dict[str, Any]) -> str:
+    lines = [value["digest"], f"  {t('kind')}: {value['kind']}, {size(value['size'])}", f"  {value['path']}"]
+    lines += [f"    {entry['path']}  {size(entry['size'])}" for entry in value["files"]]
+    return "\n".join([*lines, "", _lineage(value)])
+
+
+def _lineage(value: dict[str, Any]) -> str:
+    def links(items: list[dict[str, Any]]) -> str:
+        rows = [
+            (
+                short(item["parent"]),
+                f"→ {item['step']} ({item['uses']}) →",
+                f"{short(item['child'])} {item['child_port']}",
+            )
+            for item in items
+        ]
+        return table([t("from"), t("by"), t("to")], rows, "  ") if rows else f"  {t('nothing')}"
+
+    parts = [f"{t('made from')}:", links(value["made_from"]), f"{t('made into')}:", links(value["made_into"])]
+    return "\n".join([*parts, f"{t('releases that hold it')}: {', '.join(value['releases']) or t('none')}"])
+
+
+def _evidence(value: list[dict[str, Any]]) -> str:
+    rows = []
+    for item in value:
+        interval = item["interval"]
+        shown = f"[{interval[0]:.4g}, {interval[1]:.4g}]" if isinstance(interval, list) else interval
+        name = item["claim"] + "".join(f" {key}={part}" for key, part in sorted(item["slice"].items()))
+        gone = t("withdrawn: {why}", why=item["withdrawn"]) if item["withdrawn"] else ""
+        about = f"{short(item['subject'])} {item['split']}"
+        rows.append((str(item["sequence"]), name, item["value"], shown, item["n"], about, gone))
+    return table(["#", t("claim"), t("value"), t("95 % interval"), "n", t("about"), ""], rows)
+
+
+def _curves(value: dict[str, list[tuple[int, float]]]) -> str:
+    rows = []
+    for name, points in value.items():
+        values = [point[1] for point in points]
+        rows.append((name, len(points), values[0], min(values), max(values), values[-1]))
+    return table([t("curve"), t("points"), t("first"), t("least"), t("greatest"), t("last")], rows)
+
+
+def _audit(value: list[dict[str, Any]]) -> str:
+    rows = [(str(item["change"]), item["moment"], item["action"], item["subject"]) for item in value]
+    return table(["#", t("when"), t("what"), t("about")], rows)
+
+
+VIEWS: dict[str, Callable[[Any], str]] = {
+    "runs": _runs,
+    "run": _run,
+    "artifacts": _artifacts,
+    "artifact": _artifact,
+    "lineage": _lineage,
+    "evidence": _evidence,
+    "curves": _curves,
+    "audit": _audit,
+}

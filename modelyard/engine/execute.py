@@ -1,0 +1,301 @@
+"""Execute a bound project from top to bottom: reuse what was made, make the rest, lose nothing.
+
+A step is made under a lock on its key, in a folder of its own that survives a kill. Only when `run` has returned are
+its outputs committed, and only then does the ledger learn of them, in one transaction with the evidence.
+"""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modelyard.base.clock import monotonic
+from modelyard.base.files import remove_tree
+from modelyard.base.messages import t
+from modelyard.core.evidence import Evidence, Measurement
+from modelyard.core.run import Binding, Run, Status
+from modelyard.engine.bound import BoundProject, BoundStep
+from modelyard.engine.context import StageContext
+from modelyard.engine.events import Listener, Silent, StepOutcome
+from modelyard.engine.history import record_of
+from modelyard.engine.identity import CodeMemo, environment, evaluator_of
+from modelyard.engine.inputs import bindings_of, lay_out, record_bytes
+from modelyard.engine.keys import identity_of, key_of, settings_json
+from modelyard.engine.profiles import Profile
+from modelyard.errors import IntegrityError, Interrupted, ModelyardError, StageError, StoreError
+from modelyard.store import Store
+
+
+@dataclass
+class Bench:
+    """What an execution works with: where it stores, how it runs, who watches."""
+
+    bound: BoundProject
+    store: Store
+    profile: Profile
+    listener: Listener = field(default_factory=Silent)
+    remake_damaged: bool = True
+
+    def __post_init__(self) -> None:
+        self.memo = CodeMemo.open(self.store.root / "cache" / "code.json")
+
+        self._invocation: int | None = None
+
+    @property
+    def base(self) -> Path:
+        return self.bound.project.folder
+
+    def invocation(self) -> int:
+        """The ledger's id of this `modelyard run`; recorded when the first step has to run."""
+        if self._invocation is None:
+            self._invocation = self.store.ledger.begin_invocation(self.bound.project.name)
+        return self._invocation
+
+    def finish(self, status: Status, outcome: Mapping[str, Any]) -> None:
+        """Record how the `modelyard run` ended, if anything ran."""
+        if self._invocation is not None:
+            self.store.ledger.finish_invocation(self._invocation, status, outcome)
+            self._invocation = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A step whose inputs are known: everything its key is made of."""
+
+    step: BoundStep
+    bindings: list[Binding]
+    identity: dict[str, Any]
+    key: str
+    record: bytes
+
+
+def execute(bench: Bench, until: str | None = None) -> list[StepOutcome]:
+    """Run every step down to `until` (all if None). Raises the first step's error; what was made stays."""
+    outcomes: list[StepOutcome] = []
+    steps = list(bench.bound.steps)
+    if until is not None:
+        steps = steps[: [step.name for step in steps].index(until) + 1]
+    try:
+        for position, step in enumerate(steps, 1):
+            prepared = prepare(bench, step, outcomes)
+            outcomes.append(_step(bench, prepared, position, len(steps)))
+    except BaseException as error:
+        bench.finish("killed" if isinstance(error, Interrupted) else "failed", {"error": str(error)})
+        raise
+    finally:
+        bench.memo.save()
+    bench.finish("done", {"steps": {outcome.step: dict(outcome.outputs) for outcome in outcomes}})
+    return outcomes
+
+
+def prepare(bench: Bench, step: BoundStep, above: list[StepOutcome]) -> Prepared:
+    """Bind a step's inputs to what the steps above made, and compute its key."""
+    outputs = {outcome.step: outcome.outputs for outcome in above}
+    needs_record = any(port.kind == "record" for port in step.stage.inputs.values())
+    record = record_bytes(record_of(bench.store, bench.bound, above)) if needs_record else b""
+    bindings = bindings_of(step, outputs, record, bench.store)
+    identity = identity_of(step.found, step.config, bench.bound.project.seed, bindings, bench.base, bench.memo)
+    return Prepared(step, bindings, identity, key_of(identity), record)
+
+
+def reusable(bench: Bench, key: str) -> Run | None:
+    """The finished run with this key whose outputs are all there.
+
+    Raises:
+        IntegrityError: the bytes of an output are not what was stored.
+    """
+    run = bench.store.ledger.completed(key)
+    if run is None or not all(bench.store.artifacts.has(binding.digest) for binding in run.outputs):
+        return None
+    for binding in run.outputs:
+        bench.store.artifacts.verify(binding.digest)
+    return run
+
+
+def _reuse(bench: Bench, prepared: Prepared) -> Run | None:
+    """As `reusable`; what was changed by hand is set aside, said, and made again from the same inputs."""
+    try:
+        return reusable(bench, prepared.key)
+    except IntegrityError as error:
+        if not bench.remake_damaged:
+            raise
+        run = bench.store.ledger.completed(prepared.key)
+        for binding in run.outputs if run else ():
+            aside = _set_aside(bench.store, binding.digest)
+            if aside:
+                words = t("its artifact was changed after it was made: set aside in {place}, made again", place=aside)
+                bench.listener.note(prepared.step.name, f"{words}\n{error}")
+        return None
+
+
+def _set_aside(store: Store, digest: str) -> Path | None:
+    try:
+        store.artifacts.verify(digest)
+    except IntegrityError as error:
+        return store.artifacts.quarantine(digest, str(error))
+    return None
+
+
+def _step(bench: Bench, prepared: Prepared, position: int, total: int) -> StepOutcome:
+    step, listener = prepared.step, bench.listener
+    run = _reuse(bench, prepared)
+    if run is None:
+        with bench.store.artifacts.lock(prepared.key, lambda _: listener.waiting(step.name)):
+            run = _reuse(bench, prepared)  # another run may have made it while this one waited
+            if run is None:
+                listener.step_started(step.name, step.step.uses, position, total)
+                return _make(bench, prepared)
+    listener.step_cached(step.name, step.step.uses, position, total)
+    return outcome_of(step, run, cached=True)
+
+
+def outcome_of(step: BoundStep, run: Run, cached: bool) -> StepOutcome:
+    outputs = {binding.port: binding.digest for binding in run.outputs}
+    return StepOutcome(step.name, step.step.uses, run.id, cached, run.seconds, outputs)
+
+
+def _make(bench: Bench, prepared: Prepared) -> StepOutcome:
+    """Run the stage and commit what it made. The caller holds the key's lock."""
+    ledger, step = bench.store.ledger, prepared.step
+    _bury(bench, prepared)
+    room = bench.store.artifacts.scratch(prepared.key)
+    for name in ("outputs", "views"):
+        remove_tree(room / name)
+    run = ledger.start_run(
+        key=prepared.key,
+        project=bench.bound.project.name,
+        step=step.name,
+        uses=step.step.uses,
+        seed=bench.bound.project.seed,
+        settings=settings_json(step.config),
+        identity=prepared.identity,
+        environment=environment(),
+        inputs=prepared.bindings,
+        openings=[(binding.digest, "test") for binding in prepared.bindings if "test" in binding.splits],
+        invocation=bench.invocation(),
+    )
+    began = monotonic()
+    try:
+        context = _run_stage(bench, prepared, room)
+        seconds = monotonic() - began
+        _commit(bench, prepared, run, context, room, seconds)
+    except BaseException as error:
+        failure = _failure(step, error)
+        _record_failure(bench, run, failure)
+        bench.listener.step_failed(step.name, str(failure))
+        if failure is error:
+            raise
+        raise failure from error
+    bench.store.artifacts.drop_scratch(prepared.key)
+    bench.listener.step_done(step.name, seconds)
+    finished = ledger.run(run)
+    return outcome_of(step, finished, cached=False)
+
+
+def _bury(bench: Bench, prepared: Prepared) -> None:
+    """Runs of this key that still say they are running are dead: this process holds the key's lock."""
+    name = bench.bound.project.name
+    running = bench.store.ledger.runs(project=name, step=prepared.step.name, status="running")
+    dead = [run.id for run in running if run.key == prepared.key]
+    bench.store.ledger.kill_runs(dead, t("its process ended without a word"))
+
+
+def _run_stage(bench: Bench, prepared: Prepared, room: Path) -> StageContext:
+    step = prepared.step
+    context = StageContext(
+        step=step.name,
+        stage=step.stage,
+        seed=bench.bound.project.seed,
+        base=bench.base,
+        room=room,
+        folders=lay_out(step, prepared.bindings, prepared.record, room, bench.store),
+        listener=bench.listener,
+        resolve_secret=bench.profile.resolve_secret,
+        processes=bench.profile.processes,
+    )
+    step.stage.run(step.config, context)
+    return context
+
+
+def _commit(bench: Bench, prepared: Prepared, run: int, context: StageContext, room: Path, seconds: float) -> None:
+    stage, artifacts = prepared.step.stage, bench.store.artifacts
+    outputs = []
+    for name, port in stage.outputs.items():
+        folder = room / "outputs" / name
+        if not folder.is_dir() or not any(folder.iterdir()):
+            if port.optional:
+                continue
+            raise StageError(t("the stage left its output `{port}` empty", port=name), where=prepared.step.name)
+        artifact = artifacts.commit(folder, port.kind)
+        splits = artifacts.manifest(artifact.digest).splits() if port.kind == "dataset" else ()
+        outputs.append((Binding(name, artifact.digest, artifact.digest, splits), artifact))
+    digests = {binding.port: binding.digest for binding, _ in outputs}
+    bench.store.ledger.finish_run(
+        run,
+        outputs=[binding for binding, _ in outputs],
+        artifacts=[artifact for _, artifact in outputs],
+        evidence=[_tie(measurement, prepared, digests) for measurement in context.measurements],
+        curves=context.grouped_curves(),
+        notes=context.notes,
+        seconds=seconds,
+    )
+
+
+def _tie(measurement: Measurement, prepared: Prepared, outputs: Mapping[str, str]) -> Evidence:
+    """Evidence: ports replaced by digests. The ledger gives run and sequence."""
+    inputs = {binding.port: binding.digest for binding in reversed(prepared.bindings)}
+    on, _, split = measurement.on.partition("/")
+    return Evidence(
+        claim=measurement.claim,
+        value=measurement.value,
+        interval=measurement.interval,
+        n=measurement.n,
+        unit=measurement.unit,
+        subject={**inputs, **outputs}[measurement.about],
+        dataset={**outputs, **inputs}[on] if on else "",
+        split=split,
+        evaluator=evaluator_of(prepared.identity),
+        run=0,
+        sequence=0,
+        slice=dict(measurement.slice),
+        against={**outputs, **inputs}[measurement.against] if measurement.against else None,
+    )
+
+
+def _failure(step: BoundStep, error: BaseException) -> BaseException:
+    """The error as a user should meet it."""
+    if isinstance(error, ModelyardError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted(
+            t("stopped during `{step}`", step=step.name), remedy=t("what is done is kept; run it again to go on")
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(
+            t("the disk is full"), where=step.name, remedy=t("free some space and run it again; what is done is kept")
+        )
+    if isinstance(error, MemoryError):
+        return StageError(
+            t("out of memory"), where=step.name, remedy=t("make the model, the batch or the data smaller")
+        )
+    if isinstance(error, Exception):
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return StageError(
+            t("{kind}: {error}", kind=type(error).__name__, error=error),
+            where=f"{step.name} ({Path(last.filename).name}:{last.lineno})",
+            remedy=t("`modelyard show runs` has the whole trace; `modelyard show run ID`"),
+        )
+    return error
+
+
+def _record_failure(bench: Bench, run: int, failure: BaseException) -> None:
+    status: Status = "killed" if isinstance(failure, Interrupted | SystemExit) else "failed"
+    text = "".join(traceback.format_exception(failure))
+    try:
+        bench.store.ledger.fail_run(run, text, status)
+    except StoreError:
+        return  # the ledger cannot be written either; the first error is the one to show

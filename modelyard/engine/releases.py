@@ -1,0 +1,138 @@
+"""Making a release: the model, its evidence, the decision and the card, sealed by a signed manifest over every file.
+
+release.json      name, state, model, decision with every finding, digests of the data it was measured on
+model/            the model artifact's files
+card.html         the transparency report; card.json is the record it was made from
+evidence.json     all evidence about the model and its ancestors
+modelyard.yaml    the project file, as it was run
+signer.pub        the public key; whether it is the right one is for the reader to know
+model.sig         OpenSSF model signature (DSSE) over every other file
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelyard.base.canonical import canonical_json
+from modelyard.base.messages import t
+from modelyard.core.gate import Decision
+from modelyard.core.release import Release
+from modelyard.engine.bound import BoundProject
+from modelyard.errors import GateError, StoreError
+from modelyard.store import Store
+
+VERSION = 1
+KEYS = "keys"
+PUBLIC = "signer.pub"
+
+
+def signing_keys(store: Store) -> tuple[Path, Path]:
+    """The store's private and public key; made if there are none."""
+    from modelyard.store import signing
+
+    folder = store.root / KEYS
+    private, public = folder / signing.PRIVATE_KEY, folder / signing.PUBLIC_KEY
+    if not private.is_file():
+        signing.make_key(folder)
+    return private, public
+
+
+def make(store: Store, bound: BoundProject, decision: Decision, record: Mapping[str, Any], page: str) -> Release:
+    """Seal a bundle and record the release. Asked again for the same decision, returns the release that is there.
+
+    Args:
+        record: what the card shows, decision included; written as card.json.
+        page: the card as HTML.
+
+    Raises:
+        GateError: the decision does not allow a release.
+    """
+    if not decision.releasable:
+        raise GateError(t("the gate refused"), where=bound.project.name)
+    folder = store.artifacts.workspace()
+    _fill(folder, store, bound, decision, record, page)
+    _sign(folder, store)
+    bundle = store.artifacts.commit(folder, "bundle")
+    return store.ledger.create_release(
+        name=bound.project.name,
+        state="draft" if decision.draft else "released",
+        model=decision.model,
+        bundle=bundle.digest,
+        decision=decision.digest,
+        keeps=sorted({item["digest"] for run in record["runs"] for item in run["outputs"]}),
+    )
+
+
+def _fill(
+    folder: Path, store: Store, bound: BoundProject, decision: Decision, record: Mapping[str, Any], page: str
+) -> None:
+    store.artifacts.verify(decision.model, deep=True)
+    shutil.copytree(store.artifacts.path(decision.model), folder / "model")
+    _writable(folder)
+    about = {
+        "version": VERSION,
+        "name": bound.project.name,
+        "state": "draft" if decision.draft else "released",
+        "model": decision.model,
+        "decision": decision.to_json("en"),
+        "data": sorted({item["dataset"] for item in record["evidence"] if item["dataset"]}),
+    }
+    (folder / "release.json").write_bytes(canonical_json(about) + b"\n")
+    (folder / "card.json").write_bytes(canonical_json(record) + b"\n")
+    (folder / "card.html").write_text(page, encoding="utf-8")
+    (folder / "evidence.json").write_bytes(canonical_json(record["evidence"]) + b"\n")
+    if bound.project.path.is_file():
+        shutil.copyfile(bound.project.path, folder / "modelyard.yaml")
+
+
+def _writable(folder: Path) -> None:
+    """Copies of read-only files are ours to seal: the store makes them read-only again."""
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _sign(folder: Path, store: Store) -> None:
+    from modelyard.store import signing
+
+    private, public = signing_keys(store)
+    shutil.copyfile(public, folder / PUBLIC)
+    signing.sign(folder, private)
+
+
+def resolve(store: Store, reference: str) -> Release:
+    """A release by `name` (its `production` alias, else the newest), `name@3` or `name:alias`.
+
+    Raises StoreError with what there is.
+    """
+    if "@" in reference:
+        name, _, text = reference.partition("@")
+        version = text.removeprefix("v")
+        if not version.isdigit():
+            raise StoreError(t("`{text}` is no version", text=text), where=reference, expected="name@3")
+        return store.ledger.release(name, int(version))
+    name, _, alias = reference.partition(":")
+    found = store.ledger.alias(name, alias or "production")
+    if found is not None:
+        return store.ledger.release(name, found.version)
+    releases = store.ledger.releases(name)
+    if alias or not releases:
+        known = sorted({f"{item.name}@{item.version}" for item in store.ledger.releases()})
+        raise StoreError(
+            t("there is no release `{name}`", name=reference),
+            where=str(store.root),
+            remedy=t("there are: {known}", known=", ".join(known)) if known else t("`modelyard run` makes one"),
+        )
+    return releases[0]
+
+
+def verified_bundle(store: Store, release: Release) -> Path:
+    """The bundle's folder after every byte and the signature were checked. Raises IntegrityError."""
+    from modelyard.store import signing
+
+    store.artifacts.verify(release.bundle, deep=True)
+    folder = store.artifacts.path(release.bundle)
+    signing.verify(folder, signing_keys(store)[1])
+    return folder
