@@ -42,6 +42,7 @@ _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NAN = frozenset((".nan", ".NaN", ".NAN"))
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -291,13 +292,26 @@ class _Builder:
 
     def _scalar(self, event: Event) -> Any:
         if event.style is not None or event.tag is not None:
-            return event.value
+            return self._quoted(event.value)
         try:
             value = resolve(event.value)
         except ValueError:
             self._note(t("a number of {num} digits", num=len(event.value)), t("a number a computer can hold"))
             return None
         return value
+
+    def _quoted(self, text: str) -> str:
+        """Text in which escapes may have made what no UTF-8 file can hold. JSON's pairs of surrogates are joined."""
+        if "\0" in text:
+            self._note(t("a NUL character (`\\0`)"), t("text"))
+            return text.replace("\0", "")
+        if not _SURROGATE.search(text):
+            return text
+        try:
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            self._note(t("half a character (an escape from \\ud800 to \\udfff)"), t("text"))
+            return _SURROGATE.sub("\ufffd", text)
 
     def _sequence(self, events: Iterator[Event], path: KeyPath) -> list[Any]:
         items: list[Any] = []
@@ -345,7 +359,7 @@ class _Builder:
             if event.value == "":
                 self._note(t("an empty key"), t("a name before the `:`"))
                 return None
-            return str(event.value)
+            return self._quoted(event.value)
         if kind != "AliasEvent":
             self._note(t("a key that is a list or a mapping"), t("text as key"), t("put text that begins so in quotes"))
             self._drop(event, events, path)

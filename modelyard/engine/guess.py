@@ -7,7 +7,7 @@ values that repeat. A name that says so counts first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -100,19 +100,17 @@ def guess(path: Path) -> Guessed:
         for name, column, first in zip(columns, statistics, reader.names, strict=True):
             column.name = name
             column.add(first)
+    text, text_why = _text(statistics)
+    label, label_why = _label([column for column in statistics if column is not text])
     guesses = [Guess(t("format"), how, reader.described)]
     if columns is not None:
+        columns = _renamed(columns, {"text": text, "label": label})
         why = t("the first line looks like data: its values come again below")
         guesses.append(Guess(t("header"), t("none"), why))
-    text = _text(statistics, guesses)
-    label = _label([column for column in statistics if column is not text], guesses)
+    guesses.append(Guess(t("text column"), text.name if text else "?", text_why))
+    guesses.append(Guess(t("label column"), label.name if label else "?", label_why))
     if num_bad:
         guesses.append(Guess(t("bad rows"), str(num_bad), t("data.read keeps them apart, each with its reason")))
-    if columns is not None:
-        for role, column in (("text", text), ("label", label)):
-            if column is not None:
-                columns = tuple(role if name == column.name else name for name in columns)
-                column.name = role
     return Guessed(
         text.name if text else None,
         label.name if label else None,
@@ -153,31 +151,38 @@ def _few(column: ColumnStatistics) -> bool:
     return not column.many and 2 <= column.num_values <= max(2, column.num_rows // 3)
 
 
-def _text(statistics: Sequence[ColumnStatistics], guesses: list[Guess]) -> ColumnStatistics | None:
+def _renamed(columns: Sequence[str], roles: Mapping[str, ColumnStatistics | None]) -> tuple[str, ...]:
+    """A column without a name of its own is called by its role."""
+    names = list(columns)
+    for role, column in roles.items():
+        if column is not None:
+            names[names.index(column.name)] = column.name = role
+    return tuple(names)
+
+
+def _text(statistics: Sequence[ColumnStatistics]) -> tuple[ColumnStatistics | None, str]:
+    """The text column, and why."""
     candidates = [column for column in statistics if column.num_values > 1 and not _numeric(column)]
     named = [column for column in candidates if column.name.lower() in TEXT_NAMES and not _few(column)]
-    best = max(named or candidates, key=lambda column: column.mean_length, default=None)
-    if best is None:
-        guesses.append(Guess(t("text column"), "?", t("no column holds different texts: name it in the file")))
-        return None
-    why = t("the longest values: {length:.0f} characters on average", length=best.mean_length)
-    guesses.append(Guess(t("text column"), best.name, t("its name says so") if named else why))
-    return best
+    if not candidates:
+        return None, t("no column holds different texts: name it in the file")
+    best = max(named or candidates, key=lambda column: column.mean_length)
+    if named:
+        return best, t("its name says so")
+    return best, t("the longest values: {length:.0f} characters on average", length=best.mean_length)
 
 
 def _numeric(column: ColumnStatistics) -> bool:
     return all(value.replace(".", "", 1).lstrip("+-").isdigit() for value in islice(column.values, 50))
 
 
-def _label(statistics: Sequence[ColumnStatistics], guesses: list[Guess]) -> ColumnStatistics | None:
+def _label(statistics: Sequence[ColumnStatistics]) -> tuple[ColumnStatistics | None, str]:
+    """The label column, and why."""
     candidates = [column for column in statistics if _few(column)]
     named = [column for column in candidates if column.name.lower() in LABEL_NAMES]
-    best = min(named or candidates, key=lambda column: column.num_values, default=None)
-    if best is None:
-        guesses.append(Guess(t("label column"), "?", t("no column has few values that repeat: name it in the file")))
-        return None
+    if not candidates:
+        return None, t("no column has few values that repeat: name it in the file")
+    best = min(named or candidates, key=lambda column: column.num_values)
     values = ", ".join(f"{value} ({count:,})" for value, count in best.values.most_common(4))
     more = ", …" if best.num_values > 4 else ""
-    why = t("{num} different values: {values}", num=best.num_values, values=values + more)
-    guesses.append(Guess(t("label column"), best.name, why))
-    return best
+    return best, t("{num} different values: {values}", num=best.num_values, values=values + more)
