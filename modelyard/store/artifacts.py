@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from modelyard.base import files
-from modelyard.base.canonical import short
+from modelyard.base.canonical import PREFIX, short
 from modelyard.base.messages import t
 from modelyard.core.artifact import Artifact, Manifest
 from modelyard.errors import IntegrityError, StoreError
@@ -155,8 +155,8 @@ class ArtifactStore:
     def digests(self) -> list[str]:
         """Every artifact that is there, in order."""
         found = (self.root / "artifacts").glob("??/*.json")
-        listed = sorted(f"sha256:{path.parent.name}{path.stem}" for path in found if not path.name.startswith("."))
-        return [digest for digest in listed if self.has(digest)]
+        names = sorted(path.parent.name + path.stem for path in found)
+        return [digest for name in names if layout.is_hex(name) and self.has(digest := PREFIX + name)]
 
     def verify(self, digest: str, deep: bool = False) -> None:
         """Check the bytes against the digest.

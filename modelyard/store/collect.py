@@ -186,7 +186,7 @@ def _sweep_orphans(store: Store, dry_run: bool) -> int:
     """Remove halves of artifacts that a crash left; under the lock there is no half on its way."""
     freed = 0
     with store.artifacts.placing():
-        for path in list(_orphans(store)):
+        for path in [*_orphans(store), *store.root.glob(".store.json.*.tmp")]:
             freed += _size(path)
             if not dry_run and path.is_dir():
                 files.remove_tree(path)

@@ -57,10 +57,15 @@ def check_version(marker: Path) -> None:
         )
 
 
+def is_hex(name: str) -> bool:
+    """Whether a name is the 64 hex digits of a digest."""
+    return bool(_HEX.fullmatch(name))
+
+
 def hex_of(digest: str) -> str:
     """64 hex digits of an artifact's digest. Raises StoreError if it is none: nothing else becomes a path."""
     text = digest.removeprefix(PREFIX)
-    if not _HEX.fullmatch(text):
+    if not is_hex(text):
         raise StoreError(t("`{digest}` is not a digest", digest=digest), expected="sha256: + 64 hex digits")
     return text
 
@@ -68,7 +73,7 @@ def hex_of(digest: str) -> str:
 def hex_of_key(key: str) -> str:
     """64 hex digits for any run key: its own if it is a digest, else those of its text."""
     text = key.removeprefix(PREFIX)
-    return text if _HEX.fullmatch(text) else digest_bytes(key.encode()).removeprefix(PREFIX)
+    return text if is_hex(text) else digest_bytes(key.encode()).removeprefix(PREFIX)
 
 
 def fanned(folder: Path, name: str) -> Path:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from modelyard.store.failures import as_store_errors
+
 Waiting = Callable[[str], None]
 
 if os.name == "nt":
@@ -80,9 +82,8 @@ def holder(path: Path) -> str:
         return ""
 
 
-@contextmanager
-def lock(path: Path, waiting: Waiting | None = None, poll_seconds: float = 0.05) -> Iterator[None]:
-    """Hold the lock at `path`; wait for it if need be.
+def acquire(path: Path, waiting: Waiting | None = None, poll_seconds: float = 0.05) -> int:
+    """Take the lock at `path`, waiting for it if need be; give it back with `release`.
 
     Args:
         path: the lock file; made if missing, its folder must exist.
@@ -95,6 +96,14 @@ def lock(path: Path, waiting: Waiting | None = None, poll_seconds: float = 0.05)
     while descriptor is None:
         time.sleep(poll_seconds)
         descriptor = try_lock(path)
+    return descriptor
+
+
+@contextmanager
+def lock(path: Path, waiting: Waiting | None = None, poll_seconds: float = 0.05) -> Iterator[None]:
+    """Hold the lock at `path`. A disk that refuses the lock file is a StoreError; errors of the block stay its own."""
+    with as_store_errors(path):
+        descriptor = acquire(path, waiting, poll_seconds)
     try:
         yield
     finally:
