@@ -56,6 +56,7 @@ class Outcome:
         num_conflicting: rows in that share their text with a row of another label.
         num_conflicts: texts under several labels.
         num_repeated: rows out that repeat the text of an earlier row out, whatever their split.
+        given: rows in by given split, empty texts aside; `also_in_train`: those of them whose text train has too.
     """
 
     num_in: int = 0
@@ -65,6 +66,8 @@ class Outcome:
     num_conflicts: int = 0
     num_repeated: int = 0
     removed: Counter[str] = field(default_factory=Counter)
+    given: Counter[str] = field(default_factory=Counter)
+    also_in_train: Counter[str] = field(default_factory=Counter)
 
 
 Place = tuple[str | None, bytes]
@@ -127,7 +130,11 @@ class _Job:
                 if repaired.strip() or not self._cleaning.drop_empty:
                     self._texts.setdefault((split, key), _Text()).add(label, row_id)
             self._tell(batch.num_rows)
-        for found in self._texts.values():
+        for (split, key), found in self._texts.items():
+            if split is not None:
+                self.outcome.given[split] += found.labels.total()
+                if split != "train" and ("train", key) in self._texts:
+                    self.outcome.also_in_train[split] += found.labels.total()
             if len(found.labels) > 1:
                 self.outcome.num_conflicts += 1
                 self.outcome.num_conflicting += found.labels.total()

@@ -87,8 +87,15 @@ def run(config: Config, context: Context) -> None:
                 rows=found.num_conflicting,
             )
         )
-    if data.role("split") and found.num_repeated:
-        context.say(t("{n:,} rows repeat a text of another given split; data.split decides", n=found.num_repeated))
+    for split, n in sorted(found.also_in_train.items()):
+        context.say(
+            t(
+                "{num:,} of {total:,} {split} rows, as the data comes, also stand in train; left for data.split",
+                num=n,
+                total=found.given[split],
+                split=split,
+            )
+        )
     rates = {
         "data.duplicates_found_rate": found.removed[DUPLICATE],
         "data.conflict_rate": found.num_conflicting,

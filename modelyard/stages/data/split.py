@@ -1,0 +1,98 @@
+"""Divide a data set into train, validation and test, with no text and no group on two sides.
+
+With a label every class is divided alike; with a group no group is divided; `by: time` puts the newest rows into test.
+Data that comes split stays so: rows of train that also stand in validation or test are moved to `removed`, and a
+missing validation split is carved from train.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from modelyard.core.evidence import Claim
+from modelyard.core.stage import Context, Port, Stage
+
+if TYPE_CHECKING:
+    from modelyard.methods.data.dividing import Division
+
+
+class Config(BaseModel):
+    """Settings of data.split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    validation: float = Field(0.1, ge=0, lt=1, description="share of the rows for validation")
+    test: float = Field(0.2, ge=0, lt=1, description="share of the rows for test")
+    by: Literal["auto", "label", "time", "given"] = Field(
+        "auto",
+        description="`label`: every class alike, groups whole; `time`: oldest to train, newest to test; "
+        "`given`: as the data comes; `auto`: given if the data is split, else label",
+    )
+    overlap: Literal["remove_from_train", "keep"] = Field(
+        "remove_from_train",
+        description="what to do with rows of train whose text or group also stands in another split",
+    )
+
+    @model_validator(mode="after")
+    def _leave_train(self) -> Config:
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"validation and test together are {self.validation + self.test:g}: nothing is left to train"
+            )
+        return self
+
+
+def run(config: Config, context: Context) -> None:
+    from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.data.dividing import divide, load_rows, write
+
+    data = Dataset.open(context.input("data"))
+    rows = load_rows(data)
+    division = divide(rows, data, config.by, config.validation, config.test, context.seed, config.overlap == "keep")
+    for note in division.notes:
+        context.say(note)
+    write(data, division, context.output("data"), context.output("removed"))
+    _measure(division, context)
+
+
+def _measure(division: Division, context: Context) -> None:
+    def exact(claim: str, value: float, n: int, unit: str = "") -> None:
+        context.measure(claim, value, about="data", on="", n=n, unit=unit, interval="exact")
+
+    num_train, num_validation, num_test = division.counts
+    exact("data.train_rows", num_train, num_train, "rows")
+    exact("data.validation_rows", num_validation, num_validation, "rows")
+    exact("data.test_rows", num_test, num_test, "rows")
+    exact("data.leakage_rate", division.leakage_rate, num_test)
+    exact("data.overlap_found_rate", division.overlap_found_rate, num_test)
+    exact("data.duplicate_rate", division.duplicate_rate, sum(division.counts))
+
+
+def _count(split: str) -> Claim:
+    return Claim(f"data.{split}_rows", f"rows of {split}", "rows", subject="lineage", any_split=True)
+
+
+def _share(name: str, description: str) -> Claim:
+    return Claim(name, description, better="lower", subject="lineage", any_split=True)
+
+
+STAGE = Stage(
+    config=Config,
+    run=run,
+    inputs={"data": Port("dataset", ("all",), description="rows with a text or other columns")},
+    outputs={
+        "data": Port("dataset", ("train", "validation", "test"), description="the rows, divided"),
+        "removed": Port("dataset", ("all",), side=True, description="rows taken out because another split has them"),
+    },
+    claims=(
+        _count("train"),
+        _count("validation"),
+        _count("test"),
+        _share("data.leakage_rate", "share of the test rows whose text or group stands in train or validation"),
+        _share("data.overlap_found_rate", "the same share before rows were taken out of train"),
+        _share("data.duplicate_rate", "share of the rows that repeat the text of another, whatever their split"),
+    ),
+    libraries=("pyarrow", "numpy"),
+)
