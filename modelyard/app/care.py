@@ -80,7 +80,7 @@ def init(folder: str | Path, *, template: str = "text-classification", data: str
     target.mkdir(parents=True, exist_ok=True)
     with (target / PROJECT_FILE).open("x", encoding="utf-8") as stream:
         stream.write(rendered.text)
-    with open_store(target.resolve()) as (_, store):
+    with open_store(target.resolve(), make=True) as (_, store):
         key = signing_keys(store)[1]
     return Started(target / PROJECT_FILE, tuple(rendered.guesses), key)
 

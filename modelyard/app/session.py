@@ -10,7 +10,7 @@ from pathlib import Path
 from modelyard.base.messages import t
 from modelyard.engine.bound import BoundProject
 from modelyard.engine.profiles import Profile
-from modelyard.errors import ProfileError, ProjectError, UsageError
+from modelyard.errors import ProfileError, ProjectError, StoreError, UsageError
 from modelyard.store import Store
 
 PROJECT_FILE = "modelyard.yaml"
@@ -56,14 +56,24 @@ def load(project: str | Path | None, sets: Sequence[str] = ()) -> BoundProject:
 
 
 @contextmanager
-def open_store(folder: Path, profile: str | None = None) -> Iterator[tuple[Profile, Store]]:
-    """The profile and the store of a project's folder."""
+def open_store(folder: Path, profile: str | None = None, make: bool = False) -> Iterator[tuple[Profile, Store]]:
+    """The profile and the store of a project's folder.
+
+    Args:
+        make: make the store if there is none; else raise StoreError.
+    """
     from modelyard.engine.profiles import load_profile
     from modelyard.store import open as open_at
 
     chosen, problems = load_profile(folder, profile)
     if chosen is None or problems:
         raise ProfileError.of(problems)
+    if not make and not (chosen.store / "store.json").is_file():
+        raise StoreError(
+            t("there is no store here: nothing has been run"),
+            where=str(chosen.store),
+            remedy=t("go to the project's folder, or name it with --project; `modelyard run` makes the store"),
+        )
     with open_at(chosen.store, chosen.ledger_url()) as store:
         yield chosen, store
 
@@ -74,5 +84,5 @@ def open_session(
 ) -> Iterator[Session]:
     """A checked project and its store, closed at the end of the block."""
     bound = load(project, sets)
-    with open_store(bound.project.folder, profile) as (chosen, store):
+    with open_store(bound.project.folder, profile, make=True) as (chosen, store):
         yield Session(bound, chosen, store)
