@@ -1,4 +1,4 @@
-"""Records as the engine writes them, of made-up projects: Chinese reviews with two classes, banking requests with 77."""
+"""Records as the engine writes them, of made-up projects: Chinese reviews, banking requests with 77 classes."""
 
 from __future__ import annotations
 
@@ -174,68 +174,82 @@ def _pr(skill: float) -> dict[str, list[float]]:
     return {"recall": x, "precision": [round(1 - 0.5 * value**skill, 4) for value in x]}
 
 
-def _interval(value: float, reach: float) -> dict[str, float]:
-    return {"value": value, "low": max(0.0, round(value - reach, 4)), "high": min(1.0, round(value + reach, 4))}
+def _interval(value: float, reach: float, n: int = 1946) -> dict[str, Any]:
+    return {"value": value, "interval": [max(0.0, round(value - reach, 4)), min(1.0, round(value + reach, 4))], "n": n}
+
+
+def _class(label: str, n: int, precision: float, recall: float, f1: float) -> dict[str, Any]:
+    metrics = {"precision": precision, "recall": recall, "f1": f1}
+    return {"label": label, "n": n, **{name: _interval(value, 0.021, n) for name, value in metrics.items()}}
+
+
+def _bins() -> list[dict[str, Any]]:
+    scores = (0.53, 0.61, 0.7, 0.78, 0.85, 0.9, 0.94, 0.97, 0.985, 0.995)
+    right = (0.55, 0.585, 0.66, 0.74, 0.83, 0.9, 0.925, 0.965, 0.99, 0.99)
+    ends = [(max(0.0, b - 0.06), min(1.0, b + 0.05)) for b in right]
+    return [
+        {"confidence": a, "accuracy": b, "n": 195, "low": low, "high": high, "from": a - 0.03, "to": a + 0.005}
+        for a, b, (low, high) in zip(scores, right, ends, strict=True)
+    ]
 
 
 def _quality() -> dict[str, Any]:
-    scores = (0.53, 0.61, 0.7, 0.78, 0.85, 0.9, 0.94, 0.97, 0.985, 0.995)
-    right = (0.55, 0.585, 0.66, 0.74, 0.83, 0.9, 0.925, 0.965, 0.99, 0.99)
+    """`quality.json` as evaluate.quality writes it."""
+    majority = {"accuracy": _interval(0.5036, 0.022), "f1_macro": _interval(0.3349, 0.01)}
+    linear = {"accuracy": _interval(0.8402, 0.0163), "f1_macro": _interval(0.8401, 0.0163)}
     return {
         "version": 1,
-        "split": "test",
         "n": 1946,
         "labels": ["negative", "positive"],
+        "left_out": [],
+        "predictor": {"runtime": "onnxruntime 1.22.0", "digest": digest("int8")},
+        "overall": {"accuracy": _interval(0.8782, 0.0145)},
         "confusion": [[838, 128], [109, 871]],
         "per_class": [
-            {
-                "label": "negative",
-                "n": 966,
-                "precision": _interval(0.885, 0.021),
-                "recall": _interval(0.8675, 0.0215),
-                "f1": _interval(0.8761, 0.017),
-            },
-            {
-                "label": "positive",
-                "n": 980,
-                "precision": _interval(0.8719, 0.021),
-                "recall": _interval(0.8888, 0.02),
-                "f1": _interval(0.8803, 0.0165),
-            },
+            _class("negative", 966, 0.885, 0.8675, 0.8761),
+            _class("positive", 980, 0.8719, 0.8888, 0.8803),
         ],
-        "roc": [{"label": "positive", **_roc(9.0), "auc": 0.9471}],
-        "pr": [{"label": "positive", **_pr(6.0), "auc": 0.9433}],
-        "reliability": [
-            {"confidence": a, "accuracy": b, "n": 195, **{k: v for k, v in _interval(b, 0.06).items() if k != "value"}}
-            for a, b in zip(scores, right, strict=True)
+        "roc": [{"label": "positive", **_roc(9.0), "thresholds": [None] * 61, "auc": 0.9471}],
+        "pr": [{"label": "positive", **_pr(6.0), "thresholds": [None] * 61, "auc": 0.9433}],
+        "reliability": {"bins": _bins(), "ece": _interval(0.0191, 0.015), "null_median": 0.0172, "null_95": 0.0261},
+        "baselines": [
+            {"name": "majority", "metrics": majority, "label": "positive"},
+            {"name": "linear", "metrics": linear, "units": "characters", "c": 0.5},
         ],
-        "baselines": {
-            "majority": {"accuracy": _interval(0.5036, 0.022), "f1_macro": _interval(0.3349, 0.01)},
-            "linear": {"accuracy": _interval(0.8402, 0.0163), "f1_macro": _interval(0.8401, 0.0163)},
-        },
+        "gain_over_linear": {"value": 0.038, "interval": [0.0214, 0.0547], "n": 1946, "mcnemar_mid_p": 0.00001},
+        "contamination": {"rows": 0, "share": 0.0},
         "mistakes": [
             {
                 "row_id": f"r{index}",
                 "text": text,
                 "label": label,
                 "predicted": predicted,
-                "score": round(0.995 - 0.006 * index, 3),
+                "confidence": round(0.995 - 0.006 * index, 3),
             }
             for index, (text, label, predicted) in enumerate(TEXTS)
         ],
+        "missing": {},
     }
 
 
-def _profile(rows: int, share: float) -> dict[str, Any]:
-    counts = [math.ceil(rows * part) for part in (0.11, 0.24, 0.21, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.01)]
+def _profile(rows: int, share: float, stretch: float = 1.0) -> dict[str, Any]:
+    """A split's profile as data.split writes it."""
+    quantiles = {"0": 2, "0.05": 9, "0.25": 24, "0.5": 47, "0.75": 88, "0.95": 203, "0.99": 311, "1": 1204}
     return {
         "rows": rows,
-        "labels": {"negative": round(rows * (1 - share)), "positive": round(rows * share)},
-        "lengths": {"edges": [index * 20 for index in range(len(counts) + 1)], "counts": counts},
+        "num_labels": 2,
+        "labels": {"positive": round(rows * share), "negative": rows - round(rows * share)},
+        "text_length": {
+            "unit": "characters",
+            "mean": 68.2,
+            "quantiles": {name: round(value * stretch) for name, value in quantiles.items()},
+        },
+        "scripts": {"Han": 0.981, "Latin": 0.016, "none": 0.003},
     }
 
 
 def _evidence() -> list[dict[str, Any]]:
+    about_split = {"subject": digest("split"), "subject_step": "split"}
     timing = {"unit": "ms", "dataset": digest("split"), "run": 10}
     about_clean = {
         "subject": digest("clean"),
@@ -253,8 +267,13 @@ def _evidence() -> list[dict[str, Any]]:
         evidence("quality.log_loss", 0.3124, 0.2896, 0.3361, 1946),
         evidence("quality.brier", 0.1781, 0.1633, 0.1936, 1946),
         evidence("quality.ece", 0.0191, 0.0041, 0.0342, 1946),
-        evidence("quality.recall", 0.8675, 0.8446, 0.8874, 966, slice={"label": "negative"}),
-        evidence("quality.recall", 0.8888, 0.8676, 0.9070, 980, slice={"label": "positive"}),
+        evidence("quality.mcc", 0.7565, 0.7267, 0.7850, 1946),
+        evidence("quality.gain_over_linear", 0.0380, 0.0214, 0.0547, 1946),
+        evidence("quality.baseline_majority_accuracy", 0.5036, 0.4814, 0.5258, 1946, **about_split),
+        evidence("quality.baseline_linear_accuracy", 0.8402, 0.8233, 0.8558, 1946, **about_split),
+        evidence("data.test_contamination", 0.0, 0.0, 0.0, 1946, exact=True, **about_split),
+        evidence("quality.recall", 0.8675, 0.8446, 0.8874, 966, slice={"class": "negative"}),
+        evidence("quality.recall", 0.8888, 0.8676, 0.9070, 980, slice={"class": "positive"}),
         evidence("latency.p50_ms", 1.12, 1.09, 1.15, 400, **timing),
         evidence("latency.p95_ms", 2.04, 1.93, 2.21, 400, **timing),
         evidence("latency.p99_ms", 2.91, 2.52, 3.60, 400, **timing),
@@ -393,8 +412,8 @@ def sample_record() -> dict[str, Any]:
             ],
             "splits": {
                 "train": {"rows": 6807, "profile": _profile(6807, 0.504)},
-                "validation": {"rows": 973, "profile": _profile(973, 0.504)},
-                "test": {"rows": 1946, "profile": _profile(1946, 0.504)},
+                "validation": {"rows": 973, "profile": _profile(973, 0.504, 1.04)},
+                "test": {"rows": 1946, "profile": _profile(1946, 0.504, 0.97)},
             },
             "removed": {
                 "reviews": {"wrong number of columns": 12},
@@ -447,7 +466,9 @@ def bare_record() -> dict[str, Any]:
 def many_classes(num: int = 77) -> dict[str, Any]:
     """A record with many classes, few test rows each, one of them with a huge name and one with none."""
     record = sample_record()
-    labels = [f"request_{index:02d}_about_{['card', 'payment', 'transfer', 'top-up'][index % 4]}" for index in range(num)]
+    labels = [
+        f"request_{index:02d}_about_{['card', 'payment', 'transfer', 'top-up'][index % 4]}" for index in range(num)
+    ]
     labels[3] = "a_label_that_never_ends_" * 20
     support = [40 if index % 5 else 12 for index in range(num)]
     support[7] = 0
@@ -459,14 +480,19 @@ def many_classes(num: int = 77) -> dict[str, Any]:
             matrix[index][(index + 1 + 7 * step) % num] += 1
     report = record["reports"]["quality"]
     report |= {"labels": labels, "confusion": matrix, "n": sum(support)}
+    shares = [matrix[index][index] / rows if rows else None for index, rows in enumerate(support)]
     report["per_class"] = [
         {
             "label": label,
             "n": rows,
-            **{name: _interval(matrix[index][index] / max(rows, 1), 0.1) for name in ("precision", "recall", "f1")},
+            **{name: share if share is None else _interval(share, 0.1, rows) for name in ("precision", "recall", "f1")},
         }
-        for index, (label, rows) in enumerate(zip(labels, support, strict=True))
-        if rows
+        for label, rows, share in zip(labels, support, shares, strict=True)
+    ]
+    record["evidence"] = [item for item in record["evidence"] if not item["slice"]] + [
+        evidence("quality.recall", share, max(0.0, share - 0.1), min(1.0, share + 0.1), rows, slice={"class": label})
+        for label, rows, share in zip(labels, support, shares, strict=True)
+        if share is not None
     ]
     report["roc"] = [
         {"label": label, **_roc(5 + index % 9), "auc": 0.9 + 0.001 * (index % 80)} for index, label in enumerate(labels)

@@ -1,7 +1,6 @@
 """The transparency report: from a record of runs and evidence to one HTML page and JSON."""
 
 from modelyard.methods.reporting.page import language_of, render
-from modelyard.methods.reporting.record import Record, finite, parse
-from modelyard.methods.reporting.view import About
+from modelyard.methods.reporting.record import About, Record, finite, parse
 
 __all__ = ["About", "Record", "finite", "language_of", "parse", "render"]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from modelyard.base.messages import LANGUAGES
+from modelyard.base.messages import LANGUAGES, t
 from modelyard.errors import UsageError
 from modelyard.methods.reporting import quality_report
 from modelyard.methods.reporting.markup import Markup, el, isolated
-from modelyard.methods.reporting.record import Record, parse
+from modelyard.methods.reporting.record import About, Record, parse
 from modelyard.methods.reporting.sections.classes import classes
 from modelyard.methods.reporting.sections.data import data
 from modelyard.methods.reporting.sections.environment import environment, reproduce
@@ -28,7 +28,7 @@ from modelyard.methods.reporting.sections.quality import quality
 from modelyard.methods.reporting.sections.training import training
 from modelyard.methods.reporting.sections.use import use
 from modelyard.methods.reporting.style import CSS
-from modelyard.methods.reporting.view import About, Section, View
+from modelyard.methods.reporting.view import Section, View
 from modelyard.methods.reporting.words import Words
 
 SECTIONS: tuple[Callable[[View], Section | None], ...] = (
@@ -52,25 +52,24 @@ NAMES = {"en": "English", "zh": "中文"}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def render(record: Record | Mapping[str, Any], lang: str = "en", about: About | None = None, title: str = "") -> str:
+def render(record: Record | Mapping[str, Any], lang: str = "en", about: About | None = None) -> str:
     """The whole page as text.
 
     Args:
         record: parsed, or as JSON (then checked first).
         lang: `en` or `zh`: which language the page opens in; it holds both.
-        about: what the owner says of the model.
-        title: instead of the record's.
+        about: what the owner says of the model; None means what the record holds.
 
     Raises:
         InputError: the record is not one; all problems are listed.
         UsageError: an unknown language.
     """
     if lang not in LANGUAGES:
-        raise UsageError(f"unknown language `{lang}`", expected=" or ".join(LANGUAGES))
+        raise UsageError(t("unknown language `{lang}`", lang=lang), expected=" or ".join(LANGUAGES))
     read = record if isinstance(record, Record) else parse(record)
-    if title:
-        read = read.model_copy(update={"title": title})
-    name = read.title or read.project
+    said = about or read.words_of_owner()
+    name = said.title or read.title or read.project
+    read = read.model_copy(update={"title": name})
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -81,19 +80,18 @@ def render(record: Record | Mapping[str, Any], lang: str = "en", about: About | 
         el("style", Markup(CSS)),
     )
     switches = [_switch(one, one == lang) for one in LANGUAGES]
-    bodies = [_main(View(read, Words(one), about or About())) for one in LANGUAGES]
+    bodies = [_main(View(read, Words(one), said)) for one in LANGUAGES]
     document = el("html", head, el("body", switches, _bar(), bodies), lang=TAGS[lang])
     return f"<!doctype html>\n{document}\n"
 
 
-def language_of(record: Mapping[str, Any]) -> str:
+def language_of(record: Record) -> str:
     """The language to open in when nobody chose: `zh` if the title, labels and quoted texts are mostly Chinese.
 
     It follows from the record alone: the reader's own settings must not change the bytes of an artifact.
     """
-    read = parse(record)
-    texts = [read.title, *(read.model.labels if read.model else [])]
-    for report in read.reports.values():
+    texts = [record.title, *(record.model.labels if record.model else [])]
+    for report in record.reports.values():
         texts += [row.text for row in quality_report.read(report).mistakes]
     letters = [letter for letter in "".join(texts) if letter.isalpha()]
     han = sum("\u4e00" <= letter <= "\u9fff" for letter in letters)

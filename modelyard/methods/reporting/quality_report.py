@@ -55,7 +55,9 @@ class Quality:
         confusion: rows are true classes, columns predicted ones, in the order of `labels`.
         roc, pr: curve name (a class, `macro`, `micro`) to points.
         areas: of the curves, `roc` and `pr`, by curve name.
+        null_ece: the calibration error that a calibrated model stays below 95 times in 100 on these rows.
         baselines: name to metric name to estimate.
+        left_out: test rows without a text or a label.
     """
 
     n: int | None = None
@@ -66,8 +68,10 @@ class Quality:
     pr: dict[str, Points] = field(default_factory=dict)
     areas: dict[str, dict[str, float]] = field(default_factory=dict)
     bins: list[Bin] = field(default_factory=list)
+    null_ece: float | None = None
     baselines: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
+    left_out: int = 0
 
 
 def read(value: Mapping[str, Any]) -> Quality:
@@ -84,8 +88,10 @@ def read(value: Mapping[str, Any]) -> Quality:
         pr=_curves(value.get("pr"), "recall", "precision"),
         areas={kind: _areas(value.get(kind)) for kind in ("roc", "pr")},
         bins=_bins(value.get("reliability")),
+        null_ece=_null(value.get("reliability")),
         baselines=_baselines(value.get("baselines")),
         mistakes=_mistakes(value.get("mistakes")),
+        left_out=len(_list(value.get("left_out"))),
     )
 
 
@@ -145,7 +151,7 @@ def _curves(value: Any, x: str, y: str) -> dict[str, Points]:
         points = [(float(a), float(b)) for a, b in zip(xs, ys, strict=False) if is_number(a) and is_number(b)]
         points = points or [(float(p[0]), float(p[1])) for p in _list(item.get("points")) if all(map(is_number, p[:2]))]
         if points:
-            curves[str(item.get("label", ""))] = sorted(points, key=lambda point: point[0])
+            curves[str(item.get("label", ""))] = points if points[0][0] <= points[-1][0] else points[::-1]
     return curves
 
 
@@ -165,6 +171,11 @@ def _bins(value: Any) -> list[Bin]:
             known = is_number(low) and is_number(high)
             bins.append(Bin(float(confidence), accuracy.value, low if known else None, high if known else None, int(n)))
     return bins
+
+
+def _null(value: Any) -> float | None:
+    found = value.get("null_95") if isinstance(value, Mapping) else None
+    return float(found) if is_number(found) else None
 
 
 def _baselines(value: Any) -> dict[str, dict[str, Estimate]]:

@@ -17,6 +17,7 @@ from modelyard.base.messages import t
 from modelyard.errors import InputError, Problem
 
 VERSION = 1
+CARD_STAGE = "report.card"
 
 
 class _Part(BaseModel):
@@ -175,6 +176,22 @@ class Data(_Part):
     removed: dict[str, Any] = Field(default_factory=dict)
 
 
+class About(_Part):
+    """What a person says of the model; shown as written.
+
+    Attributes:
+        intended_use, out_of_scope: what it is for, and what it is not for.
+        owner, contact: who answers for it.
+        title: heading of the page, instead of the record's own.
+    """
+
+    intended_use: str = ""
+    out_of_scope: str = ""
+    owner: str = ""
+    contact: str = ""
+    title: str = ""
+
+
 Curve = list[tuple[float, float | None]]
 
 
@@ -185,6 +202,7 @@ class Record(_Part):
         model: None if no step made one.
         curves: step name, then curve name, to points `[step, value]`.
         reports: step name to the JSON report that step wrote.
+        about: the owner's words; without it, those in the settings of the step that made a card (`report.card`).
         openings: how often the test split was opened to measure; None if not counted.
         not_finite: places whose number was NaN or infinite (filled in by `parse`).
     """
@@ -200,10 +218,16 @@ class Record(_Part):
     curves: dict[str, dict[str, Curve]] = Field(default_factory=dict)
     reports: dict[str, dict[str, Any]] = Field(default_factory=dict)
     data: Data = Field(default_factory=Data)
+    about: About | None = None
     openings: int | None = None
     environment: dict[str, Any] = Field(default_factory=dict)
     claims: dict[str, Claim] = Field(default_factory=dict)
     not_finite: list[str] = Field(default_factory=list)
+
+    def words_of_owner(self) -> About:
+        """`about`, else what a card step's settings say, else nothing."""
+        cards = [run.settings for run in self.runs if run.uses == CARD_STAGE]
+        return self.about or (About.model_validate(cards[-1]) if cards else About())
 
 
 def parse(value: Mapping[str, Any]) -> Record:

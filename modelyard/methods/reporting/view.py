@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from modelyard.base.canonical import short
+from modelyard.methods.reporting import quality_report
 from modelyard.methods.reporting.charts.bars import interval
 from modelyard.methods.reporting.markup import Markup, Node, el, isolated, join
-from modelyard.methods.reporting.record import Claim, Evidence, Record, Run
+from modelyard.methods.reporting.quality_report import Quality
+from modelyard.methods.reporting.record import About, Claim, Evidence, Record, Run
 from modelyard.methods.reporting.words import Words, count
 
 FEW_ROWS = 100
 """Below so many test rows a class's figures say little: at n = 100 the 95 % interval of a rate is about 0.2 wide."""
-
-
-@dataclass(frozen=True)
-class About:
-    """What a person says of the model; shown as written.
-
-    Attributes:
-        intended_use, out_of_scope: what it is for, and what it is not for.
-        owner, contact: who answers for it.
-    """
-
-    intended_use: str = ""
-    out_of_scope: str = ""
-    owner: str = ""
-    contact: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +25,7 @@ class View:
 
     record: Record
     words: Words
-    about: About = field(default_factory=About)
+    about: About
 
     def t(self, template: str, /, **values: object) -> str:
         return self.words.t(template, **values)
@@ -77,6 +65,12 @@ class View:
     def claim(self, name: str) -> Claim:
         return self.record.claims.get(name, Claim())
 
+    @cached_property
+    def quality(self) -> Quality:
+        """The quality report about this model; an empty one if there is none."""
+        found = self.report("confusion", "per_class", "baselines", "reliability")
+        return quality_report.read(found[1]) if found else Quality()
+
     def run_of(self, step: str) -> Run | None:
         return next((run for run in self.record.runs if run.step == step), None)
 
@@ -95,7 +89,7 @@ class View:
     def figure(self, item: Evidence, class_: str = "num") -> Markup:
         """A measured value: the text, and in data attributes exactly which evidence it is."""
         text = self.words.value(item.value, item.unit, item.claim)
-        return el("span", text, class_=class_, title=self.words.basis(item), **_proof(item))
+        return el("span", text, class_=class_, title=self.words.basis(item), **proof(item))
 
     def spark(self, item: Evidence, domain: tuple[float, float], bound: float | None = None) -> Markup | None:
         """The measurement's interval as a small bar."""
@@ -123,7 +117,7 @@ def _end(end: float | None, value: float | None) -> float:
     return 0.0 if found is None else found
 
 
-def _proof(item: Evidence) -> dict[str, Any]:
+def proof(item: Evidence) -> dict[str, Any]:
     """Data attributes that tie a figure to its evidence; numbers in full."""
     return {
         "data_claim": item.claim,

@@ -37,6 +37,10 @@ TITLES = {
     "quality.log_loss": mark("Log-loss"),
     "quality.brier": mark("Brier score"),
     "quality.ece": mark("Calibration error (ECE)"),
+    "quality.mcc": mark("Matthews correlation"),
+    "quality.gain_over_linear": mark("Accuracy gained over TF-IDF + linear"),
+    "quality.baseline_majority_accuracy": mark("Accuracy of the commonest class"),
+    "quality.baseline_linear_accuracy": mark("Accuracy of TF-IDF + linear"),
     "latency.mean_ms": mark("Latency, mean"),
     "latency.p50_ms": mark("Latency, median"),
     "latency.p90_ms": mark("Latency, 90th percentile"),
@@ -51,11 +55,18 @@ TITLES = {
     "data.duplicate_rate": mark("Duplicate rows"),
     "data.conflict_rate": mark("Same text, different labels"),
     "data.empty_rate": mark("Empty rows"),
-    "data.bad_rate": mark("Rows that could not be read"),
-    "data.leakage_rate": mark("Test rows also in training"),
+    "data.leakage_rate": mark("Test rows also in training or validation"),
+    "data.test_contamination": mark("Test rows whose text is also in training"),
+    "data.overlap_found_rate": mark("Test rows found elsewhere, before repair"),
+    "data.duplicates_found_rate": mark("Repeated rows found and taken out"),
+    "data.changed_rate": mark("Rows with repaired text"),
+    "data.rejected_rate": mark("Rows that could not be read"),
+    "data.train_rows": mark("Rows to train on"),
+    "data.validation_rows": mark("Rows to choose on"),
+    "data.test_rows": mark("Rows to test on"),
 }
 
-_RATES = ("accuracy", "precision", "recall", "f1", "rate", "share", "coverage", "agreement", "ece")
+_RATES = ("accuracy", "precision", "recall", "f1", "rate", "share", "coverage", "agreement", "ece", "contamination")
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,8 @@ class Words:
         """A value with its unit; a dash when there is none."""
         if value is None or not math.isfinite(value):
             return DASH
+        if is_gain(claim, unit):
+            return self.t("{points} points", points=f"{100 * value:+.1f}")
         if is_rate(claim, unit):
             return f"{_plain(100 * value, 1)} %"
         if unit == "bytes":
@@ -92,6 +105,11 @@ class Words:
         """Both ends, the unit once."""
         if low is None or high is None:
             return DASH
+        return self._interval(low, high, unit, claim).replace(" ", "\u00a0")
+
+    def _interval(self, low: float, high: float, unit: str, claim: str) -> str:
+        if is_gain(claim, unit):
+            return self.t("{points} points", points=f"{100 * low:+.1f} – {100 * high:+.1f}")
         if is_rate(claim, unit):
             return f"{_plain(100 * low, 1)} – {_plain(100 * high, 1)} %"
         if unit == "bytes":
@@ -109,7 +127,7 @@ class Words:
             parts.append(
                 self.t("95 % interval {interval}", interval=self.interval(item.low, item.high, item.unit, item.claim))
             )
-        parts.append(self.t("n = {n}", n=count(item.n)))
+        parts.append(self.n(item.n))
         if item.split:
             parts.append(self.t("on the {split} split", split=self.split(item.split)))
         if item.slice:
@@ -117,6 +135,10 @@ class Words:
         if item.run is not None:
             parts.append(self.t("run {run}", run=item.run))
         return " · ".join(parts)
+
+    def n(self, number: int) -> str:
+        """`n = 1,946`, kept on one line."""
+        return f"n = {count(number)}".replace(" ", "\u00a0")
 
     def split(self, name: str) -> str:
         """A split's name for people."""
@@ -133,6 +155,11 @@ def is_rate(claim: str, unit: str) -> bool:
     """Whether a unit-less quantity is a share, shown in percent."""
     last = claim.rsplit(".", 1)[-1]
     return unit == "" and any(part in _RATES for part in last.split("_"))
+
+
+def is_gain(claim: str, unit: str) -> bool:
+    """Whether a unit-less quantity is a difference of shares, shown in percentage points."""
+    return unit == "" and "gain" in claim.rsplit(".", 1)[-1].split("_")
 
 
 def count(value: float) -> str:

@@ -33,9 +33,8 @@ class Config(BaseModel):
 
 
 def run(config: Config, context: Context) -> None:
-    from modelyard.methods.reporting.page import language_of, render
-    from modelyard.methods.reporting.record import finite
-    from modelyard.methods.reporting.view import About
+    from modelyard.methods.reporting import About, finite, parse, render
+    from modelyard.methods.reporting.page import language_of
 
     path = context.input("record") / "record.json"
     try:
@@ -46,12 +45,13 @@ def run(config: Config, context: Context) -> None:
             where=str(path),
             expected="record.json",
         ) from None
-    about = About(config.intended_use, config.out_of_scope, config.owner, config.contact)
-    lang = language_of(record) if config.lang == "auto" else config.lang
-    page = render(record, lang=lang, about=about, title=config.title)
+    words = config.model_dump(exclude={"lang"})
+    parsed = parse(record)
+    lang = language_of(parsed) if config.lang == "auto" else config.lang
     folder = context.output("report")
+    page = render(parsed, lang=lang, about=About(**words))
     (folder / "card.html").write_text(page, encoding="utf-8", newline="\n")
-    (folder / "card.json").write_bytes(canonical_json({**record, "about": vars(about)}) + b"\n")
+    (folder / "card.json").write_bytes(canonical_json({**record, "about": words}) + b"\n")
 
 
 STAGE = Stage(

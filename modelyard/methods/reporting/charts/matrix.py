@@ -43,7 +43,7 @@ def _table(matrix: Sequence[Sequence[int]], labels: Sequence[str], actual: str, 
         total = sum(counts)
         cells = [_cell(number, total) for number in counts]
         rows.append(el("tr", el("th", isolated(label, 18), scope="row", title=label), *cells))
-    return el("table", *rows, class_="heat")
+    return el("table", *rows, class_="heat large" if len(labels) <= 4 else "heat")
 
 
 def _cell(number: int, total: int) -> Markup:
@@ -69,10 +69,10 @@ def _map(title: str, matrix: Sequence[Sequence[int]], labels: Sequence[str], act
     middle = edge + side / 2
     frame = el("rect", class_="frame", x=edge, y=edge, width=side, height=side)
     names = [
-        el("text", f"{predicted} →", class_="name", x=middle, y=12, text_anchor="middle"),
+        el("text", predicted, class_="name", x=middle, y=12, text_anchor="middle"),
         el(
             "text",
-            f"{actual} ↓",
+            actual,
             class_="name",
             x=12,
             y=middle,

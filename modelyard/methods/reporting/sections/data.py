@@ -13,24 +13,25 @@ from modelyard.methods.reporting.view import Section, View, facts, label, sectio
 from modelyard.methods.reporting.words import DASH, count, scalar
 
 MAX_BARS = 12
+QUANTILES = ("0.05", "0.25", "0.5", "0.75", "0.95")
 ORDER = ("all", "train", "validation", "test")
 
 
 def data(view: View) -> Section | None:
     """Source, splits, removed rows, label distribution, lengths, and the claims about the data."""
     given = view.record.data
-    charts = [_labels(view), _lengths(view)]
+    charts = [_labels(view), _lengths(view) or _quantiles(view), _scripts(view)]
     shown = [chart for chart in charts if chart]
+    tables = [part for part in (_removed(view), _columns(view) if given.columns else None) if part]
     return section(
         "data",
         view.t("Data"),
         _source(view),
         _splits(view),
         _openings(view),
-        _removed(view),
-        el("div", *shown, class_="charts") if shown else None,
+        el("div", *shown, class_="charts two") if shown else None,
         _claims(view),
-        _columns(view) if given.columns else None,
+        el("div", *tables, class_="halves") if tables else None,
     )
 
 
@@ -46,7 +47,8 @@ def _source(view: View) -> Markup | None:
     if isinstance(source, Mapping):
         pairs = [(str(name).replace("_", " "), isolated(scalar(value), 200)) for name, value in source.items() if value]
         return facts(pairs, class_="strip")
-    return facts([(view.t("Source"), isolated(str(source), 200))], class_="strip") if source else None
+    shown = isolated(str(source), 200) if source else view.record.data.step
+    return facts([(view.t("Source") if source else view.t("From step"), shown)], class_="strip")
 
 
 def _splits(view: View) -> Markup | None:
@@ -169,6 +171,30 @@ def _lengths(view: View) -> Markup | None:
     return bars.histogram(title, length_bins(split), view.t("characters"), view.t("rows"))
 
 
+def _quantiles(view: View) -> Markup | None:
+    """Lengths of each split as boxes, where the profile has quantiles and no histogram."""
+    rows = []
+    for name, split in splits(view):
+        lengths = split.profile.get("text_length")
+        found = lengths.get("quantiles") if isinstance(lengths, Mapping) else None
+        values = [found.get(share) for share in QUANTILES] if isinstance(found, Mapping) else []
+        known = [float(value) for value in values if is_number(value)]
+        if len(known) == len(QUANTILES):
+            text = view.t("median {middle}, 95 % up to {high}", middle=count(known[2]), high=count(known[4]))
+            rows.append(bars.Box(view.words.split(name), text, *known))
+    note = view.t("Thick: the middle half of the texts; thin: nine in ten.")
+    return bars.boxes(view.t("Length of texts in characters"), rows, note=note)
+
+
+def _scripts(view: View) -> Markup | None:
+    name, split = _main(view)
+    found = split.profile.get("scripts")
+    shares = found.items() if isinstance(found, Mapping) else ()
+    rows = [(str(script), float(share), f"{100 * share:.1f} %") for script, share in shares if is_number(share)]
+    title = view.t("Scripts of the texts in the {split} split", split=view.words.split(name))
+    return bars.shares(title, rows[:MAX_BARS]) if len(rows) > 1 else None
+
+
 def claims(view: View) -> list[Evidence]:
     """Standing evidence of the family `data.`, about whatever artifact."""
     return [item for item in view.record.evidence if item.claim.startswith("data.") and not item.withdrawn]
@@ -193,4 +219,4 @@ def _columns(view: View) -> Markup | None:
         [label(column.name), column.role or DASH, el("code", column.type or DASH)]
         for column in view.record.data.columns
     ]
-    return table([view.t("Column"), view.t("Role"), view.t("Type")], rows)
+    return el("div", el("h3", view.t("Columns")), table([view.t("Column"), view.t("Role"), view.t("Type")], rows))

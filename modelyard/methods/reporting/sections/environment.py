@@ -15,7 +15,7 @@ def environment(view: View) -> Section | None:
     versions = {name: version for run in view.record.runs for name, version in run.libraries.items()}
     rows = [[el("code", name), el("code", version or DASH)] for name, version in sorted(versions.items())]
     listed = table([view.t("Library"), view.t("Version")], rows)
-    libraries = fold(view.t("{num} libraries", num=len(rows)), listed) if listed else None
+    libraries = fold(view.t("Libraries ({num})", num=len(rows)), listed) if listed else None
     return section("environment", view.t("Environment"), facts(pairs, class_="strip"), libraries)
 
 

@@ -27,7 +27,7 @@ def evidence(view: View) -> Section | None:
         view.t("Standing"),
     ]
     shown = [_row(view, item) for item in items[:MAX_ROWS]]
-    title = view.t("{num} measurements", num=count(len(items)))
+    title = view.t("Measurements ({num})", num=count(len(items)))
     left = len(items) - len(shown)
     more = el("p", view.t("{num} more are in the JSON.", num=count(left)), class_="note") if left else None
     lead = view.t("Every measurement in the record, also those about other artifacts.")

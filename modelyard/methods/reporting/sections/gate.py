@@ -31,7 +31,9 @@ def gate(view: View) -> Section | None:
         view.t("Reason"),
     ]
     lead = view.t("A rule compares the bad end of the interval with its bound, so luck on a small test does not pass.")
-    return section("gate", view.t("Rules"), table(heads, [_row(view, finding) for finding in ordered]), lead=lead)
+    return section(
+        "gate", view.t("Rules"), table(heads, [_row(view, finding) for finding in ordered], class_="gate"), lead=lead
+    )
 
 
 def bound_of(rule: str) -> float | None:

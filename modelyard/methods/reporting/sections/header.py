@@ -50,14 +50,16 @@ def _verdict(view: View) -> Markup:
     findings = decision.findings if decision else []
     failed = sum(not finding.passed for finding in findings)
     words = {
-        "released": (view.t("Released"), view.t("All {num} rules passed.", num=len(findings))),
+        "released": (view.t("Released"), view.t("Rules passed: {num} of {num}.", num=len(findings))),
         "draft": (
             view.t("Draft"),
             view.t("No rules were set, so nothing was decided. Do not read this as an approval."),
         ),
         "refused": (
             view.t("Refused"),
-            view.t("{failed} of {num} rules failed. This model may not be released.", failed=failed, num=len(findings)),
+            view.t(
+                "Rules failed: {failed} of {num}. This model may not be released.", failed=failed, num=len(findings)
+            ),
         ),
         "undecided": (view.t("Not decided"), view.t("The gate has not been asked yet.")),
     }
@@ -89,7 +91,7 @@ def _figure(view: View, item: Evidence) -> Markup:
             if item.low is not None
             else view.t("no interval")
         )
-        basis += " · " + view.t("n = {n}", n=count(item.n))
+        basis += " · " + view.words.n(item.n)
     domain = (0.0, 1.0) if not item.unit else _around(item)
     bar = None if item.exact else view.spark(item, domain)
     return el(

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from modelyard.methods.reporting.markup import Markup, Node, el, isolated, join
+from modelyard.methods.reporting.sections.classes import rows_of
 from modelyard.methods.reporting.sections.data import claims as data_claims
-from modelyard.methods.reporting.sections.quality import COMPARED, earns, report_of, strongest
+from modelyard.methods.reporting.sections.quality import earns
 from modelyard.methods.reporting.view import FEW_ROWS, Section, View, label, section
 from modelyard.methods.reporting.words import count
 
 MAX_NAMED = 6
-ECE_WORTH_SAYING = 0.05
-LEAKS = ("leak", "overlap", "contamination", "shared")
+ECE_WORTH_SAYING = 0.02
+"""Of the interval's low end: even a calibrated model has an estimate above zero."""
+LEAKS = ("leak", "leakage", "overlap", "contamination")
 FAMILIES = ("fairness", "robustness", "privacy")
 
 
@@ -72,29 +74,30 @@ def _quality(view: View) -> Iterator[Node]:
 
 
 def _baseline(view: View) -> Iterator[Node]:
-    report = report_of(view)
-    for metric in COMPARED[:1]:
-        model = view.find(f"quality.{metric}")
-        others = {name: metrics[metric] for name, metrics in report.baselines.items() if metric in metrics}
-        if model and others and model.low is not None:
-            best = strongest(others)[1]
-            if best.high is not None and model.low <= best.high:
-                yield earns(view, f"quality.{metric}", model, others)
+    model, others = view.find("quality.accuracy"), view.quality.baselines
+    if model and others:
+        gain = [item for item in view.measured("quality.gain_over_") if item.low is not None and item.low > 0]
+        if not gain:
+            yield earns(view, "accuracy")
 
 
 def _classes(view: View) -> Iterator[Node]:
-    report = report_of(view)
-    few = sorted((row for row in report.classes if 0 < row.n < FEW_ROWS), key=lambda row: row.n)
+    classes = rows_of(view)
+    left_out = view.quality.left_out
+    if left_out:
+        yield view.t("Test rows left out because they have no text or no label: {num}.", num=count(left_out))
+    few = sorted((row for row in classes if 0 < row.n < FEW_ROWS), key=lambda row: row.n)
     if few:
         text = view.t(
-            "{num} of {all} classes have fewer than {few} test rows, so their figures say little:",
+            "Classes with fewer than {few} test rows, whose figures say little: {num} of {all}:",
             num=len(few),
-            all=len(report.classes),
+            all=len(classes),
             few=FEW_ROWS,
         )
         yield join(text, " ", _named(view, [(row.label, count(row.n)) for row in few]))
-    tested = {row.label for row in report.classes if row.n > 0}
-    absent = [name for name in report.labels if name not in tested] if report.classes else []
+    tested = {row.label for row in classes if row.n > 0}
+    labels = view.record.model.labels if view.record.model else []
+    absent = [name for name in labels if name not in tested] if classes else []
     if absent:
         yield join(
             view.t("Classes without any test row; nothing is known of them:"),
@@ -112,13 +115,12 @@ def _named(view: View, items: list[tuple[str, str]]) -> Markup:
 
 
 def _calibration(view: View) -> Iterator[Node]:
-    ece = view.find("quality.ece")
-    if ece and ece.value is not None and ece.value >= ECE_WORTH_SAYING:
-        yield join(
-            view.t("Scores are off by this much on average, so they are not probabilities (calibration error):"),
-            " ",
-            view.figure(ece),
-        )
+    ece, null = view.find("quality.ece"), view.quality.null_ece
+    if not ece or ece.value is None or (ece.value if ece.low is None else ece.low) < ECE_WORTH_SAYING:
+        return
+    if null is None or ece.value > null:
+        text = view.t("Scores are off by this much on average, so they are not probabilities (calibration error):")
+        yield join(text, " ", view.figure(ece))
 
 
 def _labels(view: View) -> Iterator[Node]:
@@ -131,14 +133,14 @@ def _labels(view: View) -> Iterator[Node]:
 
 def _leaks(view: View) -> Iterator[Node]:
     for item in data_claims(view):
-        if any(word in item.claim for word in LEAKS) and item.value:
-            yield join(
-                view.t("Training and test data share rows, so quality on test is flattered:"),
-                " ",
-                view.words.title(item.claim),
-                " ",
-                view.figure(item),
-            )
+        quantity = item.claim.rsplit(".", 1)[-1].split("_")
+        if "found" not in quantity and any(word in quantity for word in LEAKS) and item.value:
+            text = view.t("Training and test data share rows, so quality on test is flattered:")
+            yield join(text, " ", view.words.title(item.claim), " ", view.figure(item))
+    for item in view.standing():
+        if item.claim == "quality.accuracy" and item.slice.get("text") == "not in train":
+            text = view.t("Accuracy on the test rows that are not in training:")
+            yield join(text, " ", view.figure(item), " (", view.uncertainty(item), ")")
 
 
 def _openings(view: View) -> Iterator[Node]:
@@ -176,13 +178,13 @@ def _evidence(view: View) -> Iterator[Node]:
     items = view.record.evidence
     withdrawn = sum(1 for item in items if item.withdrawn)
     if withdrawn:
-        yield view.t("{num} measurements were withdrawn; names and reasons are under “All evidence”.", num=withdrawn)
+        yield view.t("Measurements withdrawn: {num}. Names and reasons are under “All evidence”.", num=withdrawn)
     vague = sum(1 for item in view.standing() if item.low is None and not item.exact)
     if vague:
-        yield view.t("{num} measurements have no interval; nothing can be concluded from them.", num=vague)
+        yield view.t("Measurements without an interval: {num}. Nothing can be concluded from them.", num=vague)
     if view.record.not_finite:
         yield view.t(
-            "{num} numbers in the record were not finite and are shown as missing.", num=len(view.record.not_finite)
+            "Numbers in the record that were not finite, shown as missing: {num}.", num=len(view.record.not_finite)
         )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from modelyard.base.canonical import short
 from modelyard.methods.reporting.charts.graph import Stop
 from modelyard.methods.reporting.charts.graph import lineage as draw
-from modelyard.methods.reporting.markup import join
+from modelyard.methods.reporting.markup import el, join
 from modelyard.methods.reporting.record import Run
-from modelyard.methods.reporting.view import Section, View, digest_code, fold, section, table
+from modelyard.methods.reporting.view import Section, View, digest_code, section, table
 from modelyard.methods.reporting.words import DASH, size
 
 
@@ -32,7 +32,7 @@ def lineage(view: View) -> Section | None:
     listed = table(heads, rows)
     lead = view.t("Each digest names exact bytes: the same digest is the same file everywhere.")
     return section(
-        "lineage", view.t("Lineage"), graph, fold(view.t("All artifacts"), listed) if listed else None, lead=lead
+        "lineage", view.t("Lineage"), el("div", graph, listed, class_="halves") if graph else None, lead=lead
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from modelyard.methods.reporting.markup import Markup, el, isolated, join
 from modelyard.methods.reporting.quality_report import Mistake
-from modelyard.methods.reporting.sections.quality import report_of
 from modelyard.methods.reporting.view import Section, View, fold, label, section
 
 OPEN = 6
@@ -14,11 +13,11 @@ MAX_CHARACTERS = 320
 
 def mistakes(view: View) -> Section | None:
     """The most confident wrong answers."""
-    rows = sorted(report_of(view).mistakes, key=lambda row: -(row.confidence or 0.0))[:MOST]
+    rows = sorted(view.quality.mistakes, key=lambda row: -(row.confidence or 0.0))[:MOST]
     first = [_card(view, row) for row in rows[:OPEN]]
     rest = [_card(view, row) for row in rows[OPEN:]]
     shown = el("div", *first, class_="mistakes") if first else None
-    more = fold(view.t("{num} more", num=len(rest)), el("div", *rest, class_="mistakes")) if rest else None
+    more = fold(view.t("More ({num})", num=len(rest)), el("div", *rest, class_="mistakes")) if rest else None
     lead = view.t(
         "Test rows answered wrongly with the highest scores: hard cases, or wrong labels. They quote the data as it is."
     )
@@ -30,6 +29,15 @@ def _card(view: View, row: Mistake) -> Markup:
     return el(
         "article",
         el("p", isolated(row.text, MAX_CHARACTERS), class_="quote"),
-        el("p", view.t("true"), " ", el("b", label(row.label, 40)), " · ", view.t("predicted"), " ", el("b", answer)),
+        el(
+            "p",
+            view.t("true label"),
+            " ",
+            el("b", label(row.label, 40)),
+            " · ",
+            view.t("predicted"),
+            " ",
+            el("b", answer),
+        ),
         class_="mistake",
     )

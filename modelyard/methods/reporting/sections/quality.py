@@ -4,46 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelyard.methods.reporting import quality_report
 from modelyard.methods.reporting.charts import bars, lines, matrix
-from modelyard.methods.reporting.markup import Markup, el, isolated
+from modelyard.methods.reporting.markup import Markup, Node, el, isolated
 from modelyard.methods.reporting.quality_report import Estimate, Points, Quality
 from modelyard.methods.reporting.record import Evidence
-from modelyard.methods.reporting.view import Section, View, section, table
-from modelyard.methods.reporting.words import count
+from modelyard.methods.reporting.view import Section, View, proof, section, table
+from modelyard.methods.reporting.words import count, is_gain
 
-KEYS = ("confusion", "per_class", "baselines", "reliability")
+TOP_K = "quality.top_k_accuracy"
 COMPARED = ("accuracy", "f1_macro")
-
-
-def report_of(view: View) -> Quality:
-    """The quality report about this model; an empty one if there is none."""
-    found = view.report(*KEYS)
-    return quality_report.read(found[1]) if found else Quality()
 
 
 def quality(view: View) -> Section | None:
     """Metrics, baselines, confusion, ROC, precision–recall, reliability."""
-    report = report_of(view)
+    report = view.quality
     items = view.measured("quality.")
     rows = max((item.n for item in items), default=report.n or 0)
     lead = view.t("Measured on {rows} test rows, through the same code that serves the model.", rows=count(rows))
     metrics = el("div", _metrics(view, items), _baselines(view, report, items), class_="columns")
     diagrams = [_confusion(view, report), _reliability(view, report), _roc(view, report), _pr(view, report)]
     shown = [one for one in diagrams if one]
-    grid = el("div", *shown, class_="charts") if shown else None
+    grid = el("div", *shown, class_="charts two") if shown else None
     if not items and not grid:
         return None
     return section("quality", view.t("Quality"), metrics, grid, lead=lead if items else None)
 
 
 def _metrics(view: View, items: Sequence[Evidence]) -> Markup | None:
-    rows = []
+    rows: list[list[Node]] = []
     for item in items:
-        top = 1.0 if item.value is None or item.value <= 1 else 1.4 * item.value
-        bar = el("span", view.spark(item, (0.0, top)), el("small", view.uncertainty(item)), class_="cell")
+        bar = el("span", view.spark(item, *_scale(item)), el("small", view.uncertainty(item)), class_="cell")
         rows.append([view.claim_name(item.claim), view.figure(item), bar, count(item.n)])
+    rows += [_top_k(view, item) for item in view.standing() if item.claim == TOP_K and item.split == "test"]
     return table([view.t("Metric"), "#" + view.t("Value"), view.t("95 % interval"), "#n"], rows)
+
+
+def _scale(item: Evidence) -> tuple[tuple[float, float], float | None]:
+    """The scale a metric is drawn on, and the line to cross: zero for a gain, which is drawn around it."""
+    ends = [value for value in (item.value, item.low, item.high) if value is not None]
+    if is_gain(item.claim, item.unit):
+        reach = 1.3 * max((abs(value) for value in ends), default=0.0) or 1.0
+        return (-reach, reach), 0.0
+    top = max(ends, default=1.0)
+    return (0.0, 1.0 if top <= 1 else 1.4 * top), None
+
+
+def _top_k(view: View, item: Evidence) -> list[Node]:
+    name = view.t("Right among the first {k}", k=item.slice.get("k", "?"))
+    bar = el("span", view.spark(item, (0.0, 1.0)), el("small", view.uncertainty(item)), class_="cell")
+    return [
+        el("span", name, el("code", item.claim, class_="claim"), class_="claimed"),
+        view.figure(item),
+        bar,
+        count(item.n),
+    ]
 
 
 def _baselines(view: View, report: Quality, items: Sequence[Evidence]) -> Markup | None:
@@ -60,24 +74,27 @@ def _baselines(view: View, report: Quality, items: Sequence[Evidence]) -> Markup
 
 def _compared(view: View, metric: str, model: Evidence, others: dict[str, Estimate]) -> Markup | None:
     claim = f"quality.{metric}"
-    rows = [
-        bars.Whisker(
-            view.t("This model"),
-            model.value or 0.0,
-            model.low,
-            model.high,
-            view.words.value(model.value, "", claim),
-            True,
-        )
-    ]
+    rows = [_row(view, view.t("This model"), claim, model, strong=True)]
     for name, one in others.items():
-        rows.append(
-            bars.Whisker(
-                baseline_name(view, name), one.value, one.low, one.high, view.words.value(one.value, "", claim)
-            )
-        )
+        measured = baseline_evidence(view, name, metric)
+        rows.append(_row(view, baseline_name(view, name), claim, measured or one))
     title = view.t("{metric} beside baselines", metric=view.words.title(claim))
-    return bars.whiskers(title, rows, _domain(rows), note=earns(view, claim, model, others), data_baselines=metric)
+    return bars.whiskers(title, rows, _domain(rows), note=earns(view, metric), data_baselines=metric)
+
+
+def _row(view: View, name: str, claim: str, one: Evidence | Estimate, strong: bool = False) -> bars.Whisker:
+    text = view.words.value(one.value, "", claim)
+    shown = proof(one) if isinstance(one, Evidence) else {}
+    return bars.Whisker(name, one.value or 0.0, one.low, one.high, text, strong, shown)
+
+
+def baseline_evidence(view: View, name: str, metric: str) -> Evidence | None:
+    """The evidence of a baseline's metric on the rows the model was tested on, or None."""
+    claim, model = f"quality.baseline_{name}_{metric}", view.find(f"quality.{metric}")
+    items = [
+        item for item in view.record.evidence if item.claim == claim and not item.withdrawn and item.split == "test"
+    ]
+    return next((item for item in items if model and item.dataset == model.dataset), None)
 
 
 def _domain(rows: Sequence[bars.Whisker]) -> tuple[float, float]:
@@ -101,26 +118,44 @@ def strongest(others: dict[str, Estimate]) -> tuple[str, Estimate]:
     return max(others.items(), key=lambda pair: pair[1].value)
 
 
-def earns(view: View, claim: str, model: Evidence, others: dict[str, Estimate]) -> str:
-    """Whether the model is better than the strongest baseline, as far as the intervals tell."""
+def earns(view: View, metric: str) -> str:
+    """Whether the model is better than the strongest baseline: by the paired gain if measured, else by intervals."""
+    model = view.find(f"quality.{metric}")
+    found = view.quality.baselines
+    others = {name: metrics[metric] for name, metrics in found.items() if metric in metrics}
+    if not model or not others:
+        return ""
     name, best = strongest(others)
+    gain = view.find(f"quality.gain_over_{name}") if metric == "accuracy" else None
+    low, high = (gain.low, gain.high) if gain else _apart(model, best)
     shown = baseline_name(view, name)
-    if None in (model.low, model.high, best.low, best.high):
+    if low is None or high is None:
         return view.t("Without intervals nobody can say whether the difference to “{name}” is real.", name=shown)
-    if model.low is not None and best.high is not None and model.low > best.high:
-        return view.t("The model's interval lies wholly above “{name}”: it earns its cost.", name=shown)
-    if model.high is not None and best.low is not None and model.high < best.low:
+    if low > 0:
+        return view.t("Better than “{name}” beyond chance: the model earns its cost.", name=shown)
+    if high < 0:
         return view.t("“{name}” is better, and cheaper: this model does not earn its cost.", name=shown)
-    return view.t(
-        "The intervals of the model and of “{name}” overlap; by themselves they do not show a difference.", name=shown
-    )
+    return view.t("Not shown to be better than “{name}”: the difference could be chance.", name=shown)
+
+
+def _apart(model: Evidence, best: Estimate) -> tuple[float | None, float | None]:
+    """Ends of the difference that hold whatever the two share: wider than a paired interval."""
+    if model.low is None or model.high is None or best.low is None or best.high is None:
+        return None, None
+    return model.low - best.high, model.high - best.low
 
 
 def _confusion(view: View, report: Quality) -> Markup | None:
     title = view.t("Confusion matrix")
     note = view.t("Shade: share of the true class.")
     return matrix.confusion(
-        title, report.confusion, report.labels, view.t("true"), view.t("predicted"), note=note, data_chart="confusion"
+        title,
+        report.confusion,
+        report.labels,
+        view.t("true label"),
+        view.t("predicted"),
+        note=note,
+        data_chart="confusion",
     )
 
 
@@ -128,7 +163,10 @@ def _reliability(view: View, report: Quality) -> Markup | None:
     ece = view.find("quality.ece")
     note = [view.t("On the dashed line, a score of 0.8 is right eight times in ten. Bars: rows in the bin.")]
     if ece:
-        note += [" ", view.words.title(ece.claim), ": ", view.figure(ece), " (", view.uncertainty(ece), ")"]
+        note += [" ", view.words.title(ece.claim), ": ", view.figure(ece), " (", view.uncertainty(ece), ")."]
+    if report.null_ece is not None:
+        most = view.words.value(report.null_ece, "", "quality.ece")
+        note += [" ", view.t("A calibrated model stays below {most} on so many rows.", most=most)]
     return lines.reliability(
         view.t("Are scores probabilities?"),
         report.bins,

@@ -48,7 +48,7 @@ def _charts(view: View, step: str, curves: Mapping[str, Curve]) -> Iterator[Mark
 
 def _drawn(view: View, title: str, step: str, series: list[Series]) -> Iterator[Markup]:
     full = f"{title} · {step}" if step else title
-    chart = line_chart(full, series, view.t("step"), title, data_chart="curve")
+    chart = line_chart(full, series, view.t("training step"), title, data_chart="curve")
     if chart:
         yield chart
 
@@ -75,7 +75,7 @@ def _settings(view: View, run: Run) -> Markup:
         " ",
         el("small", " · ".join(part for part in (seed, took) if part)),
     )
-    return fold(head, table([view.t("Setting"), view.t("Value")], rows))
+    return fold(head, table([view.t("Setting"), view.t("Value")], rows, class_="settings"))
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
