@@ -27,6 +27,7 @@ from modelyard.methods.runtimes.batching import Arrays
 from modelyard.methods.runtimes.hf import INPUT_NAMES as HF_INPUT_NAMES
 from modelyard.methods.runtimes.hf import open_module
 from modelyard.methods.runtimes.model_folder import ModelCard
+from modelyard.methods.runtimes.modelyard import input_names
 from modelyard.methods.runtimes.onnx import FILE, OUTPUT, OnnxNetwork
 from modelyard.methods.runtimes.validation import check, refuse
 
@@ -74,7 +75,7 @@ def source_module(folder: Path, card: ModelCard) -> tuple[torch.nn.Module, tuple
         return open_module(folder, attention="eager"), HF_INPUT_NAMES
     if card.format == "modelyard":
         module = networks.load(folder, card.network)
-        return module, tuple(module.input_names)
+        return module, input_names(module)
     raise InputError(
         t("a model of format `{format}` cannot be exported again", format=card.format),
         where=str(folder),
@@ -83,7 +84,9 @@ def source_module(folder: Path, card: ModelCard) -> tuple[torch.nn.Module, tuple
     )
 
 
-def export(folder: Path, card: ModelCard, target: Path, batches: Sequence[Arrays], tolerance: float = TOLERANCE) -> Exported:
+def export(
+    folder: Path, card: ModelCard, target: Path, batches: Sequence[Arrays], tolerance: float = TOLERANCE
+) -> Exported:
     """Write the network of `folder` to `target/model.onnx`.
 
     Args:

@@ -35,7 +35,8 @@ COST = {"attention_mask": 1.0, "ngram_weights": 1 / 32}
 class Encoder(Protocol):
     """What this file needs of methods.preprocessing."""
 
-    input_names: tuple[str, ...]
+    @property
+    def input_names(self) -> tuple[str, ...]: ...
 
     def encode(self, texts: Sequence[str]) -> Mapping[str, NDArray[Any]]: ...
 
@@ -62,9 +63,8 @@ class BatchPredictor:
     network: Network
     token_budget: int
 
-    @property
-    def runtime(self) -> str:
-        return self.network.runtime
+    def __post_init__(self) -> None:
+        self.runtime = self.network.runtime
 
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
         texts = text_classification.texts(records)
@@ -132,9 +132,7 @@ def presence(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]
     }
 
 
-def plan(
-    widths: Mapping[str, NDArray[np.int64]], token_budget: int
-) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
+def plan(widths: Mapping[str, NDArray[np.int64]], token_budget: int) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
     """The rows in order of length, and pieces [start, end) of that order within the budget (one row always fits).
 
     Rows are sorted by the first group of PRESENCE that is there.

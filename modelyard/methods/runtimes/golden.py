@@ -72,7 +72,9 @@ def check_golden(folder: Path, predictor: Predictor) -> list[Problem]:
         if not off <= tolerance:
             found = t("answers `{label}`, a score is off by {off:.4f}", label=answer.label, off=off)
             wish = t("`{label}` within {tolerance}", label=wanted["label"], tolerance=tolerance)
-            problems.append(Problem(f"golden.json[{index}]", found, wish, t("do not serve it: {advice}", advice=ADVICE)))
+            problems.append(
+                Problem(f"golden.json[{index}]", found, wish, t("do not serve it: {advice}", advice=ADVICE))
+            )
     return problems
 
 

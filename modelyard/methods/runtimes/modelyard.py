@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from modelyard.methods import networks
 from modelyard.methods.runtimes.model_folder import ModelCard
@@ -11,4 +12,9 @@ from modelyard.methods.runtimes.torch_network import TorchNetwork
 
 def open_network(folder: Path, card: ModelCard, threads: int | None) -> TorchNetwork:
     module = networks.load(folder, card.network)
-    return TorchNetwork(module, tuple(module.input_names), threads)
+    return TorchNetwork(module, input_names(module), threads)
+
+
+def input_names(module: Any) -> tuple[str, ...]:
+    """The arrays a network of the closed table takes, in the order of its `forward`."""
+    return tuple(module.input_names)

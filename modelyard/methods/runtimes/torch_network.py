@@ -32,5 +32,3 @@ class TorchNetwork:
 
     def close(self) -> None:
         self._module = None
-
-

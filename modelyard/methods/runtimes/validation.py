@@ -155,11 +155,10 @@ def _keys(value: Any) -> Iterator[str]:
 def external_data_problems(path: Path) -> list[Problem]:
     """ONNX tensors kept in other files: no digest of model.onnx would cover them."""
     import onnx
-    from google.protobuf.message import DecodeError
 
     try:
         model = onnx.load(path, load_external_data=False)
-    except DecodeError as error:
+    except Exception as error:  # protobuf's DecodeError, whose module has no types
         found = t("not an ONNX file: {error}", error=error)
         return [Problem(str(path), found, t("a whole ONNX file"), t("export the model again"))]
     external = [tensor.name for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL]
