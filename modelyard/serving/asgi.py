@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +18,7 @@ from modelyard.serving.gateway import Gateway
 from modelyard.serving.http import Reply
 from modelyard.serving.server import sources
 from modelyard.serving.settings import ServingSettings
+from modelyard.serving.threads import in_thread
 
 Message: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -35,7 +37,7 @@ class App:
         """Load the models. Raises as `serve` does."""
         loop = asyncio.get_running_loop()
         for name, source in self.gateway.models.items():
-            predictor = await loop.run_in_executor(None, self._loader, source.model_folder(), self.settings)
+            predictor = await in_thread(functools.partial(self._loader, source.model_folder(), self.settings))
             self.gateway.add(Endpoint(name, source.version, predictor, self.settings, self.gateway.metrics, loop))
 
     async def stop(self) -> None:

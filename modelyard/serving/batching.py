@@ -219,13 +219,15 @@ class Batcher:
             self._pending.discard(job)
             job.answer(answer)
 
-    def close(self) -> None:
-        """Finish what is queued, end the workers. Called off the event loop, or when nothing is pending any more."""
+    def close(self, seconds: float = 10.0) -> bool:
+        """Finish what is queued and end the workers; not on the event loop. Returns whether all ended in time."""
         with self._wake:
             self._closing = True
             self._wake.notify_all()
+        end = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(timeout=30)
+            thread.join(timeout=max(0.0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
 
 def _refusal(error: Exception) -> Refusal:

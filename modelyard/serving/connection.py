@@ -111,9 +111,11 @@ class Connection(asyncio.Protocol):
 
     def _last_request(self) -> None:
         """An upgrade was asked; it is ignored, but the parser takes nothing after it."""
+        if self._current is None:
+            self._transport.close()
+            return
         for request in (self._current, *self._ready):
-            if request is not None:
-                request.keep_alive = False
+            request.keep_alive = False
 
     def _check_received(self) -> None:
         """Bound what an unfinished request has sent, framing included."""

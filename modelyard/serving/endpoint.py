@@ -162,8 +162,8 @@ class Endpoint:
 
     def close(self) -> None:
         """Finish what is queued and free the model; not on the event loop."""
-        self.batcher.close()
-        self.predictor.close()
+        if self.batcher.close():
+            self.predictor.close()
 
 
 def warm_up(predictor: Predictor, settings: ServingSettings) -> list[Prediction]:

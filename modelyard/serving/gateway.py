@@ -6,7 +6,6 @@ A route states its permission; access control (a later issue) checks it here, in
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from modelyard.serving.errors import Refusal
 from modelyard.serving.http import Header, Reply, json_reply, reply_of
 from modelyard.serving.metrics import CONTENT_TYPE, NO_MODEL, Metrics
 from modelyard.serving.settings import ServingSettings
+from modelyard.serving.threads import in_thread
 
 logger = logging.getLogger("modelyard.serving")
 
@@ -201,9 +201,8 @@ class Gateway:
 
     async def close(self) -> None:
         """Free the models, off the loop."""
-        loop = asyncio.get_running_loop()
         for endpoint in self.endpoints.values():
-            await loop.run_in_executor(None, endpoint.close)
+            await in_thread(endpoint.close)
 
 
 def _defect(error: Exception) -> Refusal:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import socket
@@ -25,6 +26,7 @@ from modelyard.serving.endpoint import Endpoint, Loader, ModelSource, load_predi
 from modelyard.serving.gateway import Gateway
 from modelyard.serving.listener import BACKLOG, bind, refuse_new, url_of
 from modelyard.serving.settings import ServingSettings, check_address
+from modelyard.serving.threads import in_thread
 
 logger = logging.getLogger("modelyard.serving")
 
@@ -104,6 +106,8 @@ class Server:
         if warning:
             self._say(warning)
         listener = bind(self.settings)
+        names, url = ", ".join(self.gateway.models), url_of(listener)
+        self._say(t("loading {models}, listening at {url}", models=names, url=url))
         loop = asyncio.get_running_loop()
         with self._signals(loop):
             self._tick(loop)
@@ -112,31 +116,35 @@ class Server:
             )
             watchdog = loop.create_task(self._watch(loop))
             try:
-                await self._load(loop)
-                if not self._stop.is_set():
-                    self._say(
-                        t("serving {models} at {url}", models=", ".join(self.gateway.models), url=url_of(listener))
-                    )
-                await self._stop.wait()
+                await self._until_stopped(loop, names, url)
                 await self._drain(accepting, listener)
+                if not self.gateway.in_flight:
+                    await self.gateway.close()
             finally:
                 watchdog.cancel()
                 accepting.close()
                 listener.close()
                 for connection in list(self.connections):
                     connection.abort()
-                if not self._now.is_set():
-                    await self.gateway.close()
 
     # -- start
+
+    async def _until_stopped(self, loop: asyncio.AbstractEventLoop, names: str, url: str) -> None:
+        """Load, then serve until told to stop; loading is given up when that comes first."""
+        load = loop.create_task(self._load(loop))
+        stop = loop.create_task(self._stop.wait())
+        await asyncio.wait({load, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if load.done():
+            load.result()
+            self._say(t("serving {models} at {url}", models=names, url=url))
+        else:
+            load.cancel()
+        await stop
 
     async def _load(self, loop: asyncio.AbstractEventLoop) -> None:
         """Load, test and warm each model beside the running event loop: /healthz answers, /readyz says loading."""
         for name, source in self.gateway.models.items():
-            predictor = await loop.run_in_executor(None, self._prepare, name, source)
-            if self._stop.is_set():
-                predictor.close()
-                return
+            predictor = await in_thread(functools.partial(self._prepare, name, source))
             endpoint = Endpoint(name, source.version, predictor, self.settings, self.gateway.metrics, loop)
             self.gateway.add(endpoint)
 
