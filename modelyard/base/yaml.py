@@ -337,7 +337,10 @@ class _Builder:
             here = (*path, key)
             if not self.dropping:
                 self.key_lines[here] = line
-            result[key] = self._value(self._next(events), events, here)
+            event = self._next(events)
+            if type(event).__name__ == "ScalarEvent" and event.value == "" and event.style is None:
+                self.line = line  # a value that is not there stands, for the parser, at the next thing that is
+            result[key] = self._value(event, events, here)
         return result
 
     def _duplicate(self, key: str, first: int) -> None:

@@ -50,6 +50,7 @@ def bind_project(read: ReadProject) -> tuple[BoundProject | None, list[Problem]]
     if read.project is None:
         return None, fields.problems
     opened = [_open(step, read.project.folder, fields) for step in read.project.steps]
+    num_problems = len(fields.problems)
     bound: list[BoundStep] = []
     for position, step in enumerate(opened):
         if step is not None:
@@ -57,7 +58,7 @@ def bind_project(read: ReadProject) -> tuple[BoundProject | None, list[Problem]]
             blind = read.broken | {read.project.steps[i].name for i in range(position) if opened[i] is None}
             bindings = _bind(step, _Above(tuple(reversed(bound)), below, blind), fields)
             bound.append(replace(step, bindings=bindings))
-    release = check_release(read, bound, fields)
+    release = check_release(read, bound, fields, whole=len(fields.problems) == num_problems)
     problems = sorted(fields.problems, key=lambda problem: _line(problem, read))
     return (None, problems) if problems else (BoundProject(read.project, tuple(bound), release), [])
 
@@ -152,7 +153,7 @@ def _nearest(step: BoundStep, name: str, port: Port, above: _Above, fields: Fiel
 def _nothing(step: BoundStep, name: str, port: Port, fields: Fields) -> None:
     found = t("nothing above gives `{step}` its input `{port}`", step=step.name, port=name)
     source = {"dataset": "data.read", "model": "train.text_classification"}.get(port.kind, "")
-    remedy = t("add a step above, for instance one that uses `{stage}`", stage=source) if source else ""
+    remedy = t("add a step that uses {stages}", stages=f"`{source}`") if source else ""
     fields.note(("steps", step.name), found, t("a step above with an output of kind {kind}", kind=port.kind), remedy)
 
 

@@ -14,10 +14,13 @@ from modelyard.engine.fields import Fields
 from modelyard.engine.project_file import ReadProject
 
 
-def check_release(read: ReadProject, steps: Sequence[BoundStep], fields: Fields) -> Output | None:
+def check_release(read: ReadProject, steps: Sequence[BoundStep], fields: Fields, whole: bool) -> Output | None:
     """The released output; problems of the release and of each rule are noted.
 
     Rules are judged only when every step could be opened: a claim that nobody measures may be a broken step's.
+
+    Args:
+        whole: every input could be bound. If not, only the names in rules are checked, not what descends from what.
     """
     spec = read.project.release if read.project is not None else None
     if read.project is None or spec is None:
@@ -33,7 +36,7 @@ def check_release(read: ReadProject, steps: Sequence[BoundStep], fields: Fields)
         return None
     model = resolve_output(step, port, "model", path, fields)
     if model is not None and len(steps) == len(written):
-        judge = _Judge(steps, model, fields)
+        judge = _Judge(steps, model, fields, whole)
         for position, rule in zip(read.rule_positions, spec.rules, strict=True):
             judge.rule(rule, ("release", "rules", position))
     return model
@@ -42,10 +45,11 @@ def check_release(read: ReadProject, steps: Sequence[BoundStep], fields: Fields)
 class _Judge:
     """Checks the rules of one release, one by one."""
 
-    def __init__(self, steps: Sequence[BoundStep], model: Output, fields: Fields) -> None:
+    def __init__(self, steps: Sequence[BoundStep], model: Output, fields: Fields, whole: bool) -> None:
         self.steps = steps
         self.model = model
         self.fields = fields
+        self.whole = whole
         self.family = self._family()
 
     def _family(self) -> set[Output]:
@@ -65,13 +69,14 @@ class _Judge:
             self._unknown(rule, path, list(claims))
             return
         target = self._target(rule, path)
-        if target is not None:
+        if target is not None and self.whole:
             self._measured(rule, claim, target, path)
 
     def _unknown(self, rule: Rule, path: KeyPath, known: list[str]) -> None:
         found = t("no step of the project measures `{claim}`", claim=rule.claim)
         stages = stages_measuring(rule.claim)
-        remedy = t("add a step that uses `{stage}`", stage=stages[0]) if stages else did_you_mean(rule.claim, known)
+        names = t(" or ").join(f"`{name}`" for name in stages[:3])
+        remedy = t("add a step that uses {stages}", stages=names) if stages else did_you_mean(rule.claim, known)
         self.fields.note((*path, "claim"), found, remedy=remedy)
 
     def _target(self, rule: Rule, path: KeyPath) -> Output | None:
@@ -93,7 +98,7 @@ class _Judge:
         return self._related((step.name, ports[0]), here)
 
     def _related(self, target: Output, path: KeyPath) -> Output | None:
-        if target in self.family or target[0] in {step for step, _ in self.family}:
+        if not self.whole or target in self.family or target[0] in {step for step, _ in self.family}:
             return target
         model = ".".join(self.model)
         found = t("`{of}` has no part in `{model}`", of=target[0], model=model)

@@ -52,7 +52,10 @@ def read_settings(stage: Stage, settings: Mapping[str, Any], path: KeyPath, fiel
             groups.setdefault(_place(value, item), []).append(dict(item))
         for place, items in groups.items():
             _note(stage.config, settings, place, items, path, fields)
-        return None
+    except Exception as error:  # for instance a limit on a union, which fails with TypeError when a value comes
+        found = t("the stage's own check failed: {kind}: {error}", kind=type(error).__name__, error=error)
+        fields.note(path, found, remedy=t("the stage must be mended: its Config should raise ValueError"))
+    return None
 
 
 def _jsonable(value: Any) -> Any:
