@@ -60,6 +60,7 @@ class Rows:
         starts: [rows + 1] where each row begins.
         labels: [rows] int64.
         names: row ids, for messages.
+        weights: [rows] of each row's loss.
         mask: name of the input that is 1 on what is real, or None.
     """
 
@@ -67,6 +68,7 @@ class Rows:
     starts: NDArray[np.int64]
     labels: NDArray[np.int64]
     names: Sequence[str]
+    weights: NDArray[np.float32]
     mask: str | None = None
 
     @property
@@ -93,11 +95,24 @@ class Rows:
         return inputs
 
 
-def token_rows(ids: Sequence[Sequence[int]], pad_id: int, labels: NDArray[np.int64], names: Sequence[str]) -> Rows:
+def token_rows(
+    ids: Sequence[Sequence[int]],
+    pad_id: int,
+    labels: NDArray[np.int64],
+    names: Sequence[str],
+    weights: NDArray[np.float32] | None = None,
+) -> Rows:
     """Rows for networks that read `input_ids` and `attention_mask`."""
     starts = np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64)
     flat = np.fromiter((token for row in ids for token in row), np.int64, int(starts[-1]))
-    return Rows({"input_ids": (torch.from_numpy(flat), pad_id)}, starts, labels, names, "attention_mask")
+    return Rows(
+        {"input_ids": (torch.from_numpy(flat), pad_id)},
+        starts,
+        labels,
+        names,
+        _weights(weights, labels),
+        "attention_mask",
+    )
 
 
 def ngram_rows(
@@ -109,4 +124,8 @@ def ngram_rows(
     rows, ids, weights = triples
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(labels)))]).astype(np.int64)
     columns = {"ngram_ids": (torch.from_numpy(ids), 0.0), "ngram_weights": (torch.from_numpy(weights), 0.0)}
-    return Rows(columns, starts, labels, names)
+    return Rows(columns, starts, labels, names, _weights(None, labels))
+
+
+def _weights(weights: NDArray[np.float32] | None, labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    return np.ones(len(labels), np.float32) if weights is None else weights

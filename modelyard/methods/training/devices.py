@@ -6,15 +6,14 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any
 
 import torch
 from accelerate import PartialState
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
-
-DeviceName = Literal["auto", "cpu", "cuda", "npu", "mps"]
+from modelyard.methods.training.settings import DeviceName
 
 
 def pick(name: DeviceName = "auto") -> torch.device:
@@ -78,7 +77,8 @@ def reproducible(device: torch.device, threads: int) -> Iterator[None]:
     """
     before_threads = torch.get_num_threads()
     before = torch.are_deterministic_algorithms_enabled()
-    before_fill = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    before_fill = memory.fill_uninitialized_memory
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     devices = [device] if device.type == "cuda" else []
@@ -87,12 +87,12 @@ def reproducible(device: torch.device, threads: int) -> Iterator[None]:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(True)
             # Filling fresh memory only serves code that reads it before writing; it costs time here.
-            torch.utils.deterministic.fill_uninitialized_memory = False
+            memory.fill_uninitialized_memory = False
             yield
         finally:
             torch.set_num_threads(before_threads)
             torch.use_deterministic_algorithms(before)
-            torch.utils.deterministic.fill_uninitialized_memory = before_fill
+            memory.fill_uninitialized_memory = before_fill
 
 
 def synchronize(device: torch.device) -> None:

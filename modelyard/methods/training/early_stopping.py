@@ -3,23 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-Metric = Literal["accuracy", "f1_macro", "loss"]
-
-
-class EarlyStopping(BaseModel):
-    """When to stop before all epochs are done. The best evaluation's weights are kept either way."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    metric: Metric = Field("accuracy", description="What is watched on validation")
-    patience: int = Field(
-        3, ge=0, le=1000, description="Evaluations without a better one before stopping; 0 never stops"
-    )
-    min_delta: float = Field(0.0, ge=0, le=1, description="How much better is better")
+from modelyard.methods.training.settings import EarlyStopping
 
 
 @dataclass(frozen=True)

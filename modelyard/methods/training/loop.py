@@ -22,12 +22,11 @@ from modelyard.base.clock import monotonic
 from modelyard.base.messages import t
 from modelyard.errors import StageError
 from modelyard.methods.training import batching, checkpoints, devices, evaluation, objectives, optimizers, precision
-from modelyard.methods.training.early_stopping import EarlyStopping, Watch
+from modelyard.methods.training.early_stopping import Watch
 from modelyard.methods.training.hooks import Hooks
-from modelyard.methods.training.objectives import Regularization
-from modelyard.methods.training.optimizers import Optimizer
 from modelyard.methods.training.random import seed_torch
-from modelyard.methods.training.schedules import Schedule, factor
+from modelyard.methods.training.schedules import factor
+from modelyard.methods.training.settings import ClassWeights, EarlyStopping, Optimizer, Regularization, Schedule
 
 LOG_POINTS = 200
 """About so many points a curve."""
@@ -57,7 +56,7 @@ class Plan:
     precision: str = "fp32"
     threads: int = 1
     checkpoint_seconds: float = 30.0
-    class_weights: objectives.ClassWeights = "none"
+    class_weights: ClassWeights = "none"
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     regularization: Regularization = field(default_factory=Regularization)
@@ -120,8 +119,7 @@ class Loop:
         self.module, self.training, self.validation = module, training, validation
         self.plan, self.device, self.scratch, self.hooks = plan, device, scratch, hooks
         weights = objectives.class_weights(training.labels, plan.num_labels, plan.class_weights)
-        self.row_weights = weights[training.labels].astype(np.float64)
-        self.class_weights = torch.from_numpy(weights).to(device)
+        self.row_weights = torch.from_numpy(weights[training.labels] * training.weights).to(device)
         self.labels = torch.from_numpy(training.labels).to(device)
         self.optimizer = optimizers.build(plan.optimizer, module, plan.learning_rate)
         self.scaler = precision.scaler(plan.precision, device)
@@ -159,7 +157,7 @@ class Loop:
         rate = plan.learning_rate * factor(plan.schedule, self.step, self.num_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        total = float(self.row_weights[np.concatenate(batches)].sum())
+        total = float(self.row_weights[torch.from_numpy(np.concatenate(batches)).to(self.device)].double().sum())
         losses = [self.backward(rows, micro, total) for micro, rows in enumerate(batches)]
         self.scaler.unscale_(self.optimizer)
         limit = plan.optimizer.clip or float("inf")
@@ -182,8 +180,9 @@ class Loop:
         with precision.autocast(plan.precision, self.device):
             output: Any = self.module(**inputs)
         logits = output if isinstance(output, torch.Tensor) else output.logits
-        labels = self.labels[torch.from_numpy(rows).to(self.device)]
-        loss = objectives.cross_entropy(logits, labels, self.class_weights, plan.regularization.label_smoothing) / total
+        chosen = torch.from_numpy(rows).to(self.device)
+        smoothing = plan.regularization.label_smoothing
+        loss = objectives.cross_entropy(logits, self.labels[chosen], self.row_weights[chosen], smoothing) / total
         if micro == 0 and plan.regularization.l1:
             loss = loss + plan.regularization.l1 * objectives.l1_penalty(self.module)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]

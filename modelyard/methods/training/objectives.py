@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-
-class Regularization(BaseModel):
-    """What keeps a network from learning its training rows by heart."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    dropout: float | None = Field(
-        None, ge=0, lt=1, description="Share of activations dropped in training; by default the network's own"
-    )
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes")
-    l1: float = Field(0.0, ge=0, le=1, description="Weight of the sum of absolute values of all weight matrices")
-
-
-ClassWeights = Literal["none", "balanced"]
+from modelyard.methods.training.settings import ClassWeights
 
 
 def class_weights(labels: NDArray[np.int64], num_classes: int, how: ClassWeights) -> NDArray[np.float32]:
@@ -35,7 +19,7 @@ def class_weights(labels: NDArray[np.int64], num_classes: int, how: ClassWeights
     return (len(labels) / (num_classes * np.maximum(counts, 1))).astype(np.float32)
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+def cross_entropy(logits: Tensor, labels: Tensor, row_weights: Tensor, smoothing: float) -> Tensor:
     """Sum over rows of the weighted loss; divide by the sum of the rows' weights for the mean.
 
     A sum, so that several small batches add up to exactly one large one whatever their sizes are.
@@ -43,13 +27,13 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: fl
     Args:
         logits: [B, C].
         labels: [B] int64.
-        weights: [C] of each class.
+        row_weights: [B].
         smoothing: share of the target spread evenly (Szegedy et al. 2016); the row's own weight applies to all of it.
     """
     log_probabilities = torch.log_softmax(logits.float(), 1)
     of_label = log_probabilities.gather(1, labels.unsqueeze(1)).squeeze(1)
     target = (1 - smoothing) * of_label + smoothing * log_probabilities.mean(1)
-    return -(weights[labels] * target).sum()
+    return -(row_weights * target).sum()
 
 
 def l1_penalty(module: torch.nn.Module) -> Tensor:

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 
-
-class Optimizer(BaseModel):
-    """How weights follow gradients."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Literal["adamw", "sgd", "adafactor"] = Field("adamw", description="The rule")
-    learning_rate: float | None = Field(
-        None, gt=0, le=10, description="Peak step size; by default the network's own (printed)"
-    )
-    weight_decay: float = Field(0.01, ge=0, le=10, description="Decoupled decay a step, times the learning rate")
-    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW: decay of the mean of gradients")
-    beta2: float = Field(0.999, ge=0, lt=1, description="AdamW: decay of the mean of squared gradients")
-    momentum: float = Field(0.9, ge=0, lt=1, description="SGD: Nesterov momentum")
-    clip: float = Field(1.0, ge=0, le=1e6, description="Longest gradient, as its 2-norm; 0 does not clip")
+from modelyard.methods.training.settings import Optimizer
 
 
 def groups(module: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:

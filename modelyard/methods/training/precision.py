@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.training.devices import supports_bf16
+from modelyard.methods.training.settings import PrecisionName
 
-PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 

@@ -3,25 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-
-class Schedule(BaseModel):
-    """How the learning rate moves: up during warmup, then down by the named rule."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Literal["constant", "linear", "cosine", "step", "exponential"] = Field(
-        "linear", description="The rule after warmup"
-    )
-    warmup: float = Field(0.1, ge=0, lt=1, description="Share of all steps over which the rate rises linearly from 0")
-    floor: float = Field(0.0, ge=0, le=1, description="Lowest factor of linear and cosine")
-    drops: int = Field(3, ge=1, le=100, description="`step`: how many times the rate is cut, evenly spaced")
-    factor: float = Field(
-        0.1, gt=0, lt=1, description="`step`: what each drop multiplies by; `exponential`: the factor at the end"
-    )
+from modelyard.methods.training.settings import Schedule
 
 
 def factor(schedule: Schedule, step: int, num_steps: int) -> float:

@@ -1,0 +1,187 @@
+"""Fine-tuning a pretrained encoder: a local Hugging Face folder or a model of the hub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from modelyard.base.canonical import digest_file
+from modelyard.base.messages import t
+from modelyard.errors import InputError
+from modelyard.methods.preprocessing import tokens
+from modelyard.methods.training import devices, evaluation, loop, neural
+from modelyard.methods.training.candidates import Candidate
+from modelyard.methods.training.hooks import Hooks
+from modelyard.methods.training.random import seed_torch
+from modelyard.methods.training.settings import Freeze
+
+DEFAULTS = neural.Defaults(1e-4, 32, 12, 0.1)
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w.-]+)?")
+_WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")
+_KNOWN = re.compile(r".+\.(json|safetensors|txt|model)")
+
+
+def locate(base: str, project: Path) -> Path:
+    """The folder of `base`: a path (relative ones start at the project), else a hub id, fetched if it is not cached.
+
+    Raises:
+        InputError: it is no folder with a model, and the hub does not have it or cannot be reached.
+    """
+    folder = (project / Path(base).expanduser()).resolve()
+    if folder.is_dir():
+        return folder
+    if not _HUB_ID.fullmatch(base) or base.startswith("."):
+        raise InputError(
+            t("no folder `{base}`", base=base), where="base", expected=t("a Hugging Face folder, or an id of the hub")
+        )
+    return _from_hub(base)
+
+
+def _from_hub(base: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    name, _, revision = base.partition("@")
+    try:
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(_WANTED)))
+    except Exception as error:  # the hub's client raises errors of several libraries; all mean the same here
+        raise InputError(
+            t("`{base}` is neither a folder nor to be had from the hub: {error}", base=base, error=_first_line(error)),
+            where="base",
+            expected=t("a Hugging Face folder, or an id of the hub and a network"),
+            remedy=t("download the model where there is a network and name its folder"),
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def fingerprint(base: str, project: Path) -> list[list[str]]:
+    """Name and digest of every file of the base that can matter."""
+    folder = locate(base, project)
+    found = (path for path in sorted(folder.iterdir()) if path.is_file() and _KNOWN.fullmatch(path.name))
+    return [[path.name, digest_file(path)] for path in found]
+
+
+def open_base(folder: Path, num_labels: int, dropout: float | None) -> tuple[Any, Any]:
+    """(model with a fresh head for `num_labels`, tokenizer), as transformers makes them, in fp32.
+
+    Raises:
+        InputError: the folder is not a text encoder, brings code, or its tokenizer does not fit its embeddings.
+    """
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    if not (folder / "config.json").is_file():
+        raise InputError(
+            t("no config.json in the folder"), where=str(folder), expected=t("a Hugging Face folder"), remedy=_REMEDY
+        )
+    try:
+        local = {"local_files_only": True, "trust_remote_code": False}
+        config = AutoConfig.from_pretrained(folder, num_labels=num_labels, **local)
+        if dropout is not None:
+            for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
+                if hasattr(config, name):
+                    setattr(config, name, dropout)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, config=config, use_safetensors=True, dtype=torch.float32, ignore_mismatched_sizes=True, **local
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise InputError(
+            t("transformers cannot load it: {error}", error=_first_line(error)),
+            where=str(folder),
+            expected=t("a text encoder that transformers has a class for, with model.safetensors and a tokenizer"),
+            remedy=_REMEDY,
+        ) from None
+    _check_tokenizer(folder, model, tokenizer)
+    return model, tokenizer
+
+
+_REMEDY = "check that the folder holds config.json, model.safetensors and tokenizer.json of one model"
+
+
+def _check_tokenizer(folder: Path, model: Any, tokenizer: Any) -> None:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise InputError(
+            t("the tokenizer has no fast form"), where=str(folder), expected="tokenizer.json", remedy=t(_REMEDY)
+        )
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise InputError(
+            t("the tokenizer knows {found} tokens, the model {expected}", found=len(tokenizer), expected=rows),
+            where=str(folder),
+            expected=t("a tokenizer and a model that belong together"),
+            remedy=t(_REMEDY),
+        )
+
+
+def max_length_of(model: Any, wanted: int) -> int:
+    """Tokens a text may have: what was wanted, or less if the model has fewer positions."""
+    positions = getattr(model.config, "max_position_embeddings", None) or wanted
+    # RoBERTa's family counts positions from the padding id on.
+    offset = 2 if model.config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
+    return min(wanted, int(positions) - offset)
+
+
+def freeze(model: Any, what: Freeze) -> None:
+    """Keep parameters as they are: the embeddings, or all but the classification head."""
+    if what == "nothing":
+        return
+    part = model.base_model if what == "encoder" else model.get_input_embeddings()
+    for parameter in part.parameters():
+        parameter.requires_grad = False
+
+
+def fast_tokenizer(tokenizer: Any, max_length: int) -> tokens.Tokens:
+    """A copy of the tokenizer in the form the preprocessor reads."""
+    copy = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    return tokens.wrap(copy, max_length, int(tokenizer.pad_token_id or 0))
+
+
+def train(
+    model: Any,
+    tokenizer: Any,
+    reading: neural.Reading,
+    plan: loop.Plan,
+    frozen: Freeze,
+    device: torch.device,
+    scratch: Path,
+    hooks: Hooks,
+) -> Candidate:
+    """Fine-tune a model of `open_base`."""
+    with devices.reproducible(torch.device("cpu"), plan.threads):
+        seed_torch(plan.seed, "weights", 0)
+        _fresh_head(model)
+    freeze(model, frozen)
+    outcome = loop.train(model, reading.training, reading.validation, plan, device, scratch, hooks)
+    return Candidate(
+        name="base",
+        module=model.cpu().eval(),
+        network={},
+        preprocessors=(reading.tokens,),
+        logits=outcome.logits,
+        metrics=evaluation.scores(outcome.logits, reading.validation.labels),
+        details={**neural.plan_details(plan), "steps": outcome.steps, "best_step": outcome.best_step, "freeze": frozen},
+        huggingface=(model, tokenizer),
+    )
+
+
+def _fresh_head(model: Any) -> None:
+    """New weights for what is not part of the encoder, from our own seed (a base may carry another task's head)."""
+    base = {id(parameter) for parameter in model.base_model.parameters()}
+    for name, parameter in model.named_parameters():
+        if id(parameter) in base:
+            continue
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=getattr(model.config, "initializer_range", 0.02))
+        elif not name.endswith("weight"):
+            torch.nn.init.zeros_(parameter)

@@ -1,0 +1,112 @@
+"""The blocks of settings that training shares, apart from what they set: a stage's Config is read at every start of
+the command line, and must not bring torch along.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Metric = Literal["accuracy", "f1_macro", "loss"]
+ClassWeights = Literal["none", "balanced"]
+PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
+DeviceName = Literal["auto", "cpu", "cuda", "npu", "mps"]
+Size = Literal["auto", "linear", "cnn", "encoder-tiny", "encoder-small", "blend"]
+Freeze = Literal["nothing", "embeddings", "encoder"]
+
+
+class Optimizer(BaseModel):
+    """How weights follow gradients."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["adamw", "sgd", "adafactor"] = Field("adamw", description="The rule")
+    learning_rate: float | None = Field(
+        None, gt=0, le=10, description="Peak step size; by default the network's own (printed)"
+    )
+    weight_decay: float = Field(0.01, ge=0, le=10, description="Decoupled decay a step, times the learning rate")
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW: decay of the mean of gradients")
+    beta2: float = Field(0.999, ge=0, lt=1, description="AdamW: decay of the mean of squared gradients")
+    momentum: float = Field(0.9, ge=0, lt=1, description="SGD: Nesterov momentum")
+    clip: float = Field(1.0, ge=0, le=1e6, description="Longest gradient, as its 2-norm; 0 does not clip")
+
+
+class Schedule(BaseModel):
+    """How the learning rate moves: up during warmup, then down by the named rule."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["constant", "linear", "cosine", "step", "exponential"] = Field(
+        "linear", description="The rule after warmup"
+    )
+    warmup: float = Field(0.1, ge=0, lt=1, description="Share of all steps over which the rate rises linearly from 0")
+    floor: float = Field(0.0, ge=0, le=1, description="Lowest factor of linear and cosine")
+    drops: int = Field(3, ge=1, le=100, description="`step`: how many times the rate is cut, evenly spaced")
+    factor: float = Field(
+        0.1, gt=0, lt=1, description="`step`: what each drop multiplies by; `exponential`: the factor at the end"
+    )
+
+
+class Regularization(BaseModel):
+    """What keeps a network from learning its training rows by heart."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dropout: float | None = Field(
+        None, ge=0, lt=1, description="Share of activations dropped in training; by default the network's own"
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes")
+    l1: float = Field(0.0, ge=0, le=1, description="Weight of the sum of absolute values of all weight matrices")
+
+
+class EarlyStopping(BaseModel):
+    """When to stop before all epochs are done. The best evaluation's weights are kept either way."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: Metric = Field("accuracy", description="What is watched on validation")
+    patience: int = Field(
+        3, ge=0, le=1000, description="Evaluations without a better one before stopping; 0 never stops"
+    )
+    min_delta: float = Field(0.0, ge=0, le=1, description="How much better is better")
+
+
+class LinearSettings(BaseModel):
+    """The linear model on n-grams."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strengths: tuple[float, ...] = Field(
+        (0.1, 0.3, 1.0, 3.0),
+        min_length=1,
+        max_length=20,
+        description="Inverse strengths of the L2 penalty to try (liblinear's C); validation chooses",
+    )
+    naive_bayes: bool = Field(False, description="Weight features by naive-Bayes log-count ratios (NBSVM)")
+    min_rows: int = Field(2, ge=1, le=1000, description="An n-gram counts if it is in at least so many training rows")
+    max_features: int = Field(
+        300_000, ge=1000, le=10_000_000, description="N-grams kept at most, the most frequent ones"
+    )
+
+
+class Reading(BaseModel):
+    """How texts become tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_length: int = Field(256, ge=8, le=8192, description="Tokens of a text that are read; the rest is cut off")
+    vocabulary_size: int = Field(
+        8000, ge=300, le=200_000, description="Tokens of a tokenizer learned from the training rows (bytes included)"
+    )
+
+
+class Compute(BaseModel):
+    """Where and how it is computed. The last bits of a result depend on it: it is in the model's record."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: DeviceName = Field("auto", description="`auto`: an accelerator if there is one, else the CPU")
+    precision: PrecisionName = Field("auto", description="`auto`: bf16 where the hardware computes it, else fp32")
+    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; by default all cores of the process")
+    checkpoint_seconds: float = Field(30, ge=0, le=86_400, description="Seconds between checkpoints inside an epoch")

@@ -1,0 +1,175 @@
+"""Train a text classifier, from scratch or from a pretrained encoder.
+
+From scratch, `size: auto` trains a linear model on n-grams and a small convolutional network, lets both answer
+together, and keeps what is best on validation; it says what it tried. `base` names a local Hugging Face folder or an id
+of the hub to fine-tune instead. Everything is learned from the train split; validation only chooses. A run that was
+killed goes on from its last checkpoint and ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelyard.base.canonical import Json
+from modelyard.core.evidence import Claim
+from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods.training.settings import (
+    ClassWeights,
+    Compute,
+    EarlyStopping,
+    Freeze,
+    LinearSettings,
+    Optimizer,
+    Reading,
+    Regularization,
+    Schedule,
+    Size,
+)
+
+if TYPE_CHECKING:
+    from modelyard.methods.training.text_classifier import Settings
+
+SCRATCH = "scratch"
+
+
+class Config(BaseModel):
+    """Settings of train.text_classification."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: str = Field(
+        SCRATCH,
+        min_length=1,
+        max_length=1000,
+        description="`scratch`; a Hugging Face folder (relative to the project); or a hub id: `name`, `name@revision`",
+    )
+    size: Size = Field("auto", description="What to train from scratch; `auto` tries several and says which")
+    freeze: Freeze = Field("nothing", description="With a base: the part that keeps its weights")
+    epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the training rows at most (epochs)")
+    batch_size: int | None = Field(None, ge=1, le=65_536, description="Rows of one forward pass (rows)")
+    accumulation: int = Field(1, ge=1, le=4096, description="Forward passes a step: acts as one batch so much larger")
+    budget: float = Field(
+        8, gt=0, le=1e6, description="`auto`, `blend`: tokens the network may read without `epochs` set (millions)"
+    )
+    class_weights: ClassWeights = Field("none", description="`balanced` lets rows of rare classes count more")
+    licence: str = Field("unknown", min_length=1, max_length=100, description="SPDX expression for the model made")
+    reading: Reading = Field(default_factory=Reading, description="How texts become tokens")
+    linear: LinearSettings = Field(default_factory=LinearSettings, description="The linear model")
+    optimizer: Optimizer = Field(default_factory=Optimizer, description="How weights follow gradients")
+    schedule: Schedule = Field(default_factory=Schedule, description="How the learning rate moves")
+    regularization: Regularization = Field(default_factory=Regularization, description="Against overfitting")
+    early_stopping: EarlyStopping = Field(default_factory=EarlyStopping, description="When to stop")
+    compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
+
+
+def run(config: Config, context: Context) -> None:
+    import torch
+
+    from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.training import choices, pretrained, saving, text_classifier
+    from modelyard.methods.training.evaluation import wilson
+    from modelyard.methods.training.hooks import Hooks
+    from modelyard.methods.training.rows import read_splits
+
+    hooks = Hooks(context.log, context.progress, context.say)
+    training, validation, labels, notes = read_splits(Dataset.open(context.input("data")))
+    for note in notes:
+        context.say(note)
+    settled = choices.settle(config.compute, context.scratch(), hooks)
+    work = text_classifier.Work(
+        training=training,
+        validation=validation,
+        num_labels=len(labels),
+        settings=_settings(config, settled.precision, settled.threads),
+        device=torch.device(settled.device),
+        seed=context.seed,
+        scratch=context.scratch(),
+        hooks=hooks,
+    )
+    if config.base == SCRATCH:
+        kept, tried = text_classifier.from_scratch(work)
+    else:
+        kept = text_classifier.from_base(work, pretrained.locate(config.base, context.base))
+        tried = (kept,)
+    provenance = {
+        "stage": "train.text_classification",
+        "seed": context.seed,
+        "rows": {"train": len(training), "validation": len(validation)},
+        "base": _base_name(config.base),
+        "kept": kept.name,
+        "details": dict(kept.details),
+        "tried": [{"name": one.name, "weights": one.num_parameters, **one.metrics} for one in tried],
+    }
+    saving.write_model(kept, context.output("model"), labels, provenance, config.licence, validation.texts)
+    hits, count = round(kept.metrics["accuracy"] * len(validation)), len(validation)
+    context.measure(
+        "train.validation_accuracy",
+        hits / count,
+        about="model",
+        on="data/validation",
+        n=count,
+        interval=wilson(hits, count),
+    )
+    context.measure(
+        "train.parameters", kept.num_parameters, about="model", on="", n=1, unit="weights", interval="exact"
+    )
+
+
+def _settings(config: Config, precision: str, threads: int) -> Settings:
+    from modelyard.methods.training.text_classifier import Settings
+
+    same = ("size", "epochs", "batch_size", "accumulation", "class_weights", "budget", "freeze", "reading")
+    blocks = ("optimizer", "schedule", "regularization", "early_stopping", "linear")
+    values: dict[str, Any] = {name: getattr(config, name) for name in (*same, *blocks)}
+    return Settings(
+        **values, precision=precision, threads=threads, checkpoint_seconds=config.compute.checkpoint_seconds
+    )
+
+
+def _base_name(base: str) -> str:
+    """The base as a model may carry it about: a folder's place on this machine is nobody's business."""
+    is_path = base.startswith((".", "/", "~")) or "\\" in base
+    return Path(base).name if is_path else base
+
+
+def fingerprint(config: Config, base: Path) -> Json:
+    """Digest of every file of the base; nothing from scratch."""
+    if config.base == SCRATCH:
+        return SCRATCH
+    from modelyard.methods.training import pretrained
+
+    return pretrained.fingerprint(config.base, base)
+
+
+STAGE = Stage(
+    config=Config,
+    run=run,
+    inputs={"data": Port("dataset", ("train", "validation"), description="labelled texts")},
+    outputs={"model": Port("model", description="a model folder")},
+    claims=(
+        Claim(
+            "train.validation_accuracy",
+            "share of validation rows answered rightly; validation chose the model, so it flatters",
+            sizing="rate",
+            any_split=True,
+        ),
+        Claim("train.parameters", "weights that were learned", "weights", better="lower", any_split=True),
+    ),
+    libraries=(
+        "torch",
+        "transformers",
+        "tokenizers",
+        "numpy",
+        "scipy",
+        "scikit-learn",
+        "accelerate",
+        "safetensors",
+        "pyarrow",
+    ),
+    loads=("modelyard.methods.networks", "modelyard.methods.preprocessing", "modelyard.methods.runtimes"),
+    external=("base",),
+    fingerprint=fingerprint,
+)
