@@ -1,0 +1,58 @@
+"""The profile of a split: counts, lengths and scripts, checked by hand, and blind to other splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
+from modelyard.methods.data.profile import describe
+from modelyard.methods.data.roles import schema_of
+
+COLUMNS = [Column("row_id", "other", "string"), Column("t", "text", "string"), Column("l", "label", "string")]
+
+
+def dataset(folder: Path, texts: list[str], labels: list[str]) -> Dataset:
+    write_schema(folder, COLUMNS)
+    ids = [str(place) for place in range(len(texts))]
+    values = [pa.array(column, pa.string()) for column in (ids, texts, labels)]
+    write_split(folder, "train", [pa.table(values, schema=schema_of(COLUMNS))], schema_of(COLUMNS))
+    return Dataset.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("很好 OK", "Latin"),
+        ("这家酒店很好 OK", "Han"),
+        ("とても良い部屋", "Kana"),
+        ("良い部屋美味料理最高", "Han"),
+        ("아주 좋아요", "Hangul"),
+        ("хорошо", "Cyrillic"),
+        ("جيد", "Arabic"),
+        ("καλό", "Greek"),
+        ("123 !?", "none"),
+        ("", "none"),
+        ("ＡＢ", "Latin"),
+    ],
+)
+def test_the_script_of_a_text_is_that_of_most_of_its_letters(tmp_path: Path, text: str, script: str) -> None:
+    assert describe(dataset(tmp_path, [text], ["x"]), "train")["scripts"] == {script: 1.0}
+
+
+def test_counts_and_lengths_are_those_of_the_rows(tmp_path: Path) -> None:
+    texts = ["a" * length for length in range(1, 101)]
+    found = describe(dataset(tmp_path, texts, ["x"] * 75 + ["y"] * 25), "train")
+    assert found["rows"] == 100
+    assert list(found["labels"].items()) == [("x", 75), ("y", 25)]
+    assert found["text_length"]["mean"] == 50.5
+    assert found["text_length"]["quantiles"]["0.5"] == 50
+    assert found["text_length"]["quantiles"]["0.95"] == 95
+    assert found["text_length"]["quantiles"]["1"] == 100
+
+
+def test_an_empty_split_has_a_profile(tmp_path: Path) -> None:
+    found = describe(dataset(tmp_path, [], []), "train")
+    assert (found["rows"], found["labels"], found["scripts"]) == (0, {}, {})
