@@ -129,7 +129,7 @@ def _ledger(body: Mapping[str, Any], path: KeyPath, fields: Fields) -> str | Sec
         name = value["secret"]
         if isinstance(name, str) and SECRET.fullmatch(name):
             return SecretName(name)
-    expected = t("a database URL, such as `postgresql://host/name`, or `{{secret: NAME}}`")
+    expected = t("a database URL, such as `postgresql://host/name`, or `{secret: NAME}`")
     if isinstance(value, str) and "://" in value:
         password = value.partition("://")[2].partition("@")[0].partition(":")[2] if "@" in value else ""
         if not password:
@@ -189,16 +189,17 @@ def _read_secret(name: str, path: Path) -> str:
     except OSError as error:
         found = t("the secret `{name}` cannot be read: {reason}", name=name, reason=error.strerror or error)
         raise ProfileError(found, where=str(path), remedy=remedy) from None
-    with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(stream.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ProfileError(t("the secret `{name}` is no regular file", name=name), where=str(path), remedy=remedy)
         if os.name != "nt" and stat.S_IMODE(status.st_mode) & 0o077:
-            found = t(
-                "others can read the secret `{name}` (mode {mode})", name=name, mode=f"{status.st_mode & 0o777:04o}"
-            )
+            mode = f"{stat.S_IMODE(status.st_mode):04o}"
+            found = t("others can read the secret `{name}` (mode {mode})", name=name, mode=mode)
             raise ProfileError(found, where=str(path), expected="0600", remedy=f"chmod 600 {path}")
-        data = stream.read(MAX_SECRET_BYTES + 1)
+        data = os.read(descriptor, MAX_SECRET_BYTES + 1)
+    finally:
+        os.close(descriptor)
     try:
         text = data.decode("utf-8") if len(data) <= MAX_SECRET_BYTES else None
     except UnicodeDecodeError:

@@ -246,7 +246,7 @@ def _rules(path: KeyPath, value: object, fields: Fields) -> Iterator[tuple[int, 
     if value is None:
         return
     if not isinstance(value, list):
-        fields.wrong(path, value, t("a list of `{{claim: …, min: …}}`"))
+        fields.wrong(path, value, t("a list of `{claim: …, min: …}`"))
         return
     for position, item in enumerate(value):
         here: KeyPath = (*path, position)

@@ -1,0 +1,167 @@
+"""`init`: columns guessed from real shapes of files, a project file that passes its own check, nothing overwritten."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support.fake_stages import write_stages
+
+from modelyard.base.yaml import parse_yaml
+from modelyard.engine.bind import load_project
+from modelyard.engine.guess import guess
+from modelyard.engine.templates import project_name, render, scalar, write_new
+from modelyard.errors import InputError, UsageError
+
+ROWS = [
+    (f"评论 number {i}, with some words that differ {i * i}", "good" if i % 3 else "bad", str(i)) for i in range(60)
+]
+
+
+def csv_text(delimiter=",", header="review,label,id"):
+    lines = [header.replace(",", delimiter)] if header else []
+    quote = '"' if delimiter == "," else ""
+    lines += [delimiter.join((f"{quote}{text}{quote}", label, number)) for text, label, number in ROWS]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_text_and_label_are_found_in_any_delimiter_and_encoding(tmp_path, encoding, delimiter):
+    path = tmp_path / "data.csv"
+    path.write_bytes(csv_text(delimiter).encode(encoding))
+    found = guess(path)
+    assert (found.text, found.label, found.num_rows) == ("review", "label", 60)
+    assert found.majority == pytest.approx(40 / 60)
+    assert all(item.why for item in found.guesses)
+
+
+def test_jsonl_and_parquet_are_read_too(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    records = [{"id": number, "body": text, "kind": label} for text, label, number in ROWS]
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(record) for record in records), encoding="utf-8")
+    pq.write_table(pa.Table.from_pylist(records), tmp_path / "a.parquet")
+    for name in ("a.jsonl", "a.parquet"):
+        found = guess(tmp_path / name)
+        assert (found.text, found.label) == ("body", "kind")
+
+
+def test_a_file_sorted_by_class_shows_both(tmp_path):
+    path = tmp_path / "sorted.csv"
+    lines = [f"{label},text {i} of {label}" for label in (0, 1) for i in range(900)]
+    path.write_text("label,review\n" + "\n".join(lines), encoding="utf-8")
+    assert guess(path).majority == 0.5
+
+
+def test_a_file_without_a_header_gets_names(tmp_path):
+    path = tmp_path / "sms.tsv"
+    path.write_text("".join(f"{'spam' if i % 4 == 0 else 'ham'}\tmessage number {i}\n" for i in range(80)))
+    found = guess(path)
+    assert found.columns == ("label", "text")
+    assert (found.text, found.label) == ("text", "label")
+    assert found.num_rows == 80
+    steps = parse_yaml(render("text-classification", "x", tmp_path, path).text, "t").value["steps"]
+    assert steps["sms"]["with"] == {
+        "path": "sms.tsv", "text": "text", "label": "label", "header": False, "columns": ["label", "text"],
+    }  # fmt: skip
+
+
+def test_what_cannot_be_guessed_is_said_and_left_as_a_placeholder(tmp_path):
+    path = tmp_path / "only.csv"
+    path.write_text("review\n" + "\n".join(f"a text {i}" for i in range(50)))
+    rendered = render("text-classification", "x", tmp_path, path)
+    assert [item.value for item in rendered.guesses if item.what == "label column"] == ["?"]
+    assert parse_yaml(rendered.text, "t").value["steps"]["only"]["with"]["label"] == "label"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\x01\x02\x03" * 100, b"\n\n"])
+def test_a_file_that_is_no_data_is_a_clear_error(tmp_path, content):
+    path = tmp_path / "data.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError):
+        render("text-classification", "x", tmp_path, path)
+
+
+def test_a_file_that_is_not_there_and_an_unknown_template_are_clear_errors(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        render("text-classification", "x", tmp_path, tmp_path / "none.csv")
+    with pytest.raises(UsageError, match="did you mean `text-classification`"):
+        render("text-clasification", "x", tmp_path)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("with_data", [True, False])
+def test_the_rendered_file_passes_its_own_check_with_the_installed_stages(tmp_path, lang, with_data):
+    path = tmp_path / "my data 评论.csv"
+    path.write_text(csv_text(header='"the text: all of it",yes,id'), encoding="utf-8")
+    rendered = render("text-classification", "My Project", tmp_path, path if with_data else None, lang)
+    write_new(tmp_path / "modelyard.yaml", rendered.text)
+    bound, problems = load_project(tmp_path)
+    assert problems == []
+    assert bound.project.name == "my-project"
+    assert bound.release == ("int8", "model")
+    first = bound.steps[0]
+    assert first.config.text == ("the text: all of it" if with_data else "text")
+    assert first.config.path == ("my data 评论.csv" if with_data else "data.csv")
+
+
+def test_comments_are_in_the_language_asked_for(tmp_path):
+    comments = [
+        line for line in render("text-classification", "x", tmp_path, lang="zh").text.splitlines() if "#" in line
+    ]
+    assert len(comments) > 8
+    assert all(any("\u4e00" <= character <= "\u9fff" for character in line) for line in comments)
+    english = render("text-classification", "x", tmp_path, lang="en").text
+    assert english.isascii()
+
+
+def test_the_bound_lies_above_always_answering_the_most_frequent_label(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text(csv_text(), encoding="utf-8")
+    text = render("text-classification", "x", tmp_path, path, "en").text
+    (rule,) = [rule for rule in parse_yaml(text, "t").value["release"]["rules"] if rule["claim"] == "quality.accuracy"]
+    assert rule["min"] == 0.8
+    assert "would score 0.67" in text
+    assert "About 12 test rows are too few" in text
+
+
+def test_nothing_is_overwritten(tmp_path):
+    path = tmp_path / "modelyard.yaml"
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="already there"):
+        write_new(path, "theirs")
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("My Reviews", "my-reviews"),
+        ("评论", "project"),
+        ("a" * 99, "a" * 64),
+        ("--x--", "x"),
+        ("3D", "3d"),
+        ("", "project"),
+    ],
+)
+def test_any_text_makes_a_valid_project_name(text, name):
+    assert project_name(text) == name
+
+
+@pytest.mark.parametrize(
+    "text", ["review", "评论", "true", "1e4", "a b", "a: b", "#x", "", "- a", "no", "a,b", "{x}", '"', "\\", "x#y"]
+)
+def test_a_column_name_reads_back_as_itself(text):
+    assert parse_yaml(f"{{a: {scalar(text)}, b: 1}}", "t").value == {"a": text, "b": 1}
+
+
+def test_the_first_step_is_called_after_the_file_unless_the_name_is_taken(tmp_path):
+    write_stages(tmp_path)
+    for name, step in (("spam.csv", "spam"), ("clean.csv", "reviews"), ("数据.csv", "reviews"), ("a.b.csv", "a")):
+        path = tmp_path / name
+        path.write_text(csv_text(), encoding="utf-8")
+        assert (
+            next(iter(parse_yaml(render("text-classification", "x", tmp_path, path).text, "t").value["steps"])) == step
+        )
