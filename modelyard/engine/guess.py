@@ -38,6 +38,9 @@ class Guess:
     value: str
     why: str
 
+    def __str__(self) -> str:
+        return f"{self.what}: {self.value} ({self.why})"
+
 
 @dataclass
 class ColumnStatistics:

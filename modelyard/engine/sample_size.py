@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import NormalDist
 
 from modelyard.core.project import Rule
 
-Z95 = NormalDist().inv_cdf(0.975)
+Z95 = 1.959963984540054  # 97.5 % quantile of the standard normal
 POWER = 0.8
+Z_POWER = 0.8416212335729143  # 80 % quantile
 MARGINS = (0.01, 0.02, 0.05)
 
 
@@ -120,8 +120,8 @@ def _sum(start: int, rows: int, rate: float, step: int) -> float:
 
 
 @lru_cache(maxsize=256)
-def rows_for(bound: float, margin: float, wanted: float = POWER) -> int | None:
-    """Rows from which on a model better than the bound by the margin passes with at least the wanted power.
+def rows_for(bound: float, margin: float) -> int | None:
+    """Rows from which on a model better than the bound by the margin passes with a probability of POWER or more.
 
     The exact power is a saw (a row more can need a hit more), so the answer is the number after the last tooth that
     is too low. It is found from above: past the normal approximation with a tenth to spare no tooth is too low.
@@ -132,9 +132,9 @@ def rows_for(bound: float, margin: float, wanted: float = POWER) -> int | None:
     if bound == 0:
         return 1
     true = min(true, 1.0)
-    spread = Z95 * math.sqrt(bound * (1 - bound)) + NormalDist().inv_cdf(wanted) * math.sqrt(true * (1 - true))
+    spread = Z95 * math.sqrt(bound * (1 - bound)) + Z_POWER * math.sqrt(true * (1 - true))
     tooth = math.ceil(1 / bound + 1 / (1 - bound)) + 2
     rows = math.ceil((spread / margin) ** 2 * 1.1) + 4 * tooth
-    while rows > 1 and power(bound, true, rows - 1) >= wanted:
+    while rows > 1 and power(bound, true, rows - 1) >= POWER:
         rows -= 1
     return rows

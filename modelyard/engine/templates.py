@@ -7,14 +7,14 @@ import math
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from modelyard.base.messages import did_you_mean, language, t
 from modelyard.base.yaml import resolve
 from modelyard.core.project import Rule
-from modelyard.engine.guess import Guess, Guessed, guess
-from modelyard.engine.project_file import FILE, PROJECT_NAME, STEP_NAME
+from modelyard.engine.guess import Guessed, guess
+from modelyard.engine.project_file import PROJECT_NAME, STEP_NAME
 from modelyard.engine.sample_size import sample_size
 from modelyard.errors import InputError, UsageError
 
@@ -26,20 +26,22 @@ _PLAIN = re.compile(r"[^\W\d][\w./-]*")
 
 @dataclass(frozen=True)
 class Rendered:
-    """A project file that is not written yet: its text, and what was guessed and why."""
+    """A project file that is not written yet: its text, and in words what was guessed and why."""
 
     text: str
-    guesses: tuple[Guess, ...] = field(default_factory=tuple)
+    guesses: tuple[str, ...] = ()
 
 
-def render(template: str, name: str, folder: Path, data: Path | None = None, lang: str | None = None) -> Rendered:
+def render_template(
+    folder: Path, template: str, data: Path | None = None, *, name: str | None = None, lang: str | None = None
+) -> Rendered:
     """The text of a project file.
 
     Args:
-        template: `text-classification`.
-        name: the project's name, made into a valid one if it is none.
         folder: where the project file will lie; the data's path is written relative to it.
+        template: `text-classification`.
         data: a data file, or None for placeholders.
+        name: the project's name, the folder's if None; made into a valid one if it is none.
         lang: language of the comments, the user's if None.
 
     Raises:
@@ -52,8 +54,9 @@ def render(template: str, name: str, folder: Path, data: Path | None = None, lan
     if data is not None and not data.is_file():
         raise InputError(t("there is no such file"), where=str(data), expected=t("a file of texts with labels"))
     guessed = guess(data) if data is not None else None
-    text = TEMPLATES[template](project_name(name), _relative(data, folder), guessed, lang or language())
-    return Rendered(text, guessed.guesses if guessed else ())
+    called = project_name(folder.absolute().name if name is None else name)
+    text = TEMPLATES[template](called, _relative(data, folder), guessed, lang or language())
+    return Rendered(text, tuple(str(item) for item in guessed.guesses) if guessed else ())
 
 
 def write_new(path: Path, text: str) -> None:
@@ -191,8 +194,3 @@ def _accuracy(guessed: Guessed | None, lang: str) -> tuple[float, str]:
     elif guessed.whole:
         why += "\n" + t("About {rows:,} test rows are too few to decide this: bring more data.", lang=lang, rows=rows)
     return bound, why
-
-
-def default_path(folder: Path) -> Path:
-    """Where `init` writes."""
-    return folder / FILE

@@ -12,7 +12,7 @@ from support.fake_stages import PROJECT, write_stages
 from modelyard.base.yaml import parse_yaml
 from modelyard.engine.catalog import find
 from modelyard.engine.schema import project_schema
-from modelyard.engine.templates import render
+from modelyard.engine.templates import render_template
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_the_mistake_is_shown_in_the_settings_of_the_very_step(validator, projec
 def test_the_schema_of_the_installed_stages_accepts_the_template(tmp_path):
     schema = project_schema()
     Draft202012Validator.check_schema(schema)
-    text = render("text-classification", "reviews", tmp_path).text
+    text = render_template(tmp_path, "text-classification").text
     Draft202012Validator(schema).validate(parse_yaml(text, "t").value)
 
 

@@ -10,7 +10,7 @@ from support.fake_stages import write_stages
 from modelyard.base.yaml import parse_yaml
 from modelyard.engine.bind import load_project
 from modelyard.engine.guess import guess
-from modelyard.engine.templates import project_name, render, scalar, write_new
+from modelyard.engine.templates import project_name, render_template, scalar, write_new
 from modelyard.errors import InputError, UsageError
 
 ROWS = [
@@ -62,7 +62,7 @@ def test_a_file_without_a_header_gets_names(tmp_path):
     assert found.columns == ("label", "text")
     assert (found.text, found.label) == ("text", "label")
     assert found.num_rows == 80
-    steps = parse_yaml(render("text-classification", "x", tmp_path, path).text, "t").value["steps"]
+    steps = parse_yaml(render_template(tmp_path, "text-classification", path).text, "t").value["steps"]
     assert steps["sms"]["with"] == {
         "path": "sms.tsv", "text": "text", "label": "label", "header": False, "columns": ["label", "text"],
     }  # fmt: skip
@@ -71,8 +71,8 @@ def test_a_file_without_a_header_gets_names(tmp_path):
 def test_what_cannot_be_guessed_is_said_and_left_as_a_placeholder(tmp_path):
     path = tmp_path / "only.csv"
     path.write_text("review\n" + "\n".join(f"a text {i}" for i in range(50)))
-    rendered = render("text-classification", "x", tmp_path, path)
-    assert [item.value for item in rendered.guesses if item.what == "label column"] == ["?"]
+    rendered = render_template(tmp_path, "text-classification", path)
+    assert any(item.startswith("label column: ? (no column has few values") for item in rendered.guesses)
     assert parse_yaml(rendered.text, "t").value["steps"]["only"]["with"]["label"] == "label"
 
 
@@ -81,14 +81,14 @@ def test_a_file_that_is_no_data_is_a_clear_error(tmp_path, content):
     path = tmp_path / "data.csv"
     path.write_bytes(content)
     with pytest.raises(InputError):
-        render("text-classification", "x", tmp_path, path)
+        render_template(tmp_path, "text-classification", path)
 
 
 def test_a_file_that_is_not_there_and_an_unknown_template_are_clear_errors(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        render("text-classification", "x", tmp_path, tmp_path / "none.csv")
+        render_template(tmp_path, "text-classification", tmp_path / "none.csv")
     with pytest.raises(UsageError, match="did you mean `text-classification`"):
-        render("text-clasification", "x", tmp_path)
+        render_template(tmp_path, "text-clasification")
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -96,7 +96,9 @@ def test_a_file_that_is_not_there_and_an_unknown_template_are_clear_errors(tmp_p
 def test_the_rendered_file_passes_its_own_check_with_the_installed_stages(tmp_path, lang, with_data):
     path = tmp_path / "my data 评论.csv"
     path.write_text(csv_text(header='"the text: all of it",yes,id'), encoding="utf-8")
-    rendered = render("text-classification", "My Project", tmp_path, path if with_data else None, lang)
+    rendered = render_template(
+        tmp_path, "text-classification", path if with_data else None, name="My Project", lang=lang
+    )
     write_new(tmp_path / "modelyard.yaml", rendered.text)
     bound, problems = load_project(tmp_path)
     assert problems == []
@@ -109,18 +111,18 @@ def test_the_rendered_file_passes_its_own_check_with_the_installed_stages(tmp_pa
 
 def test_comments_are_in_the_language_asked_for(tmp_path):
     comments = [
-        line for line in render("text-classification", "x", tmp_path, lang="zh").text.splitlines() if "#" in line
+        line for line in render_template(tmp_path, "text-classification", lang="zh").text.splitlines() if "#" in line
     ]
     assert len(comments) > 8
     assert all(any("\u4e00" <= character <= "\u9fff" for character in line) for line in comments)
-    english = render("text-classification", "x", tmp_path, lang="en").text
+    english = render_template(tmp_path, "text-classification", lang="en").text
     assert english.isascii()
 
 
 def test_the_bound_lies_above_always_answering_the_most_frequent_label(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text(csv_text(), encoding="utf-8")
-    text = render("text-classification", "x", tmp_path, path, "en").text
+    text = render_template(tmp_path, "text-classification", path, lang="en").text
     (rule,) = [rule for rule in parse_yaml(text, "t").value["release"]["rules"] if rule["claim"] == "quality.accuracy"]
     assert rule["min"] == 0.8
     assert "would score 0.67" in text
@@ -163,5 +165,6 @@ def test_the_first_step_is_called_after_the_file_unless_the_name_is_taken(tmp_pa
         path = tmp_path / name
         path.write_text(csv_text(), encoding="utf-8")
         assert (
-            next(iter(parse_yaml(render("text-classification", "x", tmp_path, path).text, "t").value["steps"])) == step
+            next(iter(parse_yaml(render_template(tmp_path, "text-classification", path).text, "t").value["steps"]))
+            == step
         )
