@@ -67,9 +67,9 @@ def read_project(path: Path, sets: Sequence[str] = ()) -> ReadProject:
     file = project_path(path)
     if not file.exists():
         remedy = t("`modelyard init` writes one; or name another file")
-        problem = Problem(str(file), t("there is no project file"), FILE, remedy)
+        problem = Problem(_shown(file), t("there is no project file"), FILE, remedy)
         return ReadProject(None, Source(), [problem])
-    document = read_yaml(file)
+    document = read_yaml(file, _shown(file))
     problems = list(document.problems)
     if not isinstance(document.value, Mapping):
         if not problems:
@@ -80,6 +80,14 @@ def read_project(path: Path, sets: Sequence[str] = ()) -> ReadProject:
     fields = Fields(Source(document, overrides))
     fields.problems += [*problems, *wrong]
     return _project(value, file.absolute(), fields)
+
+
+def _shown(file: Path) -> str:
+    """The file as problems name it: relative where it lies below the current folder."""
+    try:
+        return file.absolute().relative_to(Path.cwd()).as_posix()
+    except (ValueError, OSError):
+        return str(file)
 
 
 def read_project_dict(value: Mapping[str, Any], folder: Path, sets: Sequence[str] = ()) -> ReadProject:

@@ -218,3 +218,14 @@ def test_the_settings_of_the_caller_are_not_changed(tmp_path):
     value = {"version": 1, "project": "a", "steps": {"s": {"uses": "x", "with": {"a": {"b": 1}}}}}
     read_project_dict(value, tmp_path, ["steps.s.with.a.b=2"])
     assert value["steps"]["s"]["with"]["a"]["b"] == 1
+
+
+def test_problems_name_the_file_relative_to_the_current_folder_where_it_lies_below(read, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read("version: 2\n").problems[0].where == "modelyard.yaml:1"
+    monkeypatch.chdir("/")
+    assert read_project(tmp_path / "modelyard.yaml").problems[0].where.endswith("/modelyard.yaml:1")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert read_project(tmp_path).problems[0].where == f"{tmp_path}/modelyard.yaml:1"

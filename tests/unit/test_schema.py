@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -88,6 +89,12 @@ def test_the_schema_of_the_installed_stages_accepts_the_template(tmp_path):
     Draft202012Validator.check_schema(schema)
     text = render_template(tmp_path, "text-classification").text
     Draft202012Validator(schema).validate(parse_yaml(text, "t").value)
+
+
+def test_the_schema_of_the_installed_stages_accepts_every_example():
+    validator = Draft202012Validator(project_schema())
+    for path in sorted((Path(__file__).parents[2] / "examples").rglob("modelyard.yaml")):
+        validator.validate(parse_yaml(path.read_bytes(), path.name).value)
 
 
 def test_every_installed_stage_is_in_the_schema():
