@@ -12,16 +12,18 @@ import sys
 import traceback
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelyard.base.canonical import digest_bytes
 from modelyard.base.messages import did_you_mean, t
-from modelyard.core.stage import Port, Stage
+from modelyard.core.stage import Stage
 from modelyard.engine.stage_rules import stage_problems
 from modelyard.errors import ModelyardError, Problem
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 PACKAGE = "modelyard.stages"
 GROUP = "modelyard.stages"
@@ -81,7 +83,7 @@ def names() -> list[str]:
 
 
 def summaries() -> dict[str, str]:
-    """The first line of every installed stage's help, read from the source of those that are ours."""
+    """By name the first line of every installed stage's help, or what is wrong with the stage. Imports them all."""
     found = {}
     for name in names():
         stage, problems = find(name, Path())
@@ -100,7 +102,9 @@ def _own_names() -> tuple[str, ...]:
 
 
 @cache
-def _entry_points() -> dict[str, metadata.EntryPoint]:
+def _entry_points() -> dict[str, EntryPoint]:
+    from importlib import metadata  # brings the e-mail parser with it: not for projects that need no other's stage
+
     return {point.name: point for point in metadata.entry_points(group=GROUP)}
 
 
@@ -221,8 +225,3 @@ def _broken(name: str, error: Exception, where: str, path: Path | None) -> Probl
     place = f"{name}:{last.lineno}" if path else f"{last.filename}:{last.lineno}"
     found = t("the stage `{name}` cannot be loaded: {kind}: {error}", name=name, kind=type(error).__name__, error=error)
     return Problem(place, found, remedy=t("it is used at {where}", where=where) if where else "")
-
-
-def ports_of_kind(ports: dict[str, Port], kind: str) -> list[str]:
-    """Names of ports of a kind, the side outputs left out."""
-    return [name for name, port in ports.items() if port.kind == kind and not port.side]
