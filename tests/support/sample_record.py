@@ -277,7 +277,9 @@ def _evidence() -> list[dict[str, Any]]:
         evidence("latency.p50_ms", 1.12, 1.09, 1.15, 400, **timing),
         evidence("latency.p95_ms", 2.04, 1.93, 2.21, 400, **timing),
         evidence("latency.p99_ms", 2.91, 2.52, 3.60, 400, **timing),
-        evidence("latency.records_per_second", 2412.0, 2360.0, 2461.0, 20, unit="/s", run=10),
+        evidence("latency.throughput", 2412.0, 2360.0, 2461.0, 20, unit="rows/s", run=10),
+        evidence("compress.label_agreement", 0.9979, 0.9926, 0.9994, 973, split="validation", run=6),
+        evidence("compress.size_ratio", 0.26, 0.26, 0.26, 1, exact=True, dataset="", split="", run=6),
         evidence(
             "size.bytes", 3_311_842, 3_311_842, 3_311_842, 1, exact=True, unit="bytes", dataset="", split="", run=6
         ),
@@ -391,6 +393,16 @@ def sample_record() -> dict[str, Any]:
         "reports": {
             "quality": _quality(),
             "latency": {
+                "histogram": {
+                    "edges_ms": [0.8 * 1.12**index for index in range(16)],
+                    "counts": [3, 21, 88, 131, 97, 62, 38, 22, 13, 9, 6, 4, 3, 2, 1],
+                },
+                "by_length": [
+                    {"length": 20 * size, "p50_ms": 0.8 + 0.1 * size, "p95_ms": 1 + 0.3 * size}
+                    for size in (1, 2, 3, 5, 10)
+                ],
+                "machine": {"system": "Linux", "architecture": "x86_64", "cores": 2},
+                "memory": {"increase_bytes": 41_000_000, "note": "approximate, libraries included"},
                 "by_batch": [
                     {"batch": size, "p50_ms": 0.9 + 0.31 * size, "p95_ms": 1.6 + 0.4 * size}
                     for size in (1, 4, 8, 16, 32)

@@ -27,7 +27,8 @@ DARK = """
 BASE = f"""
 *{{box-sizing:border-box}}
 html{{-webkit-text-size-adjust:100%;text-size-adjust:100%}}
-body{{margin:0;background:var(--page);color:var(--ink);font:16px/1.6 {FONTS};overflow-wrap:break-word}}
+body{{margin:0;background:var(--page);color:var(--ink);font:16px/1.6 {FONTS};overflow-wrap:break-word;
+  font-variant-ligatures:no-contextual}}
 main{{max-width:1120px;margin:0 auto;padding:0 20px 64px}}
 h1,h2,h3,h4,p,ul,dl,figure{{margin:0}} ul{{padding:0;list-style:none}}
 h1{{font-size:clamp(1.75rem,1.3rem + 2.2vw,2.75rem);line-height:1.15;letter-spacing:-.02em;font-weight:680;
@@ -82,7 +83,7 @@ SECTIONS = """
 section{padding:34px 0 6px;display:grid;gap:16px;grid-template-columns:minmax(0,1fr);scroll-margin-top:34px}
 section+section{border-top:1px solid var(--rule);margin-top:30px}
 .lead{color:var(--soft);max-width:70ch;margin-top:-10px}
-.chart{display:flex;flex-direction:column} .chart>svg,.chart>.scroll{margin-block:auto}
+.chart{display:flex;flex-direction:column} .chart>.scroll{margin-block:auto}
 .note{font-size:.82rem;line-height:1.5;color:var(--soft);
   margin-top:8px}
 .columns{display:grid;grid-template-columns:minmax(0,1fr);gap:20px;align-items:start}
@@ -169,7 +170,7 @@ svg{{display:block;font-family:{FONTS}}} .plot{{width:100%;height:auto;overflow:
 .heat{{width:auto;margin:0 auto;border-collapse:separate;border-spacing:3px}} .heat td{{border:0!important;
   text-align:center;min-width:64px;height:52px;padding:4px 8px;border-radius:8px;
   background:color-mix(in srgb,var(--s0) calc(var(--shade,0)*100%),var(--wash));line-height:1.25}}
-.heat.large td{{min-width:92px;height:74px;font-size:1.02rem}}
+.heat.large td:not(.corner){{min-width:92px;height:74px;font-size:1.02rem}}
 .heat th{{padding:4px 6px;color:var(--ink);font-weight:560}} .heat th[scope=row]{{text-align:right}}
   .heat th[scope=col]{{text-align:center}}
 .heat b,.heat small{{display:block}} .heat b{{font-weight:620}} .heat .deep,.heat .deep small{{color:var(--deep)}}

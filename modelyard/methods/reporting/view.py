@@ -42,7 +42,7 @@ class View:
         """One whole-split measurement a claim of a family (`quality.`), the worst of several, in the order measured."""
         chosen: dict[str, Evidence] = {}
         for item in self.standing():
-            if not item.claim.startswith(family) or item.slice or item.against:
+            if not item.claim.startswith(family) or item.slice:
                 continue
             if split is not None and item.split not in (split, ""):
                 continue

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelyard.base import messages
+from modelyard.methods.reporting.markup import clip
 from modelyard.methods.reporting.record import Claim, Evidence
 
 DASH = "—"
@@ -51,6 +52,11 @@ TITLES = {
     "latency.load_ms": mark("Time to load"),
     "size.bytes": mark("Size of the model"),
     "size.parameters": mark("Parameters"),
+    "size.mb": mark("Size of the model"),
+    "compress.size_ratio": mark("Size beside the original"),
+    "compress.label_agreement": mark("Rows that keep their label"),
+    "train.validation_accuracy": mark("Accuracy on validation"),
+    "train.parameters": mark("Learned weights"),
     "data.rows": mark("Rows"),
     "data.duplicate_rate": mark("Duplicate rows"),
     "data.conflict_rate": mark("Same text, different labels"),
@@ -131,7 +137,7 @@ class Words:
         if item.split:
             parts.append(self.t("on the {split} split", split=self.split(item.split)))
         if item.slice:
-            parts.append(", ".join(f"{name} = {value}" for name, value in sorted(item.slice.items())))
+            parts.append(", ".join(f"{name} = {clip(value, 60)}" for name, value in sorted(item.slice.items())))
         if item.run is not None:
             parts.append(self.t("run {run}", run=item.run))
         return " · ".join(parts)

@@ -73,7 +73,7 @@ def whiskers(
 def _whisker(row: Whisker, scale: Scale, top: float, width: int) -> Markup:
     y, colour = top + 25, "s0" if row.strong else "s9"
     parts = [
-        el("title", f"{row.name}: {row.text}"),
+        el("title", f"{clip(row.name, 120)}: {row.text}"),
         el("text", clip(row.name, 30), class_="row strong" if row.strong else "row", x=8, y=top + 13),
         el("text", row.text, class_="row value", x=width - 14, y=top + 13, text_anchor="end"),
     ]
@@ -97,7 +97,7 @@ def shares(title: str, rows: Sequence[tuple[str, float, str]], note: Node = None
         marks.append(
             el(
                 "g",
-                el("title", f"{name}: {text}"),
+                el("title", f"{clip(name, 120)}: {text}"),
                 el("text", clip(name, 32), class_="row", x=8, y=y + 13),
                 el("text", text, class_="row value", x=width - 8, y=y + 13, text_anchor="end"),
                 el("rect", class_="rail", x=8, y=y + 17, width=width - 16, height=4, rx=2),
@@ -108,13 +108,19 @@ def shares(title: str, rows: Sequence[tuple[str, float, str]], note: Node = None
 
 
 def histogram(
-    title: str, bins: Sequence[tuple[float, float, int]], x_label: str, y_label: str, note: Node = None
+    title: str,
+    bins: Sequence[tuple[float, float, int]],
+    x_label: str,
+    y_label: str,
+    note: Node = None,
+    log_x: bool = False,
 ) -> Markup | None:
-    """Counts over bins `(from, to, rows)`."""
+    """Counts over bins `(from, to, rows)`; `log_x` needs edges above 0."""
     if not bins or not any(rows for _, _, rows in bins):
         return None
     low, high = bins[0][0], bins[-1][1]
-    frame = Frame.of((low, high if high > low else low + 1), (0.0, 1.06 * max(rows for _, _, rows in bins)))
+    top = 1.06 * max(rows for _, _, rows in bins)
+    frame = Frame.of((low, high if high > low else low + 1), (0.0, top), log_x=log_x)
     marks = []
     for start, end, rows in bins:
         left, right, top = frame.x(start), frame.x(end), frame.y(rows)
@@ -172,7 +178,7 @@ def _box(row: Box, scale: Scale, top: float, width: int) -> Markup:
     ]
     return el(
         "g",
-        el("title", f"{row.name}: {row.text}"),
+        el("title", f"{clip(row.name, 120)}: {row.text}"),
         el("text", clip(row.name, 24), class_="row", x=8, y=top + 13),
         el("text", row.text, class_="row value", x=width - 14, y=top + 13, text_anchor="end"),
         *bars,

@@ -44,9 +44,14 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten within `low..high`; both ends if there are fewer than two."""
-    powers = [10.0**power for power in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)]
-    return powers if len(powers) >= 2 else [low, high]
+    """Powers of ten within `low..high`; with fewer than three also twice and five times them."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    powers = [10.0**power for power in range(first, last + 1)]
+    for factors in ((1,), (1, 2, 5), range(1, 10)):
+        ticks = [round(power * factor, 12) for power in powers for factor in factors if low <= power * factor <= high]
+        if len(ticks) >= 3:
+            return ticks
+    return nice_ticks(low, high, 3)
 
 
 def tick_text(value: float) -> str:

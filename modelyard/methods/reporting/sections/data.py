@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modelyard.methods.reporting.charts import bars
-from modelyard.methods.reporting.markup import Markup, el, isolated, join
+from modelyard.methods.reporting.markup import Markup, clip, el, isolated, join
 from modelyard.methods.reporting.quality_report import is_number
 from modelyard.methods.reporting.record import Evidence, Split
 from modelyard.methods.reporting.view import Section, View, facts, label, section, table
@@ -29,7 +29,7 @@ def data(view: View) -> Section | None:
         _source(view),
         _splits(view),
         _openings(view),
-        el("div", *shown, class_="charts two") if shown else None,
+        el("div", *shown, class_="charts" if len(shown) > 2 else "charts two") if shown else None,
         _claims(view),
         el("div", *tables, class_="halves") if tables else None,
     )
@@ -203,7 +203,7 @@ def claims(view: View) -> list[Evidence]:
 def _claims(view: View) -> Markup | None:
     rows = []
     for item in claims(view):
-        part = ", ".join(f"{name} = {value}" for name, value in item.slice.items())
+        part = ", ".join(f"{name} = {clip(value, 60)}" for name, value in item.slice.items())
         where = " · ".join(
             text for text in (item.subject_step, view.words.split(item.split) if item.split else "", part) if text
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelyard.methods.reporting.markup import Markup, el, join
+from modelyard.methods.reporting.markup import Markup, clip, el, join
 from modelyard.methods.reporting.record import Evidence
 from modelyard.methods.reporting.view import Section, View, digest_code, fold, section, table
 from modelyard.methods.reporting.words import DASH, count
@@ -37,7 +37,7 @@ def evidence(view: View) -> Section | None:
 def _row(view: View, item: Evidence) -> list[Markup | str]:
     about = join(item.subject_step, " ", digest_code(item.subject))
     where = join(view.words.split(item.split), " ", digest_code(item.dataset) if item.dataset else "")
-    part = ", ".join(f"{name} = {value}" for name, value in sorted(item.slice.items()))
+    part = ", ".join(f"{name} = {clip(value, 60)}" for name, value in sorted(item.slice.items()))
     standing = view.t("withdrawn: {reason}", reason=item.withdrawn) if item.withdrawn else view.t("stands")
     return [
         el("code", item.claim),

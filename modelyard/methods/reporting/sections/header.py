@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from modelyard.methods.reporting.markup import Markup, el, isolated
-from modelyard.methods.reporting.record import Evidence
+from modelyard.methods.reporting.markup import Markup, Node, el, isolated
+from modelyard.methods.reporting.record import Evidence, Model
 from modelyard.methods.reporting.view import View, digest_code, facts
 from modelyard.methods.reporting.words import count, size
 
@@ -121,9 +121,17 @@ def _model(view: View) -> Markup | None:
             (view.t("Task"), model.task or str(model.card.get("task", ""))),
             (view.t("Format"), " · ".join(part for part in (model.format, model.precision) if part)),
             (view.t("Classes"), count(len(model.labels)) if model.labels else None),
-            (view.t("Parameters"), count(model.parameters) if model.parameters else None),
+            (view.t("Parameters"), _parameters(view, model)),
             (view.t("Size"), size(model.size_bytes) if model.size_bytes else None),
             (view.t("Licence"), view.t("unknown") if model.licence == "unknown" else model.licence),
         ],
         class_="strip",
     )
+
+
+def _parameters(view: View, model: Model) -> Node:
+    """The record's number, else the training step's measurement where there is exactly one."""
+    if model.parameters:
+        return count(model.parameters)
+    items = [item for item in view.record.evidence if item.claim == "train.parameters" and not item.withdrawn]
+    return view.figure(items[0], class_="") if len(items) == 1 else None

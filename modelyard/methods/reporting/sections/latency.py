@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelyard.methods.reporting.charts import lines
+from modelyard.methods.reporting.charts import bars, lines
 from modelyard.methods.reporting.markup import Markup, el
 from modelyard.methods.reporting.quality_report import is_number
 from modelyard.methods.reporting.view import Section, View, facts, section, table
-from modelyard.methods.reporting.words import count, scalar
+from modelyard.methods.reporting.words import count, scalar, size
 
 KEYS = ("percentiles", "by_batch", "by_length", "latency")
 
@@ -27,7 +27,7 @@ def latency(view: View) -> Section | None:
     measured = table([view.t("Claim"), "#" + view.t("Value"), view.t("95 % interval"), "#" + view.t("Timings")], rows)
     found = view.report(*KEYS)
     content = found[1] if found else {}
-    charts = [_chart(view, content, "by_batch"), _chart(view, content, "by_length")]
+    charts = [_histogram(view, content), _chart(view, content, "by_length"), _chart(view, content, "by_batch")]
     shown = [chart for chart in charts if chart]
     grid = el("div", *shown, class_="charts") if shown else None
     lead = view.t("Holds for the machine that measured it; another machine has other figures.")
@@ -54,6 +54,19 @@ def _chart(view: View, content: Any, key: str) -> Markup | None:
     return lines.line_chart(title, series, x_label, view.t("milliseconds"))
 
 
+def _histogram(view: View, content: Any) -> Markup | None:
+    """How the times of single records are spread; bins of equal ratio, as times have long tails."""
+    found = content.get("histogram")
+    edges, counts = (found.get("edges_ms"), found.get("counts")) if isinstance(found, dict) else (None, None)
+    if not isinstance(edges, list) or not isinstance(counts, list) or len(edges) != len(counts) + 1:
+        return None
+    if not all(is_number(value) for value in [*edges, *counts]) or not 0 < edges[0] < edges[-1]:
+        return None
+    bins = [(float(low), float(high), int(n)) for low, high, n in zip(edges, edges[1:], counts, strict=False)]
+    title = view.t("Time to answer one record")
+    return bars.histogram(title, bins, view.t("milliseconds"), view.t("timings"), log_x=True)
+
+
 def _machine(view: View, content: Any) -> Markup | None:
     machine = content.get("machine") if isinstance(content.get("machine"), dict) else {}
     pairs = [(str(name), scalar(value)) for name, value in machine.items()]
@@ -61,4 +74,7 @@ def _machine(view: View, content: Any) -> Markup | None:
         pairs.append((view.t("Runtime"), content["runtime"]))
     if is_number(content.get("threads")):
         pairs.append((view.t("Threads"), count(content["threads"])))
+    memory = content.get("memory")
+    if isinstance(memory, dict) and is_number(memory.get("increase_bytes")):
+        pairs.append((view.t("Memory added, about"), size(memory["increase_bytes"])))
     return facts(pairs, class_="strip")

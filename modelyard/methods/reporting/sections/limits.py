@@ -47,18 +47,12 @@ def _out_of_scope(view: View) -> Iterator[Node]:
 
 
 def _quality(view: View) -> Iterator[Node]:
-    items = view.measured("quality.")
-    if not items:
-        others = {
-            item.subject_step or "?"
-            for item in view.record.evidence
-            if item.claim.startswith("quality.") and item.subject != view.digest
-        }
+    if not view.measured("quality."):
+        named = [item for item in view.record.evidence if item.claim.startswith("quality.") and not item.withdrawn]
+        others = {item.subject_step or "?" for item in named if not item.claim.startswith("quality.baseline_")}
         if others:
-            yield view.t(
-                "Quality was measured on other artifacts ({steps}), not on this model's bytes.",
-                steps=", ".join(sorted(others)),
-            )
+            steps = ", ".join(sorted(others))
+            yield view.t("Quality was measured on other artifacts ({steps}), not on this model's bytes.", steps=steps)
         else:
             yield view.t("Its quality was not measured on test rows.")
     accuracy = view.find("quality.accuracy")

@@ -9,7 +9,7 @@ from modelyard.methods.reporting.markup import Markup, Node, el, isolated
 from modelyard.methods.reporting.quality_report import Estimate, Points, Quality
 from modelyard.methods.reporting.record import Evidence
 from modelyard.methods.reporting.view import Section, View, proof, section, table
-from modelyard.methods.reporting.words import count, is_gain
+from modelyard.methods.reporting.words import DASH, count, is_gain
 
 TOP_K = "quality.top_k_accuracy"
 COMPARED = ("accuracy", "f1_macro")
@@ -21,13 +21,13 @@ def quality(view: View) -> Section | None:
     items = view.measured("quality.")
     rows = max((item.n for item in items), default=report.n or 0)
     lead = view.t("Measured on {rows} test rows, through the same code that serves the model.", rows=count(rows))
-    metrics = el("div", _metrics(view, items), _baselines(view, report, items), class_="columns")
+    metrics = el("div", _metrics(view, items), _baselines(view, report, items), class_="columns") if items else None
     diagrams = [_confusion(view, report), _reliability(view, report), _roc(view, report), _pr(view, report)]
     shown = [one for one in diagrams if one]
     grid = el("div", *shown, class_="charts two") if shown else None
     if not items and not grid:
         return None
-    return section("quality", view.t("Quality"), metrics, grid, lead=lead if items else None)
+    return section("quality", view.t("Quality"), metrics, grid, _compression(view), lead=lead if items else None)
 
 
 def _metrics(view: View, items: Sequence[Evidence]) -> Markup | None:
@@ -37,6 +37,16 @@ def _metrics(view: View, items: Sequence[Evidence]) -> Markup | None:
         rows.append([view.claim_name(item.claim), view.figure(item), bar, count(item.n)])
     rows += [_top_k(view, item) for item in view.standing() if item.claim == TOP_K and item.split == "test"]
     return table([view.t("Metric"), "#" + view.t("Value"), view.t("95 % interval"), "#n"], rows)
+
+
+def _compression(view: View) -> Markup | None:
+    rows = []
+    for item in view.measured("compress.", split=None):
+        where = view.words.split(item.split) if item.split else DASH
+        rows.append([view.claim_name(item.claim), view.figure(item), view.uncertainty(item), count(item.n), where])
+    heads = [view.t("Claim"), "#" + view.t("Value"), view.t("95 % interval"), "#n", view.t("Measured on")]
+    shown = table(heads, rows)
+    return el("div", el("h3", view.t("Beside the model it was made from")), shown) if shown else None
 
 
 def _scale(item: Evidence) -> tuple[tuple[float, float], float | None]:

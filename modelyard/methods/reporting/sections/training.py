@@ -43,7 +43,10 @@ def _charts(view: View, step: str, curves: Mapping[str, Curve]) -> Iterator[Mark
         series = [Series(el("span", isolated(name.replace("_", " "), 28)), _points(left.pop(name))) for name in names]
         yield from _drawn(view, titles[group], step if several else "", series)
     for name, points in left.items():
-        yield from _drawn(view, name.replace("_", " "), step if several else "", [Series("", _points(points))])
+        known = {"gradient_norm": view.t("Gradient norm"), "tokens_per_second": view.t("Tokens per second")}
+        yield from _drawn(
+            view, known.get(name, name.replace("_", " ")), step if several else "", [Series("", _points(points))]
+        )
 
 
 def _drawn(view: View, title: str, step: str, series: list[Series]) -> Iterator[Markup]:
