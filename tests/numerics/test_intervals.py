@@ -335,10 +335,10 @@ def test_macro_auc_and_average_precision_are_covered():
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize(("n", "classes"), [(200, 3), (1000, 3), (1000, 20)])
-def test_macro_auc_and_average_precision_are_covered_at_every_size(n, classes):
-    for found in one_against_rest(n, classes, 1000):
-        assert found >= at_least(1000, 0.93)
+@pytest.mark.parametrize(("n", "classes", "rounds"), [(200, 3, 1000), (1000, 3, 1000), (1000, 20, 300)])
+def test_macro_auc_and_average_precision_are_covered_at_every_size(n, classes, rounds):
+    for found in one_against_rest(n, classes, rounds):
+        assert found >= at_least(rounds, 0.93)
 
 
 def losses(generator: np.random.Generator, n: int, overconfidence: float) -> np.ndarray:

@@ -4,10 +4,10 @@
 |---|---|
 | a rate (accuracy, recall, precision) | Wilson 1927 |
 | F1 of one class | Wilson on TP / (TP + FP + FN), of which F1 is a monotone function |
-| means of independent rates (balanced accuracy, macro precision, macro recall) | MOVER, Zou and Donner 2008 |
+| means of independent rates (balanced accuracy, macro precision, macro recall) | delta on the logit scale, Jeffreys |
 | F1 macro and weighted, weighted precision, MCC | influence on the confusion matrix (confusion_intervals.py) |
 | AUC | hull of DeLong 1988 on the logit scale and Newcombe 2006 (method 5) |
-| average precision | influence on the logit scale; Wilson on the positives at 1 |
+| average precision | influence on the logit scale; with few positives the hull with Wilson on them |
 | macro AUC and average precision, one class against the rest | MOVER with correlations |
 | log-loss, Brier score | bootstrap-t, DiCiccio and Efron 1996 |
 
@@ -32,6 +32,7 @@ Bools = NDArray[np.bool_]
 Interval = tuple[float, float]
 
 Z95 = 1.959963984540054
+FEW_POSITIVES = 100
 
 
 def wilson(hits: float, n: float, z: float = Z95) -> Interval:
@@ -55,21 +56,30 @@ def f1_interval(hits: int, support: int, predicted: int) -> Interval | None:
 
 
 def mean_of_rates(hits: Ints, sizes: Ints) -> Interval | None:
-    """Interval of the plain mean of independent rates hits[i] / sizes[i] (MOVER over Wilson's intervals).
+    """Interval of the plain mean of independent rates hits[i] / sizes[i], on the logit scale.
 
+    The variance of each rate is taken after half a hit and half a miss are added (Jeffreys), so that classes without
+    an error do not count as certain: simulated coverage 0.945 … 0.98, where MOVER over Wilson's intervals has 0.89 for
+    ten classes with few rows. Where all or none are hits, or one rate is all there is: MOVER, which then is Wilson's.
     A rate over no rows counts as 0 and known, as zero_division = 0 has it. None without any rate.
     """
     if not len(hits):
         return None
-    below = above = total = 0.0
-    for hit, size in zip(hits.tolist(), sizes.tolist(), strict=True):
-        if size:
-            low, high = wilson(hit, size)
-            rate = hit / size
-            total, below, above = total + rate, below + (rate - low) ** 2, above + (high - rate) ** 2
-    count = len(hits)
-    mean = total / count
-    return max(0.0, mean - math.sqrt(below) / count), min(1.0, mean + math.sqrt(above) / count)
+    known = sizes > 0
+    hit, size, count = hits[known].astype(np.float64), sizes[known].astype(np.float64), len(hits)
+    mean = float((hit / size).sum()) / count
+    smooth = (hit + 0.5) / (size + 1)
+    error = math.sqrt(float((smooth * (1 - smooth) / size).sum())) / count
+    return (on_logit_scale(mean, error) if known.sum() > 1 else None) or _mover(hit / size, hit, size, count)
+
+
+def _mover(rates: Floats, hits: Floats, sizes: Floats, count: int) -> Interval:
+    """Sum of independent rates over `count` (Zou and Donner 2008): distances to Wilson's ends add in squares."""
+    ends = np.array([wilson(hit, size) for hit, size in zip(hits.tolist(), sizes.tolist(), strict=True)]).reshape(-1, 2)
+    mean = float(rates.sum()) / count
+    low = mean - math.sqrt(float(((rates - ends[:, 0]) ** 2).sum())) / count
+    high = mean + math.sqrt(float(((ends[:, 1] - rates) ** 2).sum())) / count
+    return max(0.0, low), min(1.0, high)
 
 
 def on_logit_scale(value: float, error: float, quantile: float = Z95) -> Interval | None:
@@ -126,7 +136,9 @@ def auc_score_interval(auc: float, num_positive: int, num_negative: int) -> Inte
 def average_precision_interval(positive: Bools, scores: Floats) -> Interval | None:
     """Influence on the logit scale with Student's quantile of the positives; Wilson on the positives where it is 1.
 
-    None with fewer than 2 positives.
+    With fewer than FEW_POSITIVES the hull with Wilson's on the positives: average precision is a mean over them of
+    numbers in [0, 1], whose variance is at most that of a rate. A few positives that rank low, not yet seen, would
+    else leave coverage at 0.90 (simulated). None with fewer than 2 positives.
     """
     num_positive = int(positive.sum())
     if num_positive < 2 or positive.size < 3:
@@ -135,8 +147,11 @@ def average_precision_interval(positive: Bools, scores: Floats) -> Interval | No
     error = math.sqrt(float(influence @ influence) / positive.size / (positive.size - 1))
     value = min(1.0, average_precision(positive, scores))
     quantile = float(student.ppf(0.975, num_positive - 1))
+    of_rate = wilson(value * num_positive, num_positive)
     found = on_logit_scale(value, error, quantile) if error > 0 else None
-    return found or wilson(value * num_positive, num_positive)
+    if found is None:
+        return of_rate
+    return found if num_positive >= FEW_POSITIVES else (min(found[0], of_rate[0]), max(found[1], of_rate[1]))
 
 
 def mean_of_dependent(values: Floats, intervals: Sequence[Interval], influences: Floats) -> Interval:
