@@ -27,7 +27,7 @@ def dataset(folder: Path, texts: list[str], labels: list[str]) -> Dataset:
     [
         ("很好 OK", "Latin"),
         ("这家酒店很好 OK", "Han"),
-        ("とても良い部屋", "Kana"),
+        ("東京の旅館は最高料理", "Kana"),
         ("良い部屋美味料理最高", "Han"),
         ("아주 좋아요", "Hangul"),
         ("хорошо", "Cyrillic"),

@@ -79,29 +79,55 @@ def clusters(rows: Rows) -> NDArray[np.int64]:
 
 
 def apportion(counts: NDArray[np.int64], shares: Sequence[float]) -> NDArray[np.int64]:
-    """Whole numbers of rows for each class and side, [classes, sides], within one of `counts * shares`.
+    """Whole numbers of rows for each class and side, [classes, sides], each less than one from `counts * shares`.
 
-    Row sums equal `counts`; column sums equal the largest-remainder split of the total wherever that is possible.
+    Row sums equal `counts`; column sums equal the largest-remainder split of the total (controlled rounding).
 
-    Source: largest remainders (Hamilton) in each class, taken over all classes in order of remainder under the
-    totals' own largest-remainder seats.
+    Source: largest remainders (Hamilton) over all classes in order of remainder, under the totals' own seats; where
+    that ends early, augmenting paths (Cox 1987, J. Am. Stat. Assoc. 82, on controlled rounding as a flow).
     """
     quotas = np.round(counts[:, None] * np.asarray(shares, dtype=np.float64)[None, :], 9)
-    seats = np.floor(quotas).astype(np.int64)
-    remainders = quotas - seats
-    class_left = counts - seats.sum(axis=1)
-    side_left = _largest_remainder(int(counts.sum()), shares) - seats.sum(axis=0)
-    order = sorted(np.ndindex(*quotas.shape), key=lambda pair: (-remainders[pair], pair))
-    for index, side in order:
-        if class_left[index] > 0 and side_left[side] > 0 and remainders[index, side] > 0:
-            seats[index, side] += 1
+    floors = np.floor(quotas).astype(np.int64)
+    remainders = quotas - floors
+    extra = np.zeros(quotas.shape, dtype=bool)
+    class_left = counts - floors.sum(axis=1)
+    side_left = _largest_remainder(int(counts.sum()), shares) - floors.sum(axis=0)
+    for index, side in sorted(np.ndindex(*quotas.shape), key=lambda pair: (-remainders[pair], pair)):
+        if class_left[index] and side_left[side] and remainders[index, side] > 0:
+            extra[index, side] = True
             class_left[index] -= 1
             side_left[side] -= 1
-    for index in np.flatnonzero(class_left):
-        side = int(np.argmax(np.where(side_left > 0, remainders[index] + 1, remainders[index])))
-        seats[index, side] += class_left[index]
-        side_left[side] -= class_left[index]
-    return seats
+    for short in np.flatnonzero(class_left).tolist():
+        for _ in range(int(class_left[short])):
+            _give_one_more(short, extra, remainders > 0, side_left)
+    return floors + extra
+
+
+def _give_one_more(
+    index: int, extra: NDArray[np.bool_], open_: NDArray[np.bool_], side_left: NDArray[np.int64]
+) -> None:
+    """Give class `index` a seat although the sides it may take one on are full: others move over (an augmenting path).
+
+    A way always exists: the remainders themselves are a fractional solution, and such tables have whole ones.
+    """
+    came_from: dict[int, tuple[int, int] | None] = {
+        int(side): None for side in np.flatnonzero(open_[index] & ~extra[index])
+    }
+    queue = list(came_from)
+    for side in queue:
+        if side_left[side] > 0:
+            side_left[side] -= 1
+            while (step := came_from[side]) is not None:
+                mover, before = step
+                extra[mover, side], extra[mover, before] = True, False
+                side = before
+            extra[index, side] = True
+            return
+        for mover in np.flatnonzero(extra[:, side]).tolist():
+            for target in np.flatnonzero(open_[mover] & ~extra[mover]).tolist():
+                if target not in came_from:
+                    came_from[target] = (mover, side)
+                    queue.append(target)
 
 
 def _largest_remainder(total: int, shares: Sequence[float]) -> NDArray[np.int64]:
@@ -172,27 +198,16 @@ def _by_groups(table: NDArray[np.int64], targets: NDArray[np.int64], ranks: NDAr
     place = np.full(len(table), TRAIN, dtype=np.int8)
     missing = targets.T.astype(np.float64)  # [sides, classes]
     weights = 1.0 / np.maximum(1, targets.sum(axis=1))
-    unseen = table.sum(axis=0) > 0
+    closed = targets.sum(axis=0) == 0
     for cluster in np.lexsort((ranks, -sizes)):
-        counts = table[cluster]
-        change = ((missing - counts) ** 2 - missing**2) @ weights
-        change[targets.sum(axis=0) == 0] = np.inf
-        only = (table[:, counts > 0] > 0).sum(axis=0).min() == 1 if counts.any() else False
-        side = TRAIN if only else int(np.argmin(change))
-        place[cluster] = side
-        missing[side] -= counts
-        unseen &= ~((counts > 0) & (side == TRAIN))
-    return _keep_in_train(table, place, ranks, unseen)
-
-
-def _keep_in_train(
-    table: NDArray[np.int64], place: Sides, ranks: NDArray[np.int64], unseen: NDArray[np.bool_]
-) -> Sides:
-    """Give every class that train lacks its smallest cluster."""
-    for index in np.flatnonzero(unseen):
-        if not (place[table[:, index] > 0] == TRAIN).any():
-            mine = np.flatnonzero(table[:, index] > 0)
-            place[mine[np.lexsort((ranks[mine], table[mine].sum(axis=1)))[0]]] = TRAIN
+        change = ((missing - table[cluster]) ** 2 - missing**2) @ weights
+        change[closed] = np.inf
+        place[cluster] = np.argmin(change)
+        missing[place[cluster]] -= table[cluster]
+    for index in range(table.shape[1]):
+        mine = np.flatnonzero(table[:, index])
+        if not (place[mine] == TRAIN).any():  # no class may be missing from train: its smallest cluster goes there
+            place[mine[np.lexsort((ranks[mine], sizes[mine]))[0]]] = TRAIN
     return place
 
 
