@@ -105,9 +105,14 @@ def fsync_tree(root: Path) -> None:
         fsync_folder(folder)
 
 
+def raise_error(error: OSError) -> None:
+    """For `os.walk`, which by itself skips folders that it cannot read."""
+    raise error
+
+
 def walk(root: Path) -> Iterator[Path]:
     """Regular files below `root` in a stable order; symbolic links are not followed."""
-    for folder, names, files in os.walk(root, followlinks=False):
+    for folder, names, files in os.walk(root, followlinks=False, onerror=raise_error):
         names.sort()
         for name in sorted(files):
             path = Path(folder) / name

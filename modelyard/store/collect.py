@@ -221,8 +221,11 @@ def _sweep_locks(store: Store) -> None:
         if path.name == "commit.lock" or os.name == "nt":
             continue
         descriptor = locks.try_lock(path)
-        if descriptor is not None:
+        if descriptor is None:
+            continue
+        try:
             files.remove_file(path)
+        finally:
             locks.release(descriptor)
 
 

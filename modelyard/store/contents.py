@@ -20,7 +20,7 @@ Stamp = tuple[int, int, int, int]
 
 def entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Everything below `folder` that is not a folder: relative path with `/` and its lstat, in a stable order."""
-    for parent, names, found in os.walk(folder, followlinks=False):
+    for parent, names, found in os.walk(folder, followlinks=False, onerror=files.raise_error):
         names.sort()
         linked = [name for name in names if os.path.islink(os.path.join(parent, name))]
         for name in sorted(found + linked):
@@ -69,7 +69,8 @@ def seal(folder: Path) -> Manifest:
         size, digest = files.hash_and_sync(full)
         os.chmod(full, 0o444)
         found.append(FileEntry(path, size, digest))
-    for parent in sorted((Path(at) for at, _, _ in os.walk(folder)), key=lambda at: len(at.parts), reverse=True):
+    deepest_first = [Path(at) for at, _, _ in os.walk(folder, topdown=False, onerror=files.raise_error)]
+    for parent in deepest_first:
         if parent != folder and not any(parent.iterdir()):
             parent.rmdir()
         else:

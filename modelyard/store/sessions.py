@@ -6,6 +6,7 @@ pins, and sweeps what a dead one left.
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from pathlib import Path
@@ -25,7 +26,7 @@ class Session:
     @property
     def folder(self) -> Path:
         if self._lock is None:
-            self._lock = locks.try_lock(_lock_of(self._folder))
+            self._lock = locks.acquire(_lock_of(self._folder))
             (self._folder / "pins").mkdir(parents=True)
         return self._folder
 
@@ -56,7 +57,14 @@ def _lock_of(folder: Path) -> Path:
 
 def pinned(tmp: Path) -> frozenset[str]:
     """What any session pins. A dead one's pins count until it is swept: wrong only on the safe side."""
-    return frozenset(pin.name for pin in tmp.glob("*/pins/*"))
+    found: set[str] = set()
+    for folder in os.scandir(tmp):  # not `glob`, which passes over what it cannot read
+        if folder.is_dir():
+            try:
+                found.update(os.listdir(os.path.join(folder.path, "pins")))
+            except FileNotFoundError:
+                continue  # closed a moment ago, or not yet pinning
+    return frozenset(found)
 
 
 def sweep(tmp: Path, dry_run: bool) -> int:
@@ -68,7 +76,8 @@ def sweep(tmp: Path, dry_run: bool) -> int:
             continue
         try:
             folder = lock.with_suffix("")
-            freed += sum(path.lstat().st_size for path in files.walk(folder))
+            if folder.is_dir():  # else its session closed, or is just being made: it makes its lock again
+                freed += sum(path.lstat().st_size for path in files.walk(folder))
             if not dry_run:
                 files.remove_tree(folder)
                 files.remove_file(lock)

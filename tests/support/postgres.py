@@ -1,7 +1,7 @@
 """A PostgreSQL server for tests: its own data folder, a free port, never as root.
 
-Import the fixture `postgres_server` into a test file; `fresh_url(server)` gives an empty schema. Without PostgreSQL the
-tests are skipped on a laptop and fail in CI.
+`pytest_plugins = ("support.postgres",)` brings the fixture `postgres_url`. Without PostgreSQL its tests are skipped on
+a laptop and fail in CI.
 """
 
 from __future__ import annotations
@@ -90,11 +90,12 @@ def postgres_server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def fresh_url(server: str) -> str:
-    """URL of an empty schema of its own."""
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """URL of an empty schema of the test's own."""
     import psycopg
 
     schema = f"test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {schema}")
-    return f"{server}?options=-csearch_path%3D{schema}"
+    return f"{postgres_server}?options=-csearch_path%3D{schema}"

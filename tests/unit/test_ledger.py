@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.postgres import fresh_url, postgres_server  # noqa: F401
 
 from modelyard.base import clock
 from modelyard.core.artifact import Artifact
@@ -15,6 +14,8 @@ from modelyard.core.evidence import Evidence
 from modelyard.core.run import Binding
 from modelyard.errors import ConflictError, StoreError, UsageError, VersionError
 from modelyard.store.ledger import Ledger, connect, schema
+
+pytest_plugins = ("support.postgres",)
 
 
 def digest(n: int) -> str:
@@ -24,7 +25,7 @@ def digest(n: int) -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def connect_again(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Ledger]:
     """Connects to one and the same ledger each time it is called."""
-    url = fresh_url(request.getfixturevalue("postgres_server")) if request.param == "postgresql" else None
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     return lambda: connect(tmp_path / "ledger.db", url)
 
 
