@@ -54,7 +54,7 @@ def test_chinese_entries_name_exactly_the_values_of_their_templates() -> None:
         (0.9471, "", "quality.roc_auc", "0.947"),
         (0.00004, "", "quality.brier", "4e-05"),
         (0.038, "", "quality.gain_over_linear", "+3.8 points"),
-        (-0.012, "", "quality.gain_over_linear", "-1.2 points"),
+        (-0.012, "", "quality.gain_over_linear", "\u22121.2 points"),
         (3_311_842, "bytes", "size.bytes", "3.31 MB"),
         (2.0431, "ms", "latency.p95_ms", "2.04 ms"),
         (6807, "rows", "data.train_rows", "6,807 rows"),

@@ -91,7 +91,7 @@ section+section{border-top:1px solid var(--rule);margin-top:30px}
   align-items:stretch}
 @media (min-width:820px){.charts.two{grid-template-columns:repeat(2,minmax(0,1fr))}}
 .halves{display:grid;gap:20px;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));align-items:start}
-.halves h3{margin-top:0}
+.halves h3{margin-top:0} .above{display:grid;grid-template-columns:minmax(0,1fr);gap:10px}
 .stack{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));align-items:start}
 @media (min-width:900px){.columns:has(.stack){grid-template-columns:minmax(0,1.25fr) minmax(0,1fr)}
   .columns .stack{grid-template-columns:minmax(0,1fr)}}

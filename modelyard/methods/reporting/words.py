@@ -97,7 +97,7 @@ class Words:
         if value is None or not math.isfinite(value):
             return DASH
         if is_gain(claim, unit):
-            return self.t("{points} points", points=f"{100 * value:+.1f}")
+            return self.t("{points} points", points=_signed(value))
         if is_rate(claim, unit):
             return f"{_plain(100 * value, 1)} %"
         if unit == "bytes":
@@ -115,7 +115,7 @@ class Words:
 
     def _interval(self, low: float, high: float, unit: str, claim: str) -> str:
         if is_gain(claim, unit):
-            return self.t("{points} points", points=f"{100 * low:+.1f} – {100 * high:+.1f}")
+            return self.t("{points} points", points=f"{_signed(low)} – {_signed(high)}")
         if is_rate(claim, unit):
             return f"{_plain(100 * low, 1)} – {_plain(100 * high, 1)} %"
         if unit == "bytes":
@@ -205,6 +205,10 @@ def scalar(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(scalar(item) for item in value) + "]"
     return str(value)
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.1f}".replace("-", "\u2212")
 
 
 def _plain(value: float, digits: int) -> str:

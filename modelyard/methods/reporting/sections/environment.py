@@ -27,7 +27,7 @@ def reproduce(view: View) -> Section | None:
     ]
     release = view.record.release
     if release:
-        name = f"modelyard release verify {release.name} --version {release.version}"
+        name = f"modelyard release verify {release.name}@{release.version}"
         commands.append((view.t("Check the release's signature and files"), name))
     shown = el(
         "ul",

@@ -49,7 +49,14 @@ def _row(view: View, finding: Finding) -> list[Markup | str | None]:
     unit = view.claim(claim).unit
     value = view.words.value(finding.value, unit, claim)
     ends = view.words.interval(finding.low, finding.high, unit, claim)
-    return [mark, el("code", finding.rule), value, _bar(finding, ends), _n(finding), finding.reason]
+    return [
+        mark,
+        el("code", finding.rule),
+        value,
+        _bar(finding, ends),
+        _n(finding),
+        finding.reason.removeprefix(f"{finding.rule}: "),
+    ]
 
 
 def _n(finding: Finding) -> str:

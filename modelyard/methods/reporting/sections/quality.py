@@ -8,9 +8,22 @@ from modelyard.methods.reporting.charts import bars, lines, matrix
 from modelyard.methods.reporting.markup import Markup, Node, el, isolated
 from modelyard.methods.reporting.quality_report import Estimate, Points, Quality
 from modelyard.methods.reporting.record import Evidence
-from modelyard.methods.reporting.view import Section, View, proof, section, table
+from modelyard.methods.reporting.view import Section, View, fold, proof, section, table
 from modelyard.methods.reporting.words import DASH, count, is_gain
 
+MAIN = (
+    "accuracy",
+    "balanced_accuracy",
+    "f1_macro",
+    "mcc",
+    "roc_auc",
+    "pr_auc",
+    "log_loss",
+    "brier",
+    "ece",
+    "gain_over_linear",
+)
+AVERAGES = ("_macro", "_micro", "_weighted")
 TOP_K = "quality.top_k_accuracy"
 COMPARED = ("accuracy", "f1_macro")
 
@@ -31,12 +44,22 @@ def quality(view: View) -> Section | None:
 
 
 def _metrics(view: View, items: Sequence[Evidence]) -> Markup | None:
-    rows: list[list[Node]] = []
-    for item in items:
-        bar = el("span", view.spark(item, *_scale(item)), el("small", view.uncertainty(item)), class_="cell")
-        rows.append([view.claim_name(item.claim), view.figure(item), bar, count(item.n)])
-    rows += [_top_k(view, item) for item in view.standing() if item.claim == TOP_K and item.split == "test"]
-    return table([view.t("Metric"), "#" + view.t("Value"), view.t("95 % interval"), "#n"], rows)
+    """The metrics that differ from each other first; the other averages folded."""
+    there = {item.claim: item for item in items}
+    first = [there[f"quality.{name}"] for name in MAIN if f"quality.{name}" in there]
+    rest = [item for item in items if item not in first and item.claim.endswith(AVERAGES)]
+    other = [item for item in items if item not in first and item not in rest]
+    heads = [view.t("Metric"), "#" + view.t("Value"), view.t("95 % interval"), "#n"]
+    ranked = [_top_k(view, item) for item in view.standing() if item.claim == TOP_K and item.split == "test"]
+    shown = table(heads, [_metric(view, item) for item in [*first, *other]] + ranked)
+    folded = table(heads, [_metric(view, item) for item in rest])
+    more = fold(view.t("More averages ({num})", num=len(rest)), folded) if folded else None
+    return el("div", shown, more, class_="above")
+
+
+def _metric(view: View, item: Evidence) -> list[Node]:
+    bar = el("span", view.spark(item, *_scale(item)), el("small", view.uncertainty(item)), class_="cell")
+    return [view.claim_name(item.claim), view.figure(item), bar, count(item.n)]
 
 
 def _compression(view: View) -> Markup | None:
@@ -61,13 +84,7 @@ def _scale(item: Evidence) -> tuple[tuple[float, float], float | None]:
 
 def _top_k(view: View, item: Evidence) -> list[Node]:
     name = view.t("Right among the first {k}", k=item.slice.get("k", "?"))
-    bar = el("span", view.spark(item, (0.0, 1.0)), el("small", view.uncertainty(item)), class_="cell")
-    return [
-        el("span", name, el("code", item.claim, class_="claim"), class_="claimed"),
-        view.figure(item),
-        bar,
-        count(item.n),
-    ]
+    return [el("span", name, el("code", item.claim, class_="claim"), class_="claimed"), *_metric(view, item)[1:]]
 
 
 def _baselines(view: View, report: Quality, items: Sequence[Evidence]) -> Markup | None:
