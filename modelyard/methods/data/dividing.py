@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -213,10 +214,11 @@ def write(data: Dataset, division: Division, target: Path, removed: Path) -> Non
     schema, removed_schema = schema_of(columns), schema_of(REMOVED_COLUMNS)
     write_schema(target, columns)
     write_schema(removed, REMOVED_COLUMNS)
-    writers = [SplitWriter(target, name, schema) for name in NAMES]
     text = data.role("text")
     start = 0
-    with SplitWriter(removed, "all", removed_schema) as bad:
+    with ExitStack() as stack:
+        bad = stack.enter_context(SplitWriter(removed, "all", removed_schema))
+        writers = [stack.enter_context(SplitWriter(target, name, schema)) for name in NAMES]
         for batch in data.batches("all"):
             sides = division.sides[start : start + batch.num_rows]
             for side, writer in enumerate(writers):
@@ -239,8 +241,6 @@ def write(data: Dataset, division: Division, target: Path, removed: Path) -> Non
                     )
                 )
             start += batch.num_rows
-    for writer in writers:
-        writer.close()
     divided = Dataset.open(target)
     for name in NAMES:
         (target / name / PROFILE).write_bytes(canonical_json(describe(divided, name)) + b"\n")

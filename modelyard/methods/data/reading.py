@@ -97,9 +97,13 @@ def read(sources: Sequence[Source], reading: Reading, good: Path, bad: Path, pro
             more rows are bad than `max_bad_fraction` allows.
     """
     job = _Job(sources, reading, good, bad, progress)
-    for source in sources:
-        job.read(source)
-    return job.finish()
+    try:
+        for source in sources:
+            job.read(source)
+        return job.finish()
+    except BaseException:
+        job.abandon()
+        raise
 
 
 class _Job:
@@ -156,6 +160,12 @@ class _Job:
             self._labels.check(self._reading.roles["label"], self._first)
         self._note_labels()
         return outcome
+
+    def abandon(self) -> None:
+        """Close both outputs after a failure."""
+        for writer in (self._writer, self._rejected):
+            if writer is not None:
+                writer.abandon()
 
     def _choose(self, reader: Reader, source: Source) -> list[Column]:
         """The data set's columns, from the first file; every other file must have the same of the same type."""
