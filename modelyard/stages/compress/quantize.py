@@ -142,11 +142,13 @@ STAGE = Stage(
             "compress.size_ratio",
             "bytes of the model over bytes of the model it was made from",
             better="lower",
+            subject="pair",
             any_split=True,
         ),
         Claim(
             "compress.label_agreement",
             "share of rows that get the same label as from the model it was made from",
+            subject="pair",
             sizing="rate",
             any_split=True,
         ),
