@@ -2,8 +2,9 @@
 
 Nothing waits while a worker is idle, so a lone request pays no batching delay, and batches grow by themselves
 under load: what arrived during one batch is the next (continuous batching, as in Orca, OSDI 2022, at the grain of
-a request). Padding makes a batch as dear as its longest text, so a full queue is cut by length around the oldest job;
-the oldest always goes, hence none starves.
+a request). Where padding costs, a batch is as dear as its longest text times its rows: then only jobs of like length
+go together. Measured on an int8 encoder of 4 x 256 over real reviews: mixed batches of 8 cost 1.6 times the processor
+time of single rows, batches of equal length 0.75 times. The oldest job always goes, hence none starves.
 
 Threads: the event loop submits and cancels; workers take, compute and hand back through `call_soon_threadsafe`.
 """
@@ -11,6 +12,7 @@ Threads: the event loop submits and cancels; workers take, compute and hand back
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import threading
 import time
@@ -28,26 +30,33 @@ logger = logging.getLogger("modelyard.serving")
 
 Answer = list[Prediction] | Refusal
 
+MAX_PADDED = 1.15
+"""Where padding costs, a batch's rows times its longest text over the sum of its texts: past it batching loses."""
+
+ROW_CHARS = 8
+"""Characters that a row costs besides its own: special tokens, and work that does not depend on length."""
+
 
 class Job:
     """One request's rows on their way. `done` runs once, on the event loop, unless the job was cancelled.
 
     Attributes:
         records: the rows.
-        size: characters of the longest text: what padding will cost.
+        longest, total: characters of the longest text and of all, with ROW_CHARS each: what padding will cost.
         deadline: on `time.monotonic`; past it the answer is a Refusal and the rows are not computed any more.
         done: receives the predictions or a Refusal.
         open: False once answered or cancelled; only the event loop writes it.
     """
 
-    __slots__ = ("deadline", "done", "open", "records", "size")
+    __slots__ = ("deadline", "done", "longest", "open", "records", "total")
 
     def __init__(self, records: Sequence[Record], deadline: float, done: Callable[[Answer], None]) -> None:
         self.records = records
         self.deadline = deadline
         self.done = done
         self.open = True
-        self.size = max([len(record["text"]) for record in records])
+        sizes = [len(record["text"]) + ROW_CHARS for record in records]
+        self.longest, self.total = max(sizes), sum(sizes)
 
     def answer(self, answer: Answer) -> None:
         """Hand over the first answer; later ones are dropped (the deadline and the worker may race)."""
@@ -77,6 +86,7 @@ class Batcher:
         settings: ServingSettings,
         loop: asyncio.AbstractEventLoop,
         observe_batch: Callable[[int, float], None] = lambda rows, seconds: None,
+        padding_costs: bool = True,
     ) -> None:
         """Start the workers.
 
@@ -85,11 +95,13 @@ class Batcher:
             settings: workers, batch and queue sizes, wait.
             loop: where answers are delivered.
             observe_batch: told rows and seconds of each batch, from a worker thread.
+            padding_costs: whether a short text pays for a longer one in its batch.
         """
         self._predictor = predictor
         self._settings = settings
         self._loop = loop
         self._observe = observe_batch
+        self._padding_costs = padding_costs
         self._queue: deque[Job] = deque()
         self._waiting = 0
         self._wake = threading.Condition()
@@ -160,24 +172,31 @@ class Batcher:
         return self._closing or self._waiting >= self._settings.max_batch_rows
 
     def _cut(self) -> list[Job]:
-        """Remove one batch from the queue: the oldest job and, of the others, those nearest to it in length."""
+        """Remove one batch from the queue: the oldest job and, of the others, those that go well with it."""
         limit = self._settings.max_batch_rows
-        if self._waiting <= limit:
+        if self._waiting <= limit and not self._padding_costs:
             batch = list(self._queue)
+        else:
+            batch = self._like(self._queue[0], limit)
+        if len(batch) == len(self._queue):
             self._queue.clear()
             self._waiting = 0
             return batch
-        first = self._queue[0]
-        others = sorted(list(self._queue)[1:], key=lambda job: abs(job.size - first.size))
-        batch, rows = [first], len(first.records)
-        for job in others:
-            if rows + len(job.records) > limit:
-                break
-            batch.append(job)
-            rows += len(job.records)
         taken = set(map(id, batch))
         self._queue = deque(job for job in self._queue if id(job) not in taken)
-        self._waiting -= rows
+        self._waiting -= sum(len(job.records) for job in batch)
+        return batch
+
+    def _like(self, first: Job, limit: int) -> list[Job]:
+        """A job and its neighbours in length, within the limits of rows and of padding."""
+        batch, rows, longest, total = [first], len(first.records), first.longest, first.total
+        others = itertools.islice(self._queue, 1, None)
+        for job in sorted(others, key=lambda job: abs(job.longest - first.longest)):
+            rows += len(job.records)
+            longest, total = max(longest, job.longest), total + job.total
+            if rows > limit or (self._padding_costs and longest * rows > MAX_PADDED * total):
+                break
+            batch.append(job)
         return batch
 
     def _compute(self, jobs: list[Job]) -> list[tuple[Job, Answer]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.errors import ServingError
-from modelyard.methods.runtimes.predictor import Prediction, Predictor, Record
+from modelyard.methods.runtimes.predictor import Predictor, Record
 from modelyard.serving.batching import Answer, Batcher, Job
 from modelyard.serving.errors import Refusal
 from modelyard.serving.http import JSON, Header, Reply
@@ -67,6 +67,7 @@ class Endpoint:
         settings: ServingSettings,
         metrics: Metrics,
         loop: asyncio.AbstractEventLoop,
+        padding_costs: bool = True,
     ) -> None:
         self.name = name
         self.version = version
@@ -76,7 +77,7 @@ class Endpoint:
         self.in_flight = 0
         self._encode = Encoder(predictor.labels)
         self._metrics = metrics.of(name)
-        self.batcher = Batcher(predictor, settings, loop, self._metrics.batch)
+        self.batcher = Batcher(predictor, settings, loop, self._metrics.batch, padding_costs)
         self._metrics.watch(lambda: self.batcher.waiting_rows, lambda: self.in_flight)
         metrics.info(name, version, self.digest, predictor.runtime)
         self.identity: tuple[Header, ...] = (
@@ -166,7 +167,21 @@ class Endpoint:
             self.predictor.close()
 
 
-def warm_up(predictor: Predictor, settings: ServingSettings) -> list[Prediction]:
-    """One small and one full batch, so that the first client does not pay for what runtimes build at first use."""
-    predictor.predict([{"text": "a"}])
-    return predictor.predict([{"text": "a b c d e f g h"}] * settings.max_batch_rows)
+def warm_up(predictor: Predictor) -> bool:
+    """Run the sizes a server will meet, so that no client pays for first use. Returns whether padding costs.
+
+    One long text and seven short ones in one batch against the two kinds apart: a network that pads computes several
+    times as much, a model that does not pads only saves a call.
+    """
+    short, long = [{"text": "a b c d e f g h i j k l"}] * 7, [{"text": "a b c d e f g h i j k l " * 16}]
+    predictor.predict(short + long)
+    together, apart = [], []
+    for _ in range(3):
+        began = time.perf_counter()
+        predictor.predict(short + long)
+        middle = time.perf_counter()
+        predictor.predict(short)
+        predictor.predict(long)
+        together.append(middle - began)
+        apart.append(time.perf_counter() - middle)
+    return min(together) > min(apart)

@@ -144,14 +144,14 @@ class Server:
     async def _load(self, loop: asyncio.AbstractEventLoop) -> None:
         """Load, test and warm each model beside the running event loop: /healthz answers, /readyz says loading."""
         for name, source in self.gateway.models.items():
-            predictor = await in_thread(functools.partial(self._prepare, name, source))
-            endpoint = Endpoint(name, source.version, predictor, self.settings, self.gateway.metrics, loop)
-            self.gateway.add(endpoint)
+            predictor, padding_costs = await in_thread(functools.partial(self._prepare, name, source))
+            metrics = self.gateway.metrics
+            self.gateway.add(Endpoint(name, source.version, predictor, self.settings, metrics, loop, padding_costs))
 
-    def _prepare(self, name: str, source: ModelSource) -> Predictor:
+    def _prepare(self, name: str, source: ModelSource) -> tuple[Predictor, bool]:
         try:
             predictor = self._loader(source.model_folder(), self.settings)
-            warm_up(predictor, self.settings)
+            return predictor, warm_up(predictor)
         except ServingError:
             raise
         except ModelyardError as error:
@@ -161,7 +161,6 @@ class Server:
                 expected=error.problems[0].expected,
                 remedy=error.problems[0].remedy,
             ) from error
-        return predictor
 
     # -- stop
 

@@ -22,7 +22,7 @@ from modelyard.serving import ServingSettings
 from modelyard.serving.server import Server
 
 NAME = "reviews"
-WARM_UP_CALLS = 2
+WARM_UP_CALLS = 10
 PREDICT = f"/v1/models/{NAME}:predict"
 
 

@@ -205,7 +205,7 @@ def test_a_stage_that_measures_what_it_did_not_declare_is_refused(tmp_path):
     project = write_toy(tmp_path)
     score = tmp_path / "evaluate" / "score.py"
     score.write_text(score.read_text().replace('context.measure("score.rate"', 'context.measure("score.rat"'))
-    with pytest.raises(StageError, match="did you mean `score.rate`"):
+    with pytest.raises(StageError, match="did you mean `score[.]rate`"):
         modelyard.run(project)
 
 

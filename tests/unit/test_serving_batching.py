@@ -17,11 +17,11 @@ from modelyard.serving.errors import Refusal
 class Bench:
     """A batcher on the running loop, and jobs whose answers are futures."""
 
-    def __init__(self, predictor: FakePredictor, **settings: int) -> None:
+    def __init__(self, predictor: FakePredictor, padding_costs: bool = False, **settings: int) -> None:
         self.predictor = predictor
         self.settings = ServingSettings(**{"workers": 1, **settings})
         self.loop = asyncio.get_running_loop()
-        self.batcher = Batcher(predictor, self.settings, self.loop)
+        self.batcher = Batcher(predictor, self.settings, self.loop, padding_costs=padding_costs)
 
     def put(self, *texts: str, seconds: float = 5.0) -> tuple[Job, asyncio.Future[Answer]]:
         future: asyncio.Future[Answer] = self.loop.create_future()
@@ -90,6 +90,20 @@ def test_a_long_queue_is_cut_by_length_around_the_oldest_so_that_padding_is_smal
         await bench.close()
 
     asyncio.run(scenario())
+
+
+def test_where_padding_costs_short_and_long_texts_do_not_share_a_batch() -> None:
+    async def scenario(padding_costs: bool) -> list[int]:
+        bench = Bench(FakePredictor(), padding_costs=padding_costs)
+        await bench.occupy()
+        futures = [bench.put("x" * size)[1] for size in (10, 200, 11, 201, 12, 199, 90)]
+        bench.predictor.gate.set()
+        await asyncio.gather(*futures)
+        await bench.close()
+        return bench.predictor.batches
+
+    assert asyncio.run(scenario(True)) == [1, 3, 3, 1]
+    assert asyncio.run(scenario(False)) == [1, 7]
 
 
 def test_a_job_larger_than_a_batch_is_computed_in_pieces_and_answered_whole() -> None:
