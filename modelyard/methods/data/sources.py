@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import pyarrow as pa
-
 from modelyard.base.canonical import digest_file
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
@@ -172,6 +170,8 @@ def _decompressed(raw: BinaryIO, head: bytes) -> BinaryIO:
     if head.startswith(GZIP):
         return cast(BinaryIO, io.BufferedReader(gzip.GzipFile(fileobj=raw)))
     if head.startswith(ZSTD):
+        import pyarrow as pa  # not above: fingerprints of files need no Arrow, and a cached run must start fast
+
         stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
         return cast(BinaryIO, io.BufferedReader(stream))
     return raw
