@@ -42,7 +42,7 @@ class Tokens:
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, special tokens included, at most `max_length`."""
-        cut = [text[: self.max_chars] for text in texts]
+        cut = [_sound(text[: self.max_chars]) for text in texts]
         return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(cut)]
 
     def encode(self, texts: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -58,6 +58,15 @@ class Tokens:
             "pad_id": self.pad_id,
             "max_chars": self.max_chars,
         }
+
+
+def _sound(text: str) -> str:
+    """The text with lone surrogates (half of an emoji, from somebody's cutting) replaced: they have no UTF-8."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def pad_ids(rows: Sequence[Sequence[int]], pad_id: int) -> dict[str, NDArray[Any]]:
