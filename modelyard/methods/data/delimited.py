@@ -21,6 +21,7 @@ from modelyard.methods.data.rows import Bad, Row
 DELIMITERS = (",", "\t", ";", "|")
 NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 SNIFF_LINES = 200
+SNIFF_CHARACTERS = 1 << 22
 
 # The csv module's limit is one for the whole process and far below ours, which is counted in bytes and per column.
 csv.field_size_limit(2**31 - 1)
@@ -49,7 +50,7 @@ class DelimitedReader:
         prefer_tab: bool,
     ) -> None:
         self._file = file
-        sample = [line for _, line in islice(file.lines(), SNIFF_LINES) if isinstance(line, str) and line.strip("\r\n")]
+        sample = _sample(file)
         self.delimiter = delimiter or _sniff(sample, set(wanted) if header else set(), prefer_tab, columns)
         self.quoted = self.delimiter != "\t" or _tab_quoted(file) if quote is None else quote
         self._has_header = header
@@ -87,6 +88,19 @@ class DelimitedReader:
             return _unquoted(self._file.lines(), self.delimiter)
         limit = 16 * self._file.max_cell_bytes
         return _Quoted(self._file.lines(), self.delimiter, limit).records()
+
+
+def _sample(file: TextFile) -> list[str]:
+    """The first lines that are not blank, SNIFF_LINES or SNIFF_CHARACTERS of them."""
+    found: list[str] = []
+    size = 0
+    for _, line in islice(file.lines(), SNIFF_LINES):
+        if isinstance(line, str) and line.strip("\r\n"):
+            found.append(line)
+            size += len(line)
+        if size > SNIFF_CHARACTERS:
+            break
+    return found
 
 
 def _unquoted(lines: Iterator[Line], delimiter: str) -> Iterator[Row]:
