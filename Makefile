@@ -39,7 +39,7 @@ lint: dev        ## style, types, floors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 format: dev      ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
