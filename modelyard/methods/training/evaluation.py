@@ -54,4 +54,5 @@ def wilson(successes: int, n: int, z: float = 1.959963984540054) -> tuple[float,
     share = successes / n
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # At the ends the formula is exact and rounding is not.
+    return (max(0.0, middle - half) if successes else 0.0), (min(1.0, middle + half) if successes < n else 1.0)
