@@ -20,7 +20,7 @@ from modelyard.methods.preprocessing import tokens
 from modelyard.methods.runtimes import load
 from modelyard.methods.runtimes.golden import write_golden
 from modelyard.methods.runtimes.model_folder import ModelCard
-from modelyard.methods.runtimes.validation import check, read_json, refuse
+from modelyard.methods.runtimes.validation import check, read_json, refuse, safetensors_problems
 from modelyard.methods.tasks import text_classification
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
@@ -108,6 +108,7 @@ def _pickle(path: Path) -> InputError:
 
 def _bring_folder(found: Path, target: Path, wishes: Wishes, notes: list[str]) -> ModelCard:
     _copy_weights(found, target)
+    refuse(safetensors_problems(target))
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
         source = wishes.tokenizer if name == "tokenizer.json" and wishes.tokenizer else found / name
         if source.is_file():
@@ -140,6 +141,7 @@ def _merge_shards(found: Path, index: Path, target: Path) -> None:
     for name in names:
         shard = target / Path(name).name
         copy(found / Path(name).name, shard, found)
+        refuse(safetensors_problems(target))
         tensors |= load_file(shard)
         shard.unlink()
     save_file(tensors, target / "model.safetensors", metadata={"format": "pt"})

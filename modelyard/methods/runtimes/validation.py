@@ -143,13 +143,16 @@ def read_json(path: Path) -> Any:
 
 
 def _keys(value: Any) -> Iterator[str]:
-    """Keys at any depth that could be a configuration's; vocabularies are lists of tokens and pass unread."""
+    """Keys at any depth that could be a configuration's; those of a vocabulary are tokens."""
     if isinstance(value, dict):
         for key, part in value.items():
             if part is not None and part is not False:
                 yield key
             if key != "vocab":
                 yield from _keys(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _keys(part)
 
 
 def external_data_problems(path: Path) -> list[Problem]:
