@@ -43,8 +43,9 @@ def load_predictor(folder: Path, settings: ServingSettings) -> Predictor:
     """Load a model folder and replay its golden inputs. Raises InputError, IntegrityError or ServingError."""
     from modelyard.methods import runtimes
     from modelyard.methods.runtimes.golden import check_golden
+    from modelyard.methods.runtimes.model_folder import ModelCard
 
-    predictor = runtimes.load(folder, threads=settings.threads)
+    predictor = runtimes.load(folder, threads=settings.threads_for(ModelCard.read(folder).format))
     try:
         problems = check_golden(folder, predictor)
     except BaseException:

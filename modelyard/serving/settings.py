@@ -70,6 +70,17 @@ class ServingSettings(BaseModel):
         1.0, ge=0, le=60, description="Seconds of silence after which a draining server closes a kept connection."
     )
 
+    def threads_for(self, model_format: str) -> int:
+        """Threads inside one batch.
+
+        ONNX Runtime shares one pool among all batches, so a lone request uses several processors and many requests do
+        not fight; OpenVINO runs batches one after another, each on all; torch would give every batch a team of its
+        own that spins, so there one batch is one thread.
+        """
+        cores = os.cpu_count() or 1
+        chosen = {"onnx": min(4, cores), "openvino": cores}.get(model_format, 1)
+        return self.threads or chosen
+
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach `host`."""
@@ -79,12 +90,6 @@ class ServingSettings(BaseModel):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
-
-
-REMOTE_WARNING = (
-    "listening on {host}: other machines can reach this server and there is no authentication yet; "
-    "put a proxy that checks identity in front of it"
-)
 
 
 def check_address(settings: ServingSettings) -> str | None:
@@ -98,4 +103,8 @@ def check_address(settings: ServingSettings) -> str | None:
             expected=t("a loopback address such as 127.0.0.1"),
             remedy=t("say --allow-remote if a proxy in front of it checks who asks"),
         )
-    return t(REMOTE_WARNING, host=settings.host)
+    return t(
+        "{host} can be reached from other machines, and this server has no authentication yet: "
+        "put a proxy that checks who asks in front of it",
+        host=settings.host,
+    )
