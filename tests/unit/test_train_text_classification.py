@@ -299,3 +299,22 @@ def test_every_setting_is_described_and_the_stage_file_stays_light() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
     assert STAGE.inputs["data"].splits == ("train", "validation")
+
+
+def test_every_line_of_training_has_its_chinese() -> None:
+    import ast
+
+    from modelyard.base.messages import catalogue
+
+    root = Path(text_classifier.__file__).parents[2]
+    files = [root / "stages" / "train" / "text_classification.py"]
+    for room in ("preprocessing", "networks", "training"):
+        files += sorted((root / "methods" / room).glob("*.py"))
+    said = {
+        node.args[0].value
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "t" and isinstance(node.args[0], ast.Constant)
+    }
+    assert len(said) > 40
+    assert said - set(catalogue("zh")) == set()

@@ -81,7 +81,7 @@ def open_base(folder: Path, num_labels: int, dropout: float | None) -> tuple[Any
     logging.set_verbosity_error()
     if not (folder / "config.json").is_file():
         raise InputError(
-            t("no config.json in the folder"), where=str(folder), expected=t("a Hugging Face folder"), remedy=_REMEDY
+            t("no config.json in the folder"), where=str(folder), expected=t("a Hugging Face folder"), remedy=_remedy()
         )
     try:
         local = {"local_files_only": True, "trust_remote_code": False}
@@ -99,20 +99,21 @@ def open_base(folder: Path, num_labels: int, dropout: float | None) -> tuple[Any
             t("transformers cannot load it: {error}", error=_first_line(error)),
             where=str(folder),
             expected=t("a text encoder that transformers has a class for, with model.safetensors and a tokenizer"),
-            remedy=_REMEDY,
+            remedy=_remedy(),
         ) from None
     _check_tokenizer(folder, model, tokenizer)
     return model, tokenizer
 
 
-_REMEDY = "check that the folder holds config.json, model.safetensors and tokenizer.json of one model"
+def _remedy() -> str:
+    return t("check that the folder holds config.json, model.safetensors and tokenizer.json of one model")
 
 
 def _check_tokenizer(folder: Path, model: Any, tokenizer: Any) -> None:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise InputError(
-            t("the tokenizer has no fast form"), where=str(folder), expected="tokenizer.json", remedy=t(_REMEDY)
+            t("the tokenizer has no fast form"), where=str(folder), expected="tokenizer.json", remedy=_remedy()
         )
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
@@ -120,7 +121,7 @@ def _check_tokenizer(folder: Path, model: Any, tokenizer: Any) -> None:
             t("the tokenizer knows {found} tokens, the model {expected}", found=len(tokenizer), expected=rows),
             where=str(folder),
             expected=t("a tokenizer and a model that belong together"),
-            remedy=t(_REMEDY),
+            remedy=_remedy(),
         )
 
 

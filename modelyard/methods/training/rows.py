@@ -72,7 +72,7 @@ def _problems(training: Sequence[_Row], validation: Sequence[_Row], labels: Sequ
     strange = sorted({label for _, label, _, _ in validation} - set(labels))
     if training and strange:
         found = t("{count} labels of validation are not in train: {labels}", count=len(strange), labels=_few(strange))
-        remedy = t("split with `stratify`, or drop or merge classes of one row")
+        remedy = t("use data.split with `by: label`, and merge or drop classes of a row or two")
         problems.append(Problem("data/validation", found, t("labels that train has too"), remedy))
     return problems
 
