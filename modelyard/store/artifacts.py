@@ -127,14 +127,13 @@ class ArtifactStore:
     def _read_manifest(self, digest: str) -> tuple[Manifest, str]:
         self.path(digest)
         beside = self._paths(digest)[1]
+        with as_store_errors(beside):
+            text = beside.read_bytes()
         try:
-            value = json.loads(beside.read_text(encoding="utf-8"))
+            value = json.loads(text)
             manifest, kind = Manifest.from_json(value["files"]), str(value["kind"])
         except (ValueError, KeyError, TypeError):
             manifest, kind = Manifest(()), ""
-        except OSError as error:
-            with as_store_errors(beside):
-                raise error
         if manifest.digest != digest:
             raise IntegrityError(
                 t("the list of the artifact's files was changed"),

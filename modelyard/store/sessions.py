@@ -19,12 +19,19 @@ class Session:
     """One process's folder below `tmp`; made when it is first needed."""
 
     def __init__(self, tmp: Path) -> None:
-        self._folder = tmp / uuid.uuid4().hex
+        self._tmp = tmp
+        self._begin()
+
+    def _begin(self) -> None:
+        self._folder = self._tmp / uuid.uuid4().hex
         self._lock: int | None = None
         self._pinned: set[str] = set()
+        self._process = os.getpid()
 
     @property
     def folder(self) -> Path:
+        if self._process != os.getpid():
+            self._begin()  # a forked child gets a session of its own: it must not outlive or close its parent's
         if self._lock is None:
             self._lock = locks.acquire(_lock_of(self._folder))
             (self._folder / "pins").mkdir(parents=True)
@@ -36,19 +43,19 @@ class Session:
 
     def pin(self, name: str) -> None:
         """Keep `gc` from an artifact while this process lives."""
+        pins = self.folder / "pins"
         if name not in self._pinned:
-            (self.folder / "pins" / name).touch()
+            (pins / name).touch()
             self._pinned.add(name)
 
     def close(self) -> None:
         """Drop unfinished outputs and pins."""
-        if self._lock is None:
+        if self._lock is None or self._process != os.getpid():
             return
         shutil.rmtree(self._folder, ignore_errors=True)
         _lock_of(self._folder).unlink(missing_ok=True)
         locks.release(self._lock)
-        self._lock = None
-        self._pinned = set()
+        self._begin()
 
 
 def _lock_of(folder: Path) -> Path:

@@ -66,12 +66,13 @@ class Disk:
 
 
 def record(root: Path, monkeypatch: pytest.MonkeyPatch, at_each: Callable[[Disk, list[str]], None]) -> None:
-    """Live, calling `at_each` right after every sync, rename and removal that really reached the system."""
+    """Live, calling `at_each` around every sync and after every rename and removal that really reached the system."""
     disk, acknowledged = Disk(root), []
     root.mkdir()
     real = {name: getattr(os, name) for name in ("fsync", "rename", "replace", "unlink", "mkdir")}
 
     def fsync(descriptor: int) -> None:
+        at_each(disk, acknowledged)
         real["fsync"](descriptor)
         disk.sync(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
         at_each(disk, acknowledged)
@@ -132,7 +133,7 @@ def test_after_a_power_cut_at_any_moment_nothing_acknowledged_is_lost(
             busy.clear()
 
     record(quick_disk / "store", monkeypatch, once)
-    assert len(moments) > 40
+    assert len(moments) > 60
     assert max(len(acknowledged) for acknowledged in moments) == 4
     for number, acknowledged in enumerate(moments):
         check_disk(quick_disk / "disks" / str(number), quick_disk / "ledgers" / str(number), acknowledged)

@@ -352,7 +352,7 @@ def test_a_full_disk_is_a_typed_error_and_nothing_is_half_there(
     store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(operation: str, path: Path) -> None:
-        if operation == "fsync":
+        if operation == "fsync" and path.name == "a":  # the data themselves; any other failing sync is no excuse
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     folder = fill(store.workspace(), a="x")
@@ -369,3 +369,19 @@ def test_unfinished_outputs_go_when_the_store_is_closed(tmp_path: Path) -> None:
     with modelyard.store.open(tmp_path) as store:
         fill(store.artifacts.workspace(), a="x")
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_forked_child_that_closes_the_store_leaves_its_parents_outputs(tmp_path: Path) -> None:
+    store = modelyard.store.open(tmp_path)
+    folder = fill(store.artifacts.workspace(), a="x")
+    child = os.fork()
+    if child == 0:
+        mine = store.artifacts.workspace()
+        apart = mine.parent != folder.parent
+        store.close()
+        os._exit(0 if apart else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert (folder / "a").read_text() == "x"
+    store.artifacts.commit(folder, "dataset")
+    assert store.ledger.begin_invocation("p") == 1
+    store.close()

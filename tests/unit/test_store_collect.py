@@ -11,7 +11,7 @@ from support import store_workload
 import modelyard.store
 from modelyard.core.run import Binding
 from modelyard.errors import IntegrityError, UsageError
-from modelyard.store import Store, collect
+from modelyard.store import Ledger, Store, collect, sessions
 
 
 @pytest.fixture
@@ -117,6 +117,29 @@ def test_a_commit_of_the_same_bytes_while_gc_works_is_never_lost(store: Store) -
     for found in store.ledger.runs(status="done", limit=3):
         assert store.ledger.artifact(found.outputs[0].digest) is not None
         store.artifacts.verify(found.outputs[0].digest, deep=True)
+
+
+def test_a_run_that_ends_while_gc_looks_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever gc reads first, pins or ledger, the run ends right after: its pin goes, its record comes."""
+    other = modelyard.store.open(store.root)
+    artifact = store_workload.make(other, "made just now")
+    ended = []
+
+    def then_the_run_ends(look):
+        def call(*arguments):
+            seen = look(*arguments)
+            if not ended:
+                ended.append(store_workload.run(other, "key", "step", artifact))
+                other.close()
+            return seen
+
+        return call
+
+    monkeypatch.setattr(sessions, "pinned", then_the_run_ends(sessions.pinned))
+    monkeypatch.setattr(Ledger, "needed", then_the_run_ends(Ledger.needed))
+    assert collect.gc(store).artifacts == ()
+    assert ended
+    store.artifacts.verify(artifact.digest, deep=True)
 
 
 def test_scratch_of_a_run_that_may_resume_stays_and_of_a_done_one_goes(store: Store) -> None:

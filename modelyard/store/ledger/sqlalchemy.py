@@ -42,18 +42,18 @@ class SqlAlchemyDatabase:
     def __init__(self, url: str) -> None:
         sqlalchemy = lookup.require("sqlalchemy", "postgres")
         lookup.require("psycopg", "postgres")
+        self._failure = sqlalchemy.exc.SQLAlchemyError
         try:
             parsed = sqlalchemy.make_url(url)
-        except sqlalchemy.exc.ArgumentError as error:
+            if parsed.drivername in ("postgres", "postgresql"):
+                parsed = parsed.set(drivername="postgresql+psycopg")
+            self._engine = sqlalchemy.create_engine(parsed, pool_pre_ping=True, pool_size=4, pool_recycle=1800)
+        except (self._failure, ImportError) as error:
             raise StoreError(
-                t("the ledger's URL cannot be read"),
+                t("the ledger's URL cannot be used: no such form or no such driver"),
                 expected="postgresql://user@host:port/database",
             ) from error
-        if parsed.drivername in ("postgres", "postgresql"):
-            parsed = parsed.set(drivername="postgresql+psycopg")
         self.place = parsed.render_as_string(hide_password=True)
-        self._failure = sqlalchemy.exc.SQLAlchemyError
-        self._engine = sqlalchemy.create_engine(parsed, pool_pre_ping=True, pool_size=4, pool_recycle=1800)
 
     def read(self, sql: str, parameters: Parameters) -> list[Row]:
         with self._errors(), self._engine.connect() as connection:

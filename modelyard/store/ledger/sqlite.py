@@ -104,7 +104,8 @@ class SqliteDatabase:
         return [line for line in found if line != "ok"]
 
     def close(self) -> None:
-        self._connection.close()
+        if self._process == os.getpid():
+            self._connection.close()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
