@@ -83,7 +83,8 @@ class Finding:
 
     def text(self, lang: str | None = None) -> str:
         """One line: the rule, and what was found. `lang` as in `t`."""
-        return f"{self.rule.text()}: {_explain(self, lang)}"
+        rule = self.rule.claim if self.bound is None else self.rule.text()
+        return f"{rule}: {_explain(self, lang)}"
 
     def to_json(self, lang: str | None = None) -> dict[str, Any]:
         return {

@@ -25,9 +25,7 @@ from modelyard.core.evidence import Claim, Evidence, Interval
 from modelyard.core.finding import Decision, Finding, Instead, Mismatch
 from modelyard.core.project import Rule
 
-__all__ = ["Decision", "Finding", "Instead", "Source", "World", "decide", "rows_needed"]
-
-Z95 = 1.959963984540054  # 97.5 % quantile of the standard normal
+__all__ = ["Decision", "Finding", "Instead", "Source", "World", "decide", "judge"]
 
 
 @dataclass(frozen=True)
@@ -205,20 +203,3 @@ def _inside(rule: Rule, ends: Interval) -> bool:
     """Written "ok if", so that NaN is not ok."""
     low, high = ends
     return low >= rule.min if rule.min is not None else rule.max is not None and high <= rule.max
-
-
-def rows_needed(rule: Rule, rate: float) -> int | None:
-    """Test rows at which an observed `rate` would pass a rule about a proportion; None if no number suffices.
-
-    Wilson's interval inverts the score test, so its end reaches bound b exactly when n >= z² b (1 - b) / (rate - b)².
-    With `rate` 1 (for `min`) or 0 (for `max`) it is the fewest rows at which the rule is decidable at all.
-    """
-    bound = _bound(rule)
-    if bound is None or not math.isfinite(bound):
-        return None
-    margin = rate - bound if rule.min is not None else bound - rate
-    if (rule.min is not None and bound <= 0) or (rule.max is not None and bound >= 1):
-        return 1
-    if not margin > 0:
-        return None
-    return max(1, math.ceil(Z95**2 * bound * (1 - bound) / margin**2 - 1e-9))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelyard.core.evidence import Claim, Evidence
-from modelyard.core.gate import Source, World, decide, judge, rows_needed
+from modelyard.core.gate import Source, World, decide, judge
 from modelyard.core.project import Rule
 
 MODEL, OTHER, DATA, TRAIN = ("sha256:" + letter * 64 for letter in "abcd")
@@ -255,21 +255,39 @@ def test_slower_timings_never_turn_a_fail_into_a_pass(timings, slow):
         assert not judge(P95, world(*known, slower)).passed
 
 
-@given(st.floats(0.5, 0.99), st.floats(0.001, 0.3))
-def test_rows_needed_is_where_wilson_s_lower_end_reaches_the_bound(bound, margin):
-    rate = min(1.0, bound + margin)
-    needed = rows_needed(Rule("quality.accuracy", min=bound), rate)
-    assert _wilson_low(rate, needed) >= bound - 1e-9
-    assert needed == 1 or _wilson_low(rate, needed - 1) < bound
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [
+        (ACCURACY, {}),
+        (ACCURACY, {"evidence": [evidence(interval=None)]}),
+        (ACCURACY, {"evidence": [evidence(n=0)]}),
+        (ACCURACY, {"evidence": [evidence(), evidence(sequence=2)]}),
+        (ACCURACY, {"evidence": [evidence(value=0.5, interval=(0.4, 0.6))]}),
+        (ACCURACY, {"evidence": [evidence(interval="exact")]}),
+        (ACCURACY, {"evidence": [evidence(value=0.1, interval="exact")]}),
+        (ACCURACY, {"claims": {}}),
+        (Rule("quality.accuracy"), {}),
+        (Rule("data.duplicate_rate", max=0.01, of="nowhere"), {}),
+        (Rule("data.duplicate_rate", max=0.01, of="split"), {}),
+    ],
+)
+def test_every_finding_is_said_in_chinese_too(rule, changes):
+    finding = judge(rule, world(**changes))
+    english, chinese = finding.text("en"), finding.text("zh")
+    assert english.startswith(rule.text() if (rule.min or rule.max) else "quality.accuracy")
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in chinese)
+    assert not any("\u4e00" <= letter <= "\u9fff" for letter in english)
 
 
-def test_rows_needed_says_when_no_number_of_rows_suffices():
-    assert rows_needed(Rule("quality.accuracy", min=0.8), 0.8) is None
-    assert rows_needed(Rule("quality.accuracy", min=1.0), 1.0) is None
-    assert rows_needed(Rule("x", max=0.01), 0.0) == 381
-    assert rows_needed(Rule("x", min=0.0), 0.0) == 1
+def test_evidence_without_data_counts_only_for_claims_that_need_none():
+    assert not judge(ACCURACY, world(evidence(dataset=""))).passed
+    bare = evidence("size.bytes", 900.0, "exact", dataset="", split="")
+    assert judge(Rule("size.bytes", max=1000), world(bare)).passed
 
 
-def _wilson_low(p: float, n: int) -> float:
-    z = 1.959963984540054
-    return (p + z * z / (2 * n) - z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)
+def test_of_names_one_ancestor_and_evidence_about_another_does_not_count():
+    about_train = evidence("data.duplicate_rate", 0.0, "exact", subject=TRAIN, split="all")
+    known = world(about_train, ancestors={DATA, TRAIN})
+    assert judge(Rule("data.duplicate_rate", max=0.01), known).passed
+    finding = judge(Rule("data.duplicate_rate", max=0.01, of="clean"), known)
+    assert (finding.reason, finding.instead[0].mismatch) == ("no evidence", "subject")

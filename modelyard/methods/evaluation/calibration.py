@@ -6,6 +6,7 @@ without n, an interval that knows the bias, and the null band: what a calibrated
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,7 @@ class Bins:
         smooth = (self.accuracy * self.count + 2) / (self.count + 4)
         sigma = np.sqrt(smooth * (1 - smooth) / self.count)
         reach = Z95 * float(np.sqrt(((weights * sigma) ** 2).sum()))
-        bias = float((weights * sigma).sum()) * np.sqrt(2 / np.pi)
+        bias = float((weights * sigma).sum()) * math.sqrt(2 / math.pi)
         return max(0.0, self.ece - bias - reach), min(1.0, self.ece + reach)
 
 
