@@ -39,7 +39,7 @@ def docs_reply(models: Mapping[str, ModelSource], settings: ServingSettings) -> 
         "examples": t("Examples"),
         "curl": html.escape(_curl(first)),
         "python": html.escape(_python(first)),
-        "limits": t("Limits"),
+        "limits": t("Limits of a request"),
         "limit_rows": _limits(settings),
         "errors": t("Errors"),
         "error_text": t("An error reply is {shape}.", shape='<code>{"error", "message", "trace"}</code>'),

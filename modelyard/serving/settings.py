@@ -34,10 +34,7 @@ class ServingSettings(BaseModel):
 
     workers: int = Field(default_factory=default_workers, ge=1, le=64, description="Batches computed at once, a model.")
     threads: int | None = Field(
-        1,
-        ge=1,
-        le=256,
-        description="Threads the runtime uses inside one batch; empty leaves the choice to the runtime.",
+        None, ge=1, le=256, description="Threads the runtime uses inside one batch; empty: what suits the format."
     )
     max_batch_rows: int = Field(16, ge=1, le=4096, description="Rows computed together at most.")
     max_wait_us: int = Field(

@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -20,9 +21,9 @@ BODY = json.dumps({"instances": ["abc"]})
 class Client(threading.Thread):
     """A keep-alive client: asks until the port is closed. A connection that cannot be made is no failure."""
 
-    def __init__(self, port: int, pause: float = 0.0) -> None:
+    def __init__(self, port: int, pause: float = 0.0, keep: bool = True) -> None:
         super().__init__(daemon=True)
-        self.port, self.pause = port, pause
+        self.port, self.pause, self.keep = port, pause, keep
         self.answered = 0
         self.failures: list[str] = []
         self.closes_announced = 0
@@ -51,6 +52,9 @@ class Client(threading.Thread):
                 self.failures.append(f"{reply.status} {answer}")
                 return False
             self.answered += 1
+            if not self.keep:
+                connection.close()
+                return True
             if reply.getheader("connection") == "close":
                 self.closes_announced += 1
                 connection.close()
@@ -81,6 +85,19 @@ def test_sigterm_under_load_fails_no_accepted_request(delay: float) -> None:
         assert [failure for client in clients for failure in client.failures] == []
         assert sum(client.answered for client in clients) > 300
         assert sum(client.closes_announced for client in clients) >= 24
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can close a port without losing its backlog")
+def test_a_connection_that_was_made_is_answered_even_at_the_moment_the_port_closes() -> None:
+    for _ in range(3):
+        with process() as (child, port):
+            clients = [Client(port, keep=False) for _ in range(16)]
+            time.sleep(0.5)
+            child.send_signal(signal.SIGTERM)
+            assert wait(child, 20) == 0
+            for client in clients:
+                client.join(20)
+            assert [failure for client in clients for failure in client.failures] == []
 
 
 @pytest.mark.proof
