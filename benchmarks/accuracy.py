@@ -3,7 +3,7 @@
     python benchmarks/accuracy.py [--data DIR] [--only NAME …]
 
 The two bundled examples always run. DIR may hold folders `chnsenticorp`, `waimai_10k`, `banking77`, `sms_spam` with the
-files named below; those that are missing are left out and said. The baseline is evaluate.quality's: fitted on train, its
+files named below; those that are missing are left out. The baseline is evaluate.quality's: fitted on train, its
 strength chosen on validation, asked about the same test rows; the difference is paired (Newcombe 1998, method 10).
 """
 

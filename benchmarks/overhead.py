@@ -38,7 +38,12 @@ def run(config, context):
     (context.output("report") / "value.txt").write_text(str(config.nonce))
 
 
-STAGE = Stage(config=Config, run=run, inputs={"above": Port("report", optional=True)}, outputs={"report": Port("report")})
+STAGE = Stage(
+    config=Config,
+    run=run,
+    inputs={"above": Port("report", optional=True)},
+    outputs={"report": Port("report")},
+)
 '''
 
 OURS = """
