@@ -22,7 +22,7 @@ from modelyard.store.collect import Freed, Scrub
 SQLITE_FIXED = (3, 51, 3)
 """The release that mends the WAL-reset defect; older ones are run without WAL."""
 
-LIBRARIES = ("torch", "transformers", "tokenizers", "onnxruntime", "openvino", "pyarrow", "scikit-learn", "fastapi")
+LIBRARIES = ("torch", "transformers", "tokenizers", "onnxruntime", "openvino", "pyarrow", "scikit-learn", "httptools")
 MIN_FREE_BYTES = 5 << 30
 
 

@@ -115,7 +115,7 @@ def _lineage(value: dict[str, Any]) -> str:
             )
             for item in items
         ]
-        return table([t("from"), t("by"), t("to")], rows, "  ") if rows else f"  {t('nothing')}"
+        return table([t("from"), t("by"), t("to")], rows, "  ") if rows else f"  {t('none')}"
 
     parts = [f"{t('made from')}:", links(value["made_from"]), f"{t('made into')}:", links(value["made_into"])]
     return "\n".join([*parts, f"{t('releases that hold it')}: {', '.join(value['releases']) or t('none')}"])

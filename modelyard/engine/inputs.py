@@ -48,7 +48,7 @@ def lay_out(step: BoundStep, bindings: list[Binding], record: bytes, room: Path,
         if step.stage.inputs[binding.port].kind == "record":
             folders[binding.port].append(_record_folder(record, room / "views" / binding.port))
             continue
-        store.artifacts.verify(binding.digest)
+        store.artifacts.use(binding.digest)
         if binding.view == binding.digest:
             folders[binding.port].append(store.artifacts.path(binding.digest))
             continue

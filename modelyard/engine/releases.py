@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelyard.base.canonical import canonical_json
+from modelyard.base.canonical import canonical_json, digest_bytes
 from modelyard.base.messages import t
 from modelyard.core.gate import Decision
 from modelyard.core.release import Release
@@ -33,11 +33,8 @@ def signing_keys(store: Store) -> tuple[Path, Path]:
     """The store's private and public key; made if there are none."""
     from modelyard.store import signing
 
-    folder = store.root / KEYS
-    private, public = folder / signing.PRIVATE_KEY, folder / signing.PUBLIC_KEY
-    if not private.is_file():
-        signing.make_key(folder)
-    return private, public
+    with store.artifacts.lock(digest_bytes(b"signing key")):
+        return signing.ensure_key(store.root / KEYS)
 
 
 def make(store: Store, bound: BoundProject, decision: Decision, record: Mapping[str, Any], page: str) -> Release:

@@ -12,7 +12,7 @@ import os
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from modelyard.base import files
 from modelyard.base.canonical import PREFIX, digest_file
@@ -58,8 +58,32 @@ def make_key(folder: Path) -> tuple[Path, Path]:
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        files.write_new(private, pem, mode=0o600)  # first: the public half can be made from it after a crash
         files.write_new(public, public_pem(key))
-        files.write_new(private, pem, mode=0o600)
+    return private, public
+
+
+def ensure_key(folder: Path) -> tuple[Path, Path]:
+    """The key pair in a folder: made if there is none, finished if its making was cut short.
+
+    Raises:
+        StoreError: the private half is gone while the public one is there.
+    """
+    from cryptography.hazmat.primitives import serialization
+
+    private, public = folder / PRIVATE_KEY, folder / PUBLIC_KEY
+    if not private.is_file():
+        if public.is_file():
+            raise StoreError(
+                t("the private half of the signing key is gone"),
+                where=str(private),
+                remedy=t("restore it; or move the public half away to begin with a new key"),
+            )
+        return make_key(folder)
+    if not public.is_file():
+        with as_store_errors(folder):
+            key = serialization.load_pem_private_key(private.read_bytes(), password=None)
+            files.write_new(public, public_pem(cast("EllipticCurvePrivateKey", key)))
     return private, public
 
 

@@ -49,7 +49,7 @@ def test_numbers_in_settings_have_limits(name):
     for block in blocks:
         for field, value in block.get("properties", {}).items():
             for kind in value.get("anyOf", [value]):
-                if kind.get("type") not in ("integer", "number"):
+                if kind.get("type") not in ("integer", "number") or {"const", "enum"} & set(kind):
                     continue
                 low = {"minimum", "exclusiveMinimum"} & set(kind)
                 high = {"maximum", "exclusiveMaximum"} & set(kind)

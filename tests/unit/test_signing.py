@@ -142,3 +142,18 @@ def test_the_openssf_tool_accepts_our_signature(bundle: Path, keys: tuple[Path, 
     command += ["--signature", bundle / "model.sig", "--no-ignore-git-paths", bundle]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_key_whose_making_was_cut_short_is_finished(tmp_path):
+    private, public = signing.ensure_key(tmp_path)
+    whole = public.read_bytes()
+    public.unlink()
+    assert signing.ensure_key(tmp_path) == (private, public)
+    assert public.read_bytes() == whole
+
+
+def test_a_lost_private_key_is_said_and_no_new_one_made(tmp_path):
+    private, _ = signing.ensure_key(tmp_path)
+    private.unlink()
+    with pytest.raises(StoreError, match="private half"):
+        signing.ensure_key(tmp_path)
