@@ -7,6 +7,7 @@ its outputs committed, and only then does the ledger learn of them, in one trans
 from __future__ import annotations
 
 import errno
+import os
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class Bench:
         self.memo = CodeMemo.open(self.store.root / "cache" / "code.json")
 
         self._invocation: int | None = None
+        _announce(self.profile)
 
     @property
     def base(self) -> Path:
@@ -60,6 +62,14 @@ class Bench:
         if self._invocation is not None:
             self.store.ledger.finish_invocation(self._invocation, status, outcome)
             self._invocation = None
+
+
+def _announce(profile: Profile) -> None:
+    """Tell methods, and the workers they start, where the profile lets them run."""
+    if profile.threads:
+        os.environ["MODELYARD_THREADS"] = str(profile.threads)
+    if profile.device != "auto":
+        os.environ["MODELYARD_DEVICE"] = profile.device
 
 
 @dataclass(frozen=True)

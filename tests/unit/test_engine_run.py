@@ -223,3 +223,16 @@ def test_a_project_folder_can_move(tmp_path):
     shutil.move(str(tmp_path / "one"), str(tmp_path / "two"))
     result = modelyard.run(tmp_path / "two" / "modelyard.yaml")
     assert all(states(result).values())
+
+
+def test_a_profile_tells_methods_where_they_may_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODELYARD_THREADS", "")
+    monkeypatch.setenv("MODELYARD_DEVICE", "")
+    project = write_toy(tmp_path)
+    (tmp_path / "modelyard.profiles.yaml").write_text("profiles: {small: {threads: 1, device: cpu, store: elsewhere}}\n")
+    modelyard.run(project, profile="small")
+    from modelyard.methods.training import devices
+
+    assert devices.usable_cores() == 1
+    assert devices.pick("auto").type == "cpu"
+    assert (tmp_path / "elsewhere" / "store.json").is_file()

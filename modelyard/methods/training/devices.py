@@ -16,12 +16,18 @@ from modelyard.errors import InputError
 from modelyard.methods.training.settings import DeviceName
 
 
+DEVICE, THREADS = "MODELYARD_DEVICE", "MODELYARD_THREADS"
+"""Where work runs is not the project's business: whoever starts it may say so in the environment."""
+
+
 def pick(name: DeviceName = "auto") -> torch.device:
     """The device to train on; `auto` takes what accelerate finds (CUDA, Ascend NPU, Apple, else the CPU).
 
     Raises:
         InputError: the named device is not on this machine.
     """
+    if name == "auto":
+        name = os.environ.get(DEVICE) or name  # type: ignore[assignment]
     if name == "cpu":
         return torch.device("cpu")
     found: torch.device = PartialState().device
@@ -56,7 +62,12 @@ def cpu_flags() -> frozenset[str]:
 
 
 def usable_cores() -> int:
-    """Processor cores this process may run on."""
+    """Processor cores this process may run on, at most MODELYARD_THREADS."""
+    limit = os.environ.get(THREADS, "")
+    return min(int(limit), _cores()) if limit.isdigit() and int(limit) else _cores()
+
+
+def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
