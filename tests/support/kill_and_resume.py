@@ -103,3 +103,6 @@ if __name__ == "__main__":
     target, seed = Path(sys.argv[1]), int(sys.argv[2])
     for argument in sys.argv[3:]:
         name, count = argument.split(":")
+        line = json.dumps(compare(target, name, int(count), random.Random(f"{seed}{name}")))
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()

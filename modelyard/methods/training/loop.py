@@ -10,6 +10,7 @@ inside an accumulation: the micro-step of a checkpoint is always 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,16 @@ from numpy.typing import NDArray
 from modelyard.base.clock import monotonic
 from modelyard.base.messages import t
 from modelyard.errors import StageError
-from modelyard.methods.training import batching, checkpoints, devices, evaluation, objectives, optimizers, precision
+from modelyard.methods.training import (
+    batching,
+    checkpoints,
+    devices,
+    dropout,
+    evaluation,
+    objectives,
+    optimizers,
+    precision,
+)
 from modelyard.methods.training.early_stopping import Watch
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.random import seed_torch
@@ -98,8 +108,9 @@ def train(
     with devices.reproducible(device, plan.threads):
         run = Loop(module.to(device), training, validation, plan, device, scratch, hooks or Hooks())
         run.resume()
-        while not run.finished:
-            run.epoch()
+        with dropout.fast(run.module, run.masks) if device.type == "cpu" else nullcontext():
+            while not run.finished:
+                run.epoch()
         return run.outcome()
 
 
@@ -122,6 +133,7 @@ class Loop:
         self.row_weights = torch.from_numpy(weights[training.labels] * training.weights).to(device)
         self.labels = torch.from_numpy(training.labels).to(device)
         self.optimizer = optimizers.build(plan.optimizer, module, plan.learning_rate)
+        self.masks = dropout.Masks()
         self.scaler = precision.scaler(plan.precision, device)
         self.epoch_steps = batching.num_steps(len(training), plan.batch_size, plan.accumulation)
         self.num_steps = self.epoch_steps * plan.epochs
@@ -177,6 +189,7 @@ class Loop:
         inputs = self.training.batch(rows, self.device)
         self.tokens += int(self.training.lengths[rows].sum())
         seed_torch(plan.seed, "forward", self.step, micro)
+        self.masks.seek(plan.seed, self.step, micro)
         with precision.autocast(plan.precision, self.device):
             output: Any = self.module(**inputs)
         logits = output if isinstance(output, torch.Tensor) else output.logits
