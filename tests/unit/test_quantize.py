@@ -152,7 +152,16 @@ def test_no_training_row_is_an_error_and_no_validation_row_is_said(tmp_path: Pat
     assert any("not measured" in line for line in context.said)
 
 
-@pytest.mark.parametrize("wrong", [{"engine": "tensorrt"}, {"calibration_rows": 0}, {"weight_bits": 4}, {"epochs": 3}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"engine": "tensorrt"},
+        {"calibration_rows": 0},
+        {"weight_bits": 4},
+        {"epochs": 3},
+        {"engine": "openvino", "method": "entropy"},
+    ],
+)
 def test_settings_have_limits(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Config(**wrong)

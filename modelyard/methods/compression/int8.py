@@ -113,6 +113,8 @@ def quantise(
 
 
 def _first(recipe: Recipe) -> str:
+    if recipe.engine == "openvino":
+        return "nncf"
     return "minmax" if recipe.method == "auto" else recipe.method
 
 
@@ -164,7 +166,7 @@ def _graph(folder: Path, card: ModelCard, batches: Sequence[Arrays], scratch: Pa
         raise InputError(
             t("the model is int8 already"),
             where=str(folder),
-            remedy=t("name the trained model as the input: `in: {{model: <training step>}}`"),
+            remedy=t("name the trained model as the input: `in: {model: <training step>}`"),
         )
     if card.format != "onnx":
         exported = export(folder, card, scratch, batches)

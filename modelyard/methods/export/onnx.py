@@ -80,7 +80,7 @@ def source_module(folder: Path, card: ModelCard) -> tuple[torch.nn.Module, tuple
         t("a model of format `{format}` cannot be exported again", format=card.format),
         where=str(folder),
         expected="hf, modelyard",
-        remedy=t("name the trained model as the input: `in: {{model: <training step>}}`"),
+        remedy=t("name the trained model as the input: `in: {model: <training step>}`"),
     )
 
 

@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 FORMATS = ("hf", "modelyard", "onnx", "openvino")
 """The formats that have a runtime; each is a module of this package."""
 
-TOKEN_BUDGET = 2048
-"""Default of `load`'s `token_budget`: measured best for small encoders on two cores (1,024 to 4,096 differ by 3 %)."""
 
-
-def load(path: Path | str, threads: int | None = None, *, token_budget: int = TOKEN_BUDGET) -> Predictor:
+def load(path: Path | str, threads: int | None = None, *, token_budget: int | None = None) -> Predictor:
     """Open a model folder of any format. Its files are checked before anything parses them.
 
     Texts longer than the model's `max_length` are cut there, the end is not read.
@@ -31,7 +28,8 @@ def load(path: Path | str, threads: int | None = None, *, token_budget: int = TO
         path: the model folder.
         threads: threads inside one call of the engine; None leaves it to the engine (all cores). For the torch
             runtimes this is a setting of the whole process.
-        token_budget: padded tokens computed in one go. A long batch is sorted by length and cut into such pieces.
+        token_budget: padded tokens computed in one go: a batch is sorted by length and cut into such pieces. None takes
+            what was measured best for the engine.
 
     Raises:
         InputError: the folder is not a model, names files outside itself, brings code, or its parts do not fit.
@@ -50,7 +48,8 @@ def load(path: Path | str, threads: int | None = None, *, token_budget: int = TO
     preprocessor = preprocessing.load(folder, card.preprocessing)
     runtime = importlib.import_module(f"{__name__}.{card.format}")
     network = runtime.open_network(folder, card, threads)
-    predictor = BatchPredictor(manifest(folder).digest, card.task, card.labels, preprocessor, network, token_budget)
+    budget = token_budget or network.token_budget
+    predictor = BatchPredictor(manifest(folder).digest, card.task, card.labels, preprocessor, network, budget)
     try:
         predictor.probe(str(folder))
     except BaseException:

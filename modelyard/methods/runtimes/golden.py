@@ -66,19 +66,15 @@ def check_golden(folder: Path, predictor: Predictor) -> list[Problem]:
             remedy=t("make the model again; every model folder carries golden.json"),
         ) from None
     answers = predictor.predict(records)
+    remedy = t("do not serve it: check the runtime's version and the processor, or make the model again here")
     problems = []
     for index, (answer, wanted) in enumerate(zip(answers, expected, strict=True)):
         off = _distance(answer, wanted["scores"])
         if not off <= tolerance:
             found = t("answers `{label}`, a score is off by {off:.4f}", label=answer.label, off=off)
             wish = t("`{label}` within {tolerance}", label=wanted["label"], tolerance=tolerance)
-            problems.append(
-                Problem(f"golden.json[{index}]", found, wish, t("do not serve it: {advice}", advice=ADVICE))
-            )
+            problems.append(Problem(f"golden.json[{index}]", found, wish, remedy))
     return problems
-
-
-ADVICE = "check the runtime's version and the processor, or make the model again here"
 
 
 def _distance(answer: Prediction, wanted: dict[str, float]) -> float:

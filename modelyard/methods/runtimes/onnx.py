@@ -21,6 +21,8 @@ OUTPUT = "logits"
 class OnnxNetwork:
     """Implements `batching.Network`. A session may be run from several threads at once."""
 
+    token_budget = 256
+
     def __init__(self, path: Path, threads: int | None) -> None:
         onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()

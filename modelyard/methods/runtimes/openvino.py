@@ -22,6 +22,8 @@ OUTPUT = "logits"
 class OpenvinoNetwork:
     """Implements `batching.Network`. A request serves one thread at a time; idle ones wait in a queue."""
 
+    token_budget = 512
+
     def __init__(self, path: Path, threads: int | None) -> None:
         library = openvino()
         settings = {

@@ -12,6 +12,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from modelyard.base.messages import t
+
 MAX_HEADER = 100 * 1024 * 1024
 WIDTHS = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
@@ -27,14 +29,14 @@ def header_problem(path: Path) -> str:
         start = stream.read(8)
         length = int.from_bytes(start, "little")
         if len(start) < 8 or length > min(MAX_HEADER, size - 8):
-            return "the header is longer than the file: truncated, or no safetensors"
+            return t("the header is longer than the file: truncated, or no safetensors")
         raw = stream.read(length)
     try:
         header = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        return f"the header is not JSON: {error}"
+        return t("the header is not JSON: {error}", error=error)
     if not isinstance(header, dict):
-        return "the header is not a JSON object"
+        return t("the header is not a JSON object")
     header.pop("__metadata__", None)
     return _layout_problem(header, size - 8 - length)
 
@@ -42,7 +44,7 @@ def header_problem(path: Path) -> str:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name is there twice")
+        raise ValueError(t("a name is there twice"))
     return found
 
 
@@ -55,13 +57,15 @@ def _layout_problem(header: dict[str, Any], data_bytes: int) -> str:
             shape, width = entry["shape"], WIDTHS[entry["dtype"]]
             fits = all(type(number) is int and number >= 0 for number in (begin, end, *shape))
         except (KeyError, TypeError, ValueError):
-            return f"the entry of `{name}` is not a tensor"
+            return t("the entry of `{name}` is not a tensor", name=name)
         if not fits or end - begin != math.prod(shape) * width:
-            return f"the length of `{name}` does not fit its shape"
+            return t("the length of `{name}` does not fit its shape", name=name)
         spans.append((begin, end))
     position = 0
     for begin, end in sorted(spans):
         if begin != position:
-            return "tensors overlap or leave a hole"
+            return t("tensors overlap or leave a hole")
         position = end
-    return "" if position == data_bytes else "the tensors do not fill the file: truncated, or something is appended"
+    if position != data_bytes:
+        return t("the tensors do not fill the file: truncated, or something is appended")
+    return ""

@@ -14,6 +14,8 @@ from modelyard.methods.runtimes.batching import Arrays
 class TorchNetwork:
     """Implements `batching.Network` with a module in fp32 on the CPU."""
 
+    token_budget = 512
+
     def __init__(self, module: torch.nn.Module, input_names: tuple[str, ...], threads: int | None) -> None:
         if threads is not None:
             torch.set_num_threads(threads)

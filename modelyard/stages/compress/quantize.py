@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
@@ -53,6 +53,12 @@ class Config(BaseModel):
     exclude: tuple[str, ...] = Field(
         (), max_length=100, description="patterns (`*`, `?`) of weights or nodes that stay in fp32"
     )
+
+    @model_validator(mode="after")
+    def _only_onnx(self) -> Config:
+        if self.engine == "openvino" and (self.method != "auto" or self.weight_bits != 8 or not self.per_channel):
+            raise ValueError("method, weight_bits and per_channel are settings of `engine: onnx`; openvino has its own")
+        return self
 
 
 def run(config: Config, context: Context) -> None:
