@@ -210,12 +210,25 @@ def test_equal_metrics_are_decided_by_the_loss_and_still_use_up_patience() -> No
     assert not watch.done(EarlyStopping(patience=0))
 
 
+def test_the_environment_may_ask_for_fewer_threads(monkeypatch) -> None:
+    monkeypatch.delenv(devices.THREADS, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert devices.usable_cores() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "100000")
+    most = devices.usable_cores()
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert devices.usable_cores() == most < 100_000
+    monkeypatch.setenv(devices.THREADS, "1")
+    assert devices.usable_cores() == 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("number", ["fp32", "bf16"])
-def test_the_same_run_twice_gives_the_same_bits(tmp_path: Path, number: str) -> None:
+def test_the_same_run_twice_gives_the_same_bits(tmp_path: Path, number: str, threads: int) -> None:
     found = []
     for name in ("a", "b"):
         run = make_loop(tmp_path / name, plan(precision=number), dropout=0.5)
-        with devices.reproducible(CPU, 1):
+        with devices.reproducible(CPU, threads):
             to_the_end(run)
             found.append((run.outcome(), run.module.state_dict()))
     assert found[0][0].history == found[1][0].history

@@ -15,7 +15,6 @@ from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.training.settings import DeviceName
 
-
 DEVICE, THREADS = "MODELYARD_DEVICE", "MODELYARD_THREADS"
 """Where work runs is not the project's business: whoever starts it may say so in the environment."""
 
@@ -62,9 +61,9 @@ def cpu_flags() -> frozenset[str]:
 
 
 def usable_cores() -> int:
-    """Processor cores this process may run on, at most MODELYARD_THREADS."""
-    limit = os.environ.get(THREADS, "")
-    return min(int(limit), _cores()) if limit.isdigit() and int(limit) else _cores()
+    """Processor cores this process may run on, at most MODELYARD_THREADS, else at most OMP_NUM_THREADS."""
+    limit = os.environ.get(THREADS) or os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return min(int(limit), _cores()) if limit.isdecimal() and int(limit) else _cores()
 
 
 def _cores() -> int:
