@@ -99,7 +99,7 @@ def measure(name: str, text: str) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     found = {
         item["claim"]: item
-        for item in modelyard.evidence("int8", project=folder)
+        for item in (*modelyard.evidence("split", project=folder), *modelyard.evidence("int8", project=folder))
         if not item["slice"] and item["split"] in ("test", "")
     }
     model = next(step.outputs["model"] for step in result.steps if step.step == "int8")
