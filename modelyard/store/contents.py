@@ -127,7 +127,7 @@ def differences(folder: Path, manifest: Manifest, trusted: dict[str, Stamp]) -> 
 
 def _difference(path: Path, status: os.stat_result, entry: FileEntry | None, trusted: Stamp | None) -> Problem | None:
     if entry is None:
-        return Problem(str(path), t("was added"), t("no such file"), remake())
+        return Problem(str(path), t("was added"), t("no file of that name"), remake())
     if not stat.S_ISREG(status.st_mode):
         return Problem(str(path), t("is a symbolic link or a special file"), entry.digest, remake())
     if status.st_size != entry.size:

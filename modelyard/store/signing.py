@@ -185,7 +185,7 @@ def _differences(folder: Path) -> list[Problem]:
             continue
         digest = expected.pop(path, None)
         if digest is None:
-            problems.append(Problem(str(folder / path), t("was added after signing"), t("no such file")))
+            problems.append(Problem(str(folder / path), t("was added after signing"), t("no file of that name")))
         elif not stat.S_ISREG(status.st_mode):
             problems.append(Problem(str(folder / path), t("is a symbolic link or a special file"), digest))
         elif digest_file(folder / path) != digest:
