@@ -47,12 +47,3 @@ def scores(logits: NDArray[Any], labels: NDArray[np.int64]) -> dict[str, float]:
     f1 = 2 * hits[either > 0] / either[either > 0]
     loss = -log_softmax(logits)[np.arange(len(labels)), labels].mean()
     return {"accuracy": float((answers == labels).mean()), "f1_macro": float(f1.mean()), "loss": float(loss)}
-
-
-def wilson(successes: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """95 % interval of a proportion (Wilson 1927)."""
-    share = successes / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
-    # At the ends the formula is exact and rounding is not.
-    return (max(0.0, middle - half) if successes else 0.0), (min(1.0, middle + half) if successes < n else 1.0)

@@ -113,7 +113,7 @@ def from_base(work: Work, folder: Path) -> Candidate:
     length = pretrained.max_length_of(model, settings.reading.max_length)
     fast = pretrained.fast_tokenizer(tokenizer, length)
     rows = neural.reading(fast, work.training, work.validation)
-    plan = _plan(work, pretrained.DEFAULTS, rows, None)
+    plan = _plan(work, pretrained.defaults_for(model), rows, None)
     return pretrained.train(
         model, tokenizer, rows, plan, settings.freeze, work.device, work.scratch / "base", work.hooks
     )
