@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from modelyard.core.project import Rule
+from modelyard.methods.statistics.wilson import Z95, wilson
 
-Z95 = 1.959963984540054  # 97.5 % quantile of the standard normal
 POWER = 0.8
 Z_POWER = 0.8416212335729143  # 80 % quantile
 MARGINS = (0.01, 0.02, 0.05)
@@ -65,23 +65,14 @@ def sample_size(rule: Rule, rows: int | None = None) -> SampleSize | None:
     return SampleSize(bound, upper, needed, rows, rate)
 
 
-def wilson_low(hits: int, rows: int) -> float:
-    """Lower end of Wilson's 95 % interval of hits / rows; 0 without rows."""
-    if rows <= 0:
-        return 0.0
-    z2, rate = Z95 * Z95, hits / rows
-    spread = Z95 * math.sqrt(rate * (1 - rate) / rows + z2 / (4 * rows * rows))
-    return (rate + z2 / (2 * rows) - spread) / (1 + z2 / rows)
-
-
 def fewest_hits(bound: float, rows: int) -> int | None:
     """The fewest hits in `rows` whose lower end reaches the bound; None if not even all hits do."""
     if bound <= 0:
         return 0
     hits = math.ceil(rows * bound + Z95 * math.sqrt(rows * bound * (1 - bound)))
-    while hits > 0 and wilson_low(hits - 1, rows) >= bound:  # mends rounding where the sum is a whole number
+    while hits > 0 and wilson(hits - 1, rows)[0] >= bound:  # mends rounding where the sum is a whole number
         hits -= 1
-    while hits <= rows and wilson_low(hits, rows) < bound:
+    while hits <= rows and wilson(hits, rows)[0] < bound:
         hits += 1
     return hits if hits <= rows else None
 

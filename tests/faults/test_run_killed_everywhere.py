@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -104,7 +105,7 @@ def test_the_scrub_that_checks_finds_damage(tmp_path):
 def test_a_disk_that_refuses_gives_a_clear_error_and_recovers(tmp_path, monkeypatch, operation, error):
     import errno
 
-    from modelyard.errors import ModelyardError
+    from modelyard.errors import StageError, StoreError
 
     project = write_toy(tmp_path)
     modelyard.run(project, until="data")
@@ -118,10 +119,9 @@ def test_a_disk_that_refuses_gives_a_clear_error_and_recovers(tmp_path, monkeypa
                 raise OSError(getattr(errno, error), os.strerror(getattr(errno, error)))
 
     monkeypatch.setattr(files, "hook", hook)
-    try:
+    with contextlib.suppress(StoreError, StageError):  # nothing else may come out; a cache may fail unnoticed
         modelyard.run(project)
-    except ModelyardError as failure:
-        assert failure.exit_code in (5, 6)
+    assert seen >= 2
     monkeypatch.setattr(files, "hook", lambda name, path: None)
     result = modelyard.run(project)
     assert result.release is not None

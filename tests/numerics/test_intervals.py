@@ -19,6 +19,7 @@ from modelyard.methods.evaluation.ranking import (
     roc_auc,
     roc_auc_influence,
 )
+from modelyard.methods.statistics.wilson import wilson
 
 
 def at_least(rounds: int, nominal: float) -> float:
@@ -30,18 +31,18 @@ def at_least(rounds: int, nominal: float) -> float:
     ("hits", "n", "low", "high"), [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)]
 )
 def test_wilson_gives_the_published_intervals(hits, n, low, high):
-    assert intervals.wilson(hits, n) == pytest.approx((low, high), abs=5e-5)
+    assert wilson(hits, n) == pytest.approx((low, high), abs=5e-5)
 
 
 @pytest.mark.parametrize("n", [1, 7, 100, 2000])
 def test_wilson_equals_scipy_s(n):
     for hits in sorted({0, 1, n // 3, n - 1, n}):
         expected = binomtest(hits, n).proportion_ci(0.95, method="wilson")
-        assert intervals.wilson(hits, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+        assert wilson(hits, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_a_rate_over_no_rows_could_be_anything():
-    assert intervals.wilson(0, 0) == (0.0, 1.0)
+    assert wilson(0, 0) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("rate", [0.5, 0.9, 0.98, 0.995])
@@ -49,7 +50,7 @@ def test_a_rate_over_no_rows_could_be_anything():
 def test_wilson_covers_a_rate_also_near_one_exactly_computed(rate, n):
     """No simulation: the coverage is a sum over all outcomes. The bootstrap covers 0.79 at n = 30, 0.95."""
     hits = np.arange(n + 1)
-    ends = np.array([intervals.wilson(int(h), n) for h in hits])
+    ends = np.array([wilson(int(h), n) for h in hits])
     covered = binom.pmf(hits, n, rate)[(ends[:, 0] <= rate) & (rate <= ends[:, 1])].sum()
     assert covered >= (0.86 if n == 30 and rate > 0.99 else 0.92)
 
@@ -100,7 +101,7 @@ def test_paired_difference_covers_the_true_difference(differing):
 
 @pytest.mark.parametrize("hits", [0, 3, 40])
 def test_f1_of_a_class_has_wilson_s_interval_on_the_jaccard_scale(hits):
-    low, high = intervals.wilson(hits, 60 + 50 - hits)
+    low, high = wilson(hits, 60 + 50 - hits)
     found = intervals.f1_interval(hits, 60, 50)
     assert found == pytest.approx((2 * low / (1 + low), 2 * high / (1 + high)), abs=1e-12)
     assert found[0] <= 2 * hits / 110 <= found[1]
@@ -108,9 +109,9 @@ def test_f1_of_a_class_has_wilson_s_interval_on_the_jaccard_scale(hits):
 
 
 def test_mean_of_one_rate_is_wilson_s_and_an_undefined_rate_counts_as_zero():
-    assert intervals.mean_of_rates(np.array([8]), np.array([10])) == pytest.approx(intervals.wilson(8, 10), abs=1e-12)
+    assert intervals.mean_of_rates(np.array([8]), np.array([10])) == pytest.approx(wilson(8, 10), abs=1e-12)
     low, high = intervals.mean_of_rates(np.array([8, 0]), np.array([10, 0]))
-    assert (2 * low, 2 * high) == pytest.approx(intervals.wilson(8, 10), abs=1e-12)
+    assert (2 * low, 2 * high) == pytest.approx(wilson(8, 10), abs=1e-12)
     assert intervals.mean_of_rates(np.array([], dtype=int), np.array([], dtype=int)) is None
 
 
@@ -145,7 +146,7 @@ def test_perfect_ranking_still_leaves_doubt_and_one_row_a_side_has_no_interval()
     assert intervals.auc_interval(np.array([True, False, False]), np.arange(3.0)) is None
     assert intervals.average_precision_interval(np.array([True, False, False]), np.arange(3.0)) is None
     low, high = intervals.average_precision_interval(np.array([True] * 20 + [False] * 20), np.arange(40.0)[::-1])
-    assert (low, high) == pytest.approx(intervals.wilson(20, 20), abs=1e-12)
+    assert (low, high) == pytest.approx(wilson(20, 20), abs=1e-12)
 
 
 @pytest.mark.parametrize("k", [2, 3, 6])

@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from modelyard.core.project import Rule
-from modelyard.engine.sample_size import MARGINS, fewest_hits, power, rows_for, sample_size, wilson_low
+from modelyard.engine.sample_size import MARGINS, fewest_hits, power, rows_for, sample_size
+from modelyard.methods.statistics.wilson import wilson
 
 
 def scipy_low(hits, rows):
@@ -35,7 +36,7 @@ def scipy_power(bound, true, rows):
 @pytest.mark.parametrize("rows", [1, 7, 50, 333, 2000])
 def test_the_lower_end_is_scipys_wilson(rows):
     for hits in {0, 1, rows // 3, rows // 2, rows - 1, rows}:
-        assert wilson_low(hits, rows) == pytest.approx(max(0.0, scipy_low(hits, rows)), abs=1e-12)
+        assert wilson(hits, rows)[0] == pytest.approx(max(0.0, scipy_low(hits, rows)), abs=1e-12)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 10, 73, 74, 200])
@@ -75,7 +76,7 @@ def test_it_agrees_with_the_text_book_formula():
 def test_a_simulation_passes_as_often_as_promised():
     rows = rows_for(0.8, 0.05)
     draws = np.random.default_rng(0).binomial(rows, 0.85, 20_000)
-    passed = np.mean([wilson_low(int(hits), rows) >= 0.8 for hits in draws])
+    passed = np.mean([wilson(int(hits), rows)[0] >= 0.8 for hits in draws])
     assert 0.79 < passed < 0.84
 
 

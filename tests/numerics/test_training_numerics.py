@@ -85,13 +85,6 @@ def test_scores_are_scikit_learns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hits", "n", "low", "high"), [(0, 10, 0.0, 0.2775), (8, 10, 0.4902, 0.9433), (10, 10, 0.7225, 1.0)]
-)
-def test_wilson_intervals_are_the_published_ones(hits: int, n: int, low: float, high: float) -> None:
-    assert evaluation.wilson(hits, n) == pytest.approx((low, high), abs=1e-4)
-
-
-@pytest.mark.parametrize(
     ("family", "settings"),
     [
         (ngrams.Family("char", 1, 3), {"analyzer": "char", "ngram_range": (1, 3)}),

@@ -205,7 +205,7 @@ def test_a_stage_that_measures_what_it_did_not_declare_is_refused(tmp_path):
     project = write_toy(tmp_path)
     score = tmp_path / "evaluate" / "score.py"
     score.write_text(score.read_text().replace('context.measure("score.rate"', 'context.measure("score.rat"'))
-    with pytest.raises(StageError, match="did you mean `score[.]rate`"):
+    with pytest.raises(StageError, match=r"did you mean `score\.rate`"):
         modelyard.run(project)
 
 
@@ -229,7 +229,8 @@ def test_a_profile_tells_methods_where_they_may_run(tmp_path, monkeypatch):
     monkeypatch.setenv("MODELYARD_THREADS", "")
     monkeypatch.setenv("MODELYARD_DEVICE", "")
     project = write_toy(tmp_path)
-    (tmp_path / "modelyard.profiles.yaml").write_text("profiles: {small: {threads: 1, device: cpu, store: elsewhere}}\n")
+    profiles = "profiles: {small: {threads: 1, device: cpu, store: elsewhere}}\n"
+    (tmp_path / "modelyard.profiles.yaml").write_text(profiles)
     modelyard.run(project, profile="small")
     from modelyard.methods.training import devices
 

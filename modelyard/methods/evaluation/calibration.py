@@ -88,7 +88,7 @@ def _cuts(confidence: Floats, bins: int) -> tuple[NDArray[np.int64], Ints]:
 
 def reliability(right: NDArray[np.bool_], confidence: Floats, bins: int = 15) -> Bins:
     """Reliability bins. `right` [n] and `confidence` [n]; fewer bins if there are fewer rows or many ties."""
-    from modelyard.methods.evaluation.intervals import wilson
+    from modelyard.methods.statistics.wilson import wilson
 
     order, starts = _cuts(confidence, bins)
     if starts.size == 0:

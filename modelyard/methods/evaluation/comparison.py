@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelyard.methods.evaluation import baselines, intervals
+from modelyard.methods.evaluation import baselines
 from modelyard.methods.evaluation.classification import averages, confusion_matrix
 from modelyard.methods.evaluation.confusion_intervals import f1_average_interval
 from modelyard.methods.evaluation.document import estimate
 from modelyard.methods.evaluation.paired import Pairs, difference_interval, mcnemar_mid_p
 from modelyard.methods.evaluation.quality import Answers, Estimate
 from modelyard.methods.evaluation.rows import LabelledRows
+from modelyard.methods.statistics.wilson import wilson
 
 Ints = NDArray[np.int64]
 
@@ -77,6 +78,6 @@ def _judge(name: str, actual: Ints, predicted: Ints, num_classes: int) -> tuple[
     confusion = confusion_matrix(actual, predicted, num_classes)
     value, n = averages(confusion), int(confusion.sum())
     hits = int(np.trace(confusion))
-    accuracy = Estimate(f"baseline_{name}_accuracy", value.accuracy, intervals.wilson(hits, n), n)
+    accuracy = Estimate(f"baseline_{name}_accuracy", value.accuracy, wilson(hits, n), n)
     f1 = Estimate("f1_macro", value.f1_macro, f1_average_interval(confusion), n)
     return accuracy, {"name": name, "metrics": {"accuracy": estimate(accuracy), "f1_macro": estimate(f1)}}

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelyard.methods.evaluation.classification import Classes, matthews
-from modelyard.methods.evaluation.intervals import Interval, f1_interval, on_logit_scale, wilson
+from modelyard.methods.evaluation.intervals import Interval, f1_interval, on_logit_scale
+from modelyard.methods.statistics.wilson import wilson
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

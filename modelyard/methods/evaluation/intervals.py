@@ -25,25 +25,14 @@ from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from modelyard.methods.evaluation.ranking import average_precision, average_precision_influence, placements
+from modelyard.methods.statistics.wilson import Z95, wilson
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Interval = tuple[float, float]
 
-Z95 = 1.959963984540054
 FEW_POSITIVES = 100
-
-
-def wilson(hits: float, n: float, z: float = Z95) -> Interval:
-    """Score interval of a rate: `hits` of `n`. (0, 1) for n = 0, which says nothing."""
-    if n <= 0:
-        return 0.0, 1.0
-    rate, spread = hits / n, z * z / n
-    middle = (rate + spread / 2) / (1 + spread)
-    half = z * math.sqrt(rate * (1 - rate) / n + spread / (4 * n)) / (1 + spread)
-    # The ends at 0 and n hits are exactly 0 and 1; rounding must not move them.
-    return (0.0 if hits <= 0 else max(0.0, middle - half)), (1.0 if hits >= n else min(1.0, middle + half))
 
 
 def f1_interval(hits: int, support: int, predicted: int) -> Interval | None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from modelyard.methods.evaluation.intervals import wilson
+from modelyard.methods.statistics.wilson import wilson
 
 Bools = NDArray[np.bool_]
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from modelyard.methods.evaluation import calibration, confusion_intervals, intervals, ranking
 from modelyard.methods.evaluation.classification import Averages, Classes, averages, confusion_matrix, top_k_hits
+from modelyard.methods.statistics.wilson import wilson
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -106,7 +107,7 @@ def measure(answers: Answers, seed: int = 0) -> Quality:
 
 def _over_all(confusion: Ints, value: Averages, missing: dict[str, str]) -> list[Estimate]:
     one, n = Classes.of(confusion), int(confusion.sum())
-    of_rows = intervals.wilson(int(one.hits.sum()), n)
+    of_rows = wilson(int(one.hits.sum()), n)
     balanced = intervals.mean_of_rates(one.hits[one.occurring], one.support[one.occurring])
     found: dict[str, Interval | None] = {
         "accuracy": of_rows,
@@ -136,13 +137,11 @@ def _per_class(labels: Sequence[str], one: Classes, missing: dict[str, str]) -> 
         hits, support, predicted = (int(v[index]) for v in (one.hits, one.support, one.predicted))
         union = support + predicted - hits
         if support:
-            estimates.append(Estimate("recall", hits / support, intervals.wilson(hits, support), support, part))
+            estimates.append(Estimate("recall", hits / support, wilson(hits, support), support, part))
         else:
             missing[f"recall of {label}"] = "the class does not occur in these rows"
         if predicted:
-            estimates.append(
-                Estimate("precision", hits / predicted, intervals.wilson(hits, predicted), predicted, part)
-            )
+            estimates.append(Estimate("precision", hits / predicted, wilson(hits, predicted), predicted, part))
         else:
             missing[f"precision of {label}"] = "the class was never predicted"
         if union:
@@ -222,5 +221,5 @@ def _top_k(answers: Answers) -> list[Estimate]:
     for k in TOP_K:
         if len(answers.labels) >= 2 * k:
             hits = int(top_k_hits(answers.actual, answers.scores, k).sum())
-            estimates.append(Estimate("top_k_accuracy", hits / n, intervals.wilson(hits, n), n, {"k": str(k)}))
+            estimates.append(Estimate("top_k_accuracy", hits / n, wilson(hits, n), n, {"k": str(k)}))
     return estimates

@@ -94,9 +94,9 @@ def _say_missing(context: Context, missing: Mapping[str, str]) -> None:
 
 def _contamination(context: Context, answers: Answers, rows: LabelledRows, train: LabelledRows) -> dict[str, Any]:
     """Count test texts that stand in train; if there are any, say so and measure accuracy without them."""
-    from modelyard.methods.evaluation.intervals import wilson
     from modelyard.methods.evaluation.quality import Estimate
     from modelyard.methods.evaluation.rows import contaminated
+    from modelyard.methods.statistics.wilson import wilson
 
     known = contaminated(rows, train)
     found, n = int(known.sum()), len(rows)

@@ -69,8 +69,8 @@ def run(config: Config, context: Context) -> None:
     import torch
 
     from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.statistics.wilson import wilson
     from modelyard.methods.training import choices, pretrained, saving, text_classifier
-    from modelyard.methods.training.evaluation import wilson
     from modelyard.methods.training.hooks import Hooks
     from modelyard.methods.training.rows import read_splits
 
