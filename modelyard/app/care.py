@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from modelyard.app.releases import folder_of
 from modelyard.app.session import PROJECT_FILE, open_store
+from modelyard.base.files import is_file
 from modelyard.base.lookup import version_of
 from modelyard.base.messages import t
 from modelyard.errors import ModelyardError, UsageError
@@ -68,18 +69,25 @@ def init(folder: str | Path, *, template: str = "text-classification", data: str
     from modelyard.engine.templates import render_template
 
     target = Path(folder)
-    if target.exists() and not target.is_dir():
+    if is_file(target):
         raise UsageError(t("there is a file of that name"), where=str(target))
-    if (target / PROJECT_FILE).exists():
+    if is_file(target / PROJECT_FILE):
         raise UsageError(
             t("there is a project already; nothing was written"),
             where=str(target / PROJECT_FILE),
             remedy=t("name another folder, or edit the file"),
         )
     rendered = render_template(target.resolve(), template, Path(data) if data is not None else None)
-    target.mkdir(parents=True, exist_ok=True)
-    with (target / PROJECT_FILE).open("x", encoding="utf-8") as stream:
-        stream.write(rendered.text)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with (target / PROJECT_FILE).open("x", encoding="utf-8") as stream:
+            stream.write(rendered.text)
+    except OSError as error:
+        raise UsageError(
+            t("the project file cannot be written: {reason}", reason=error.strerror or error),
+            where=str(target / PROJECT_FILE),
+            remedy=t("name another folder"),
+        ) from error
     with open_store(target.resolve(), make=True) as (_, store):
         key = signing_keys(store)[1]
     return Started(target / PROJECT_FILE, tuple(rendered.guesses), key)

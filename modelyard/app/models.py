@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard.app.releases import folder_of
 from modelyard.app.session import open_store
+from modelyard.base.files import is_file
 from modelyard.base.messages import t
 from modelyard.errors import InputError
 
@@ -45,13 +46,13 @@ def locate(reference: str | Path, *, project: str | Path | None = None, profile:
         StoreError: there is no such release.
     """
     path = Path(reference)
-    if path.is_dir() and (path / "release.json").is_file():
+    if is_file(path / "release.json"):
         from modelyard.app.releases import verify_release
 
         verified = verify_release(path)
         about = json.loads((path / "release.json").read_text(encoding="utf-8"))
         return Located(path / "model", verified.name, 1, about["state"] == "released")
-    if path.is_dir() and (path / "model.json").is_file():
+    if is_file(path / "model.json"):
         return Located(path, path.resolve().name, 1, False)
     from modelyard.engine.releases import resolve, verified_bundle
 

@@ -16,6 +16,7 @@ from modelyard.core.gate import Decision, decide
 from modelyard.core.release import Release
 from modelyard.engine.events import StepOutcome
 from modelyard.engine.history import record_of, world_of
+from modelyard.engine.releases import is_whole, make
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,17 @@ class Conclusion:
 def conclude(session: Session, outcomes: Sequence[StepOutcome], make_release: bool = True) -> Conclusion:
     """Decide about the project's release, make it if the rules allow, and write the report.
 
-    Nothing is written twice: an equal decision about equal bytes finds its release and its report.
+    Nothing is written twice: an equal decision about equal bytes finds its release and its report. A release whose
+    bundle was damaged or lost since is made again, as the next version.
     """
     decision = decide_release(session, outcomes)
     store, name = session.store, session.bound.project.name
     release = store.ledger.release_of(name, decision.digest) if decision.releasable else None
-    new = release is None and decision.releasable and make_release
+    lost = release if release is not None and make_release and not is_whole(store, release) else None
+    new = (release is None or lost is not None) and decision.releasable and make_release
     if new:
-        from modelyard.engine.releases import make
-
         record = full_record(session, outcomes, decision, None)
-        release = make(store, session.bound, decision, record, page_of(record, language()))
+        release = make(store, session.bound, decision, record, page_of(record, language()), lost)
     return Conclusion(decision, release, new, write_report(session, outcomes, decision, release))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import Any
 
 from modelyard.app.run import RunResult, run
 from modelyard.app.session import PROJECT_FILE, open_store
+from modelyard.base.files import is_file, is_folder
 from modelyard.base.messages import t
 from modelyard.core.release import Alias, Release
 from modelyard.engine.events import Listener
 from modelyard.errors import IntegrityError, StoreError, UsageError
 from modelyard.store import Store
+
+ALIAS = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,9 @@ class Verified:
 def folder_of(project: str | Path | None) -> Path:
     """The folder whose store is meant: of the project file named, the folder named, or this one."""
     path = Path(project) if project is not None else Path.cwd()
-    if path.is_file():
+    if is_file(path):
         return path.resolve().parent
-    if not path.is_dir():
+    if not is_folder(path):
         raise UsageError(t("there is no such folder or project file"), where=str(path))
     return path.resolve()
 
@@ -119,14 +123,13 @@ def verify_release(
         IntegrityError: a file differs, is missing or was added, or the signature is by another key.
     """
     path = Path(reference)
-    if (path / "release.json").is_file():
+    if is_file(path / "release.json"):
         return _verify_folder(path, key)
-    from modelyard.engine.releases import resolve, signing_keys
+    from modelyard.engine.releases import public_key, resolve, whole_bundle
 
     with open_store(folder_of(project), profile) as (_, store):
         item = resolve(store, str(reference))
-        store.artifacts.verify(item.bundle, deep=True)
-        return _verify_folder(store.artifacts.path(item.bundle), key or signing_keys(store)[1])
+        return _verify_folder(whole_bundle(store, item), key or public_key(store))
 
 
 def _verify_folder(folder: Path, key: Path | None) -> Verified:
@@ -164,6 +167,7 @@ def promote(
 
     Args:
         reference: `name@version`.
+        alias: lower-case letters, digits and hyphens.
         expected_revision: the revision you saw; None takes the present one (whoever moves it in between still wins).
 
     Raises:
@@ -171,6 +175,11 @@ def promote(
     """
     from modelyard.engine.releases import resolve, verified_bundle
 
+    if not ALIAS.fullmatch(alias):
+        raise UsageError(
+            t("`{alias}` is no name for an alias", alias=alias),
+            expected=t("a lower-case letter, then letters, digits or hyphens; at most 64 in all"),
+        )
     with open_store(folder_of(project), profile) as (_, store):
         item = resolve(store, reference)
         verified_bundle(store, item)

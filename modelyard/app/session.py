@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelyard.base.files import is_file, is_folder
 from modelyard.base.messages import t
 from modelyard.engine.bound import BoundProject
 from modelyard.engine.profiles import Profile
@@ -34,9 +35,9 @@ class Session:
 def project_path(given: str | Path | None) -> Path:
     """The project file: the one named, the one in the folder named, or `modelyard.yaml` here."""
     path = Path(given) if given is not None else Path(PROJECT_FILE)
-    if path.is_dir():
+    if is_folder(path):
         path = path / PROJECT_FILE
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(
             t("there is no project file"),
             where=str(path),

@@ -27,6 +27,22 @@ def _no_hook(operation: str, path: Path) -> None:
 hook: Hook = _no_hook
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file; False, not an error, for a name no disk can hold or a folder that may not be read."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """As `is_file`, for folders."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def fsync_file(path: Path) -> None:
     """Force a file's bytes to the disk."""
     hook("fsync", path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -10,8 +11,9 @@ import traceback
 import click
 
 from modelyard.base.messages import t
+from modelyard.cli import streams
 from modelyard.cli.output import is_json, print_error
-from modelyard.errors import Interrupted, ModelyardError, UsageError
+from modelyard.errors import Interrupted, ModelyardError, StoreError, UsageError
 
 COMMANDS = {
     "init": "Start a project: writes modelyard.yaml from your data",
@@ -30,6 +32,8 @@ COMMANDS = {
     "gc": "Free what no release and no recent run needs",
     "doctor": "Check this machine and this installation",
 }
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class LazyGroup(click.Group):
@@ -73,7 +77,18 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code: 0, or the code of the error's branch (see errors.py)."""
-    sys.exit(run(arguments))
+    streams.prepare()
+    try:
+        code = run(arguments)
+    except SystemExit:  # click's answer to a reader that left
+        streams.forget()
+        code = streams.READER_LEFT
+    failure = streams.finish()
+    if failure is not None and code == 0:
+        problem = _unwritable(failure)
+        print_error(problem, as_json=False)
+        code = problem.exit_code
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -90,11 +105,9 @@ def run(arguments: list[str] | None = None) -> int:
         problem = error
     except (KeyboardInterrupt, click.Abort):
         problem = Interrupted(t("stopped"), remedy=t("what is done is kept; run it again to go on"))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
-        problem = _unexpected(error)
+        full = isinstance(error, OSError) and error.errno in FULL
+        problem = _unwritable(error) if full else _unexpected(error)
     print_error(problem, as_json=is_json(given))
     return problem.exit_code
 
@@ -102,6 +115,13 @@ def run(arguments: list[str] | None = None) -> int:
 def _usage(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     return t("see `{command} --help`", command=context.command_path) if context else ""
+
+
+def _unwritable(error: Exception) -> ModelyardError:
+    return StoreError(
+        t("what was to be written could not be: {error}", error=error),
+        remedy=t("free some space, then run again; what is done is kept"),
+    )
 
 
 def _unexpected(error: Exception) -> ModelyardError:

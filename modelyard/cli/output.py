@@ -17,7 +17,13 @@ def is_json(arguments: Sequence[str]) -> bool:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+    """As JSON, whatever the encoding: what standard output cannot write is escaped as JSON has it."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2, allow_nan=False)
+    print(text)
 
 
 def print_error(error: ModelyardError, as_json: bool) -> None:

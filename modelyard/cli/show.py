@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +37,7 @@ def command(
     place: dict[str, Any] = {"project": project, "profile": profile}
     if what in ("run", "artifact", "lineage", "curves") and name is None:
         raise UsageError(t("`show {what}` needs a name", what=what), expected=f"modelyard show {what} NAME")
-    if what == "run" and not str(name).isdigit():
+    if what == "run" and not re.fullmatch(r"[0-9]{1,18}", str(name)):
         raise UsageError(t("`{name}` is no run", name=name), expected=t("a number; `modelyard show runs` lists them"))
     value = _ask(what, name, claim, limit, place)
     if as_json:

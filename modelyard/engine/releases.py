@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ from modelyard.base.messages import t
 from modelyard.core.gate import Decision
 from modelyard.core.release import Release
 from modelyard.engine.bound import BoundProject
-from modelyard.errors import GateError, StoreError
+from modelyard.errors import GateError, IntegrityError, StoreError
 from modelyard.store import Store
 
 VERSION = 1
 KEYS = "keys"
 PUBLIC = "signer.pub"
+PUBLIC_KEY = "signing.pub"
+MAX_DIGITS = 18
+"""Of a version: what a ledger's integer holds."""
 
 
 def signing_keys(store: Store) -> tuple[Path, Path]:
@@ -37,10 +41,34 @@ def signing_keys(store: Store) -> tuple[Path, Path]:
         return signing.ensure_key(store.root / KEYS)
 
 
-def make(store: Store, bound: BoundProject, decision: Decision, record: Mapping[str, Any], page: str) -> Release:
+def public_key(store: Store) -> Path:
+    """The public half of the store's key, which checks its releases; nothing is made.
+
+    Raises:
+        StoreError: it is gone.
+    """
+    path = store.root / KEYS / PUBLIC_KEY
+    if not path.is_file():
+        raise StoreError(
+            t("the store's public key is gone, so its releases cannot be checked"),
+            where=str(path),
+            remedy=t("restore it; `modelyard run` makes it again if its private half is there"),
+        )
+    return path
+
+
+def make(
+    store: Store,
+    bound: BoundProject,
+    decision: Decision,
+    record: Mapping[str, Any],
+    page: str,
+    lost: Release | None = None,
+) -> Release:
     """Seal a bundle and record the release. Asked again for the same decision, returns the release that is there.
 
     Args:
+        lost: the release of this decision whose bundle is damaged or gone; this one follows it under a new version.
         record: what the card shows, decision included; written as card.json.
         page: the card as HTML.
 
@@ -60,7 +88,20 @@ def make(store: Store, bound: BoundProject, decision: Decision, record: Mapping[
         bundle=bundle.digest,
         decision=decision.digest,
         keeps=sorted({item["digest"] for run in record["runs"] for item in run["outputs"]}),
+        lost=lost.bundle if lost else None,
     )
+
+
+def is_whole(store: Store, release: Release) -> bool:
+    """Whether the release's bundle is there, its bytes as sealed; what was changed by hand is set aside."""
+    if not store.artifacts.has(release.bundle):
+        return False
+    try:
+        store.artifacts.use(release.bundle)
+    except IntegrityError as error:
+        store.artifacts.quarantine(release.bundle, str(error))
+        return False
+    return True
 
 
 def _fill(
@@ -107,7 +148,7 @@ def resolve(store: Store, reference: str) -> Release:
     if "@" in reference:
         name, _, text = reference.partition("@")
         version = text.removeprefix("v")
-        if not version.isdigit():
+        if not (version.isascii() and version.isdigit() and len(version) <= MAX_DIGITS):
             raise StoreError(t("`{text}` is no version", text=text), where=reference, expected="name@3")
         return store.ledger.release(name, int(version))
     name, _, alias = reference.partition(":")
@@ -125,11 +166,25 @@ def resolve(store: Store, reference: str) -> Release:
     return releases[0]
 
 
+def whole_bundle(store: Store, release: Release) -> Path:
+    """The bundle's folder after every byte was checked.
+
+    Raises:
+        IntegrityError: they are not those that were sealed.
+        StoreError: the bundle is gone.
+    """
+    try:
+        store.artifacts.verify(release.bundle, deep=True)
+    except StoreError as error:
+        remedy = t("`modelyard run` seals it again as the next version; or restore it from a copy of the bundle")
+        raise type(error).of([replace(problem, remedy=remedy) for problem in error.problems]) from error
+    return store.artifacts.path(release.bundle)
+
+
 def verified_bundle(store: Store, release: Release) -> Path:
-    """The bundle's folder after every byte and the signature were checked. Raises IntegrityError."""
+    """As `whole_bundle`, and the signature is by this store's key, else IntegrityError."""
     from modelyard.store import signing
 
-    store.artifacts.verify(release.bundle, deep=True)
-    folder = store.artifacts.path(release.bundle)
-    signing.verify(folder, signing_keys(store)[1])
+    folder = whole_bundle(store, release)
+    signing.verify(folder, public_key(store))
     return folder

@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelyard.base.messages import t
+from modelyard.errors import StoreError
 from modelyard.store.artifacts import ArtifactStore
 from modelyard.store.ledger import Ledger, connect
 
@@ -53,7 +55,20 @@ def open(root: Path, ledger_url: str | None = None) -> Store:
 
     Raises:
         VersionError: another version wrote it.
-        StoreError: it cannot be read or written.
+        StoreError: it cannot be read or written, or there are artifacts but the ledger is gone.
     """
     artifacts = ArtifactStore(root)
+    if ledger_url is None:
+        _refuse_lost_ledger(artifacts.root)
     return Store(root=artifacts.root, artifacts=artifacts, ledger=connect(artifacts.root / "ledger.db", ledger_url))
+
+
+def _refuse_lost_ledger(root: Path) -> None:
+    """An empty ledger beside artifacts would number releases from 1 again, and `gc` would find nothing needed."""
+    ledger = root / "ledger.db"
+    if ledger.is_file() and ledger.stat().st_size:
+        return
+    if next((root / "artifacts").glob("??/*.json"), None) is not None:
+        found = t("the ledger is gone, while there are artifacts: whose releases and evidence they are is not known")
+        remedy = t("restore it, or name the profile whose ledger it is; to start again, move {store} away", store=root)
+        raise StoreError(found, where=str(ledger), remedy=remedy)

@@ -19,7 +19,7 @@ def _remedy(code: int | None) -> str:
     if code in _FULL:
         return t("free some space (`modelyard gc` removes what nothing needs), then run again; what was done is kept")
     if code in _FORBIDDEN:
-        return t("make the store's folder writable for this user, or choose another with --store")
+        return t("make the store's folder writable for this user, or name another in a profile (`store:`)")
     if code in _HANDLES:
         return t("close other programs or raise the limit of open files (`ulimit -n`), then run again")
     if code == errno.EIO:

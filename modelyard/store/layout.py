@@ -29,12 +29,14 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 def prepare(root: Path) -> None:
     """Make the store's folders and `store.json`, or check the version of those that are there."""
     marker = root / "store.json"
-    if not marker.exists():
-        files.make_folder(root)
-        for name in FOLDERS:
+    new = not marker.exists()
+    if not new:
+        check_version(marker)
+    for name in FOLDERS:
+        if not (root / name).is_dir():  # also one that somebody cleared away by hand
             files.make_folder(root / name)
+    if new:
         files.write_atomic(marker, json.dumps({"version": VERSION}).encode())
-    check_version(marker)
 
 
 def check_version(marker: Path) -> None:
@@ -53,7 +55,7 @@ def check_version(marker: Path) -> None:
             t("the store has version {found}", found=found),
             where=str(marker),
             expected=t("version {version}", version=VERSION),
-            remedy=t("use the modelyard that wrote it, or another folder with --store"),
+            remedy=t("use the modelyard that wrote it, or another folder (`store:` of a profile)"),
         )
 
 

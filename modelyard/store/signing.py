@@ -67,10 +67,8 @@ def ensure_key(folder: Path) -> tuple[Path, Path]:
     """The key pair in a folder: made if there is none, finished if its making was cut short.
 
     Raises:
-        StoreError: the private half is gone while the public one is there.
+        StoreError: the private half is gone or no key, or the public half is not its own.
     """
-    from cryptography.hazmat.primitives import serialization
-
     private, public = folder / PRIVATE_KEY, folder / PUBLIC_KEY
     if not private.is_file():
         if public.is_file():
@@ -80,11 +78,33 @@ def ensure_key(folder: Path) -> tuple[Path, Path]:
                 remedy=t("restore it; or move the public half away to begin with a new key"),
             )
         return make_key(folder)
-    if not public.is_file():
-        with as_store_errors(folder):
-            key = serialization.load_pem_private_key(private.read_bytes(), password=None)
-            files.write_new(public, public_pem(cast("EllipticCurvePrivateKey", key)))
+    with as_store_errors(folder):
+        expected = public_pem(_load(private))
+        if not public.is_file():
+            files.write_new(public, expected)
+        elif public.read_bytes() != expected:
+            raise StoreError(
+                t("this is not the public half of the signing key"),
+                where=str(public),
+                remedy=t("restore it; or remove it: it is made again from the private half"),
+            )
     return private, public
+
+
+def _load(private: Path) -> EllipticCurvePrivateKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        key = serialization.load_pem_private_key(private.read_bytes(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise StoreError(
+            t("this is no signing key"),
+            where=str(private),
+            expected=t("an EC P-256 private key, PEM, not encrypted"),
+            remedy=t("restore it; or move both halves away to begin with a new key"),
+        ) from error
+    return cast("EllipticCurvePrivateKey", key)
 
 
 def public_pem(key: EllipticCurvePrivateKey) -> bytes:

@@ -12,6 +12,7 @@ from modelyard.store.ledger.changes import changing
 from modelyard.store.ledger.database import Database, Parameters
 
 _RELEASE = "SELECT name, version, state, model, bundle, decision, created FROM releases"
+_NEWEST = "ORDER BY version DESC LIMIT 1"
 _ALIAS = "SELECT name, alias, version, revision, previous FROM aliases"
 
 
@@ -21,7 +22,15 @@ class Releases:
     _database: Database
 
     def create_release(
-        self, *, name: str, state: State, model: str, bundle: str, decision: str, keeps: Iterable[str] = ()
+        self,
+        *,
+        name: str,
+        state: State,
+        model: str,
+        bundle: str,
+        decision: str,
+        keeps: Iterable[str] = (),
+        lost: str | None = None,
     ) -> Release:
         """Record a release under the next version of its name.
 
@@ -29,11 +38,12 @@ class Releases:
 
         Args:
             keeps: digests, besides model and bundle, that are never removed while the release is there.
+            lost: the bundle of the release that is there, if its bytes are damaged or gone: this one follows it.
         """
         row = {"name": name, "state": state, "model": model, "bundle": bundle, "decision": decision}
         with changing(self._database) as writer:
-            found = writer.read(f"{_RELEASE} WHERE name = :name AND decision = :decision", row)
-            if found:
+            found = writer.read(f"{_RELEASE} WHERE name = :name AND decision = :decision {_NEWEST}", row)
+            if found and Release(*found[0]).bundle != lost:
                 return Release(*found[0])
             version = writer.next(f"release:{name}")
             created = clock.now_utc()
@@ -60,8 +70,9 @@ class Releases:
         return found[0]
 
     def release_of(self, name: str, decision: str) -> Release | None:
-        """The release that a decision led to, if it was made."""
-        found = self._releases(f"{_RELEASE} WHERE name = :name AND decision = :d", {"name": name, "d": decision})
+        """The release that a decision led to, if it was made; the newest, if a lost one was made again."""
+        where = f"WHERE name = :name AND decision = :d {_NEWEST}"
+        found = self._releases(f"{_RELEASE} {where}", {"name": name, "d": decision})
         return found[0] if found else None
 
     def releases(self, name: str | None = None) -> tuple[Release, ...]:

@@ -127,7 +127,7 @@ def _store_error(error: sqlite3.Error, place: str) -> StoreError:
     elif name.startswith("SQLITE_FULL"):
         remedy = t("free some space (`modelyard gc` removes what nothing needs), then run again; what was done is kept")
     elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        remedy = t("make the store's folder writable for this user, or choose another with --store")
+        remedy = t("make the store's folder writable for this user, or name another in a profile (`store:`)")
     elif name.startswith("SQLITE_IOERR"):
         remedy = t("the disk reported a fault: check it, then run `modelyard verify`")
     else:
