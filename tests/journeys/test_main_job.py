@@ -3,62 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
+from support.mail_project import PROJECT, modelyard, outputs, write_project
 
-ROOT = Path(__file__).resolve().parents[2]
-EXAMPLE = ROOT / "examples" / "spam-en"
-
-PROJECT = """version: 1
-project: mail
-steps:
-  mail: {uses: data.read, with: {path: mail.csv, text: text, label: label}}
-  clean: {uses: data.clean}
-  split: {uses: data.split, with: {validation: 0.15, test: 0.3}}
-  classifier: {uses: train.text_classification, with: {size: SIZE}}
-  int8: {uses: compress.quantize, with: {calibration_rows: 64}}
-  quality: {uses: evaluate.quality}
-  latency: {uses: evaluate.latency, with: {records: 200}}
-  card: {uses: report.card}
-release:
-  model: int8
-  rules:
-    - {claim: quality.accuracy, min: 0.85}
-    - {claim: data.duplicate_rate, of: clean, max: 0.01}
-    - {claim: latency.p95_ms, max: 2000}
-"""
-
-
-def modelyard(*arguments, cwd, check=True, lang="en"):
-    environment = {**os.environ, "MODELYARD_LANG": lang, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "modelyard", *arguments], cwd=cwd, capture_output=True, text=True, env=environment
-    )
-    if check and done.returncode != 0:
-        raise AssertionError(f"exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done
-
-
-def write_project(folder: Path, size="linear", rows=700, text=PROJECT) -> Path:
-    """A project on the first rows of the bundled e-mails."""
-    import csv
-
-    folder.mkdir(parents=True, exist_ok=True)
-    source = next(path for path in sorted(EXAMPLE.iterdir()) if path.suffix in (".csv", ".tsv"))
-    with source.open(encoding="utf-8", newline="") as stream:
-        table = list(csv.reader(stream, delimiter="\t" if source.suffix == ".tsv" else ","))
-    with (folder / "mail.csv").open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream).writerows(table[: rows + 1])
-    (folder / "modelyard.yaml").write_text(text.replace("SIZE", size))
-    return folder
+pytestmark = pytest.mark.xdist_group("main-job")  # one worker makes the run they share
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +18,6 @@ def done(tmp_path_factory):
     folder = write_project(tmp_path_factory.mktemp("main") / "mail")
     result = json.loads(modelyard("run", "--json", cwd=folder).stdout)
     return folder, result
-
-
-def outputs(result):
-    return {step["step"]: step["outputs"] for step in result["steps"]}
 
 
 def test_the_run_ends_in_a_release_whose_rules_all_passed(done):
@@ -204,26 +152,3 @@ def test_chinese_users_read_chinese(done):
     folder, _ = done
     assert "步骤" in modelyard("plan", cwd=folder, lang="zh").stdout
     assert "没有名为" in modelyard("run", "--until", "x", cwd=folder, lang="zh", check=False).stderr
-
-
-@pytest.mark.slow
-def test_a_run_killed_at_random_moments_ends_in_the_bytes_of_one_that_was_not(tmp_path):
-    calm = write_project(tmp_path / "calm", size="cnn", rows=400)
-    rough = write_project(tmp_path / "rough", size="cnn", rows=400)
-    quick = ["--set", "steps.classifier.with.epochs=2", "--set", "steps.classifier.with.compute.threads=1"]
-    whole = json.loads(modelyard("run", "--until", "int8", "--json", *quick, cwd=calm).stdout)
-    kills = 0
-    for attempt in range(40):
-        command = [sys.executable, "-m", "modelyard", "run", "--until", "int8", "--json", *quick]
-        child = subprocess.Popen(command, cwd=rough, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        try:
-            out, _ = child.communicate(timeout=2.0 + 1.7 * attempt)
-            break
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-            kills += 1
-            time.sleep(0.05)
-    assert kills > 0
-    assert outputs(json.loads(out)) == outputs(whole)
-    assert "every byte as stored" in modelyard("verify", cwd=rough).stdout

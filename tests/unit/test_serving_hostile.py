@@ -171,7 +171,7 @@ def test_a_client_that_never_reads_is_cut(server: Running) -> None:
         with contextlib.suppress(OSError):
             for _ in range(20):
                 connection.sendall(request)
-        deadline = time.monotonic() + 6
+        deadline = time.monotonic() + 60  # it is cut after its deadline, when the machine gets to it
         while server.server.connections and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not server.server.connections
