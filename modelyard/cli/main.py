@@ -78,11 +78,7 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code: 0, or the code of the error's branch (see errors.py)."""
     streams.prepare()
-    try:
-        code = run(arguments)
-    except SystemExit:  # click's answer to a reader that left
-        streams.forget()
-        code = streams.READER_LEFT
+    code = run(arguments)
     failure = streams.finish()
     if failure is not None and code == 0:
         problem = _unwritable(failure)
@@ -94,6 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run a command and return the exit code; the only place that turns errors into text."""
     given = sys.argv[1:] if arguments is None else arguments
+    output = sys.stdout
     try:
         result = cli.main(given, prog_name="modelyard", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -105,6 +102,11 @@ def run(arguments: list[str] | None = None) -> int:
         problem = error
     except (KeyboardInterrupt, click.Abort):
         problem = Interrupted(t("stopped"), remedy=t("what is done is kept; run it again to go on"))
+    except SystemExit:
+        if sys.stdout is output:
+            raise
+        streams.forget()  # click met a closed pipe: it wraps standard output and ends the process
+        return streams.READER_LEFT
     except Exception as error:
         full = isinstance(error, OSError) and error.errno in FULL
         problem = _unwritable(error) if full else _unexpected(error)

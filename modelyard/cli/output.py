@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from typing import Any
 
 from modelyard.base.messages import t
 from modelyard.errors import ModelyardError
+
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def is_json(arguments: Sequence[str]) -> bool:
@@ -33,13 +36,18 @@ def print_error(error: ModelyardError, as_json: bool) -> None:
         return
     for problem in error.problems:
         head = f"{problem.where}: " if problem.where else ""
-        print(f"{t('error')}: {head}{problem.found}", file=sys.stderr)
+        print(visible(f"{t('error')}: {head}{problem.found}"), file=sys.stderr)
         if problem.expected:
-            print(f"  {t('expected')}: {problem.expected}", file=sys.stderr)
+            print(visible(f"  {t('expected')}: {problem.expected}"), file=sys.stderr)
         if problem.remedy:
-            print(f"  {t('to do')}: {problem.remedy}", file=sys.stderr)
+            print(visible(f"  {t('to do')}: {problem.remedy}"), file=sys.stderr)
     if len(error.problems) > 1:
         print(t("{count} problems", count=len(error.problems)), file=sys.stderr)
+
+
+def visible(text: str) -> str:
+    """Control characters but the line feed as escapes: texts from data must not steer a terminal."""
+    return _CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 def width(text: str) -> int:
@@ -79,7 +87,7 @@ def _cell(value: object) -> str:
         return t("yes") if value else t("no")
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value)
+    return visible(str(value))
 
 
 def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

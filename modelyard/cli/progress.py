@@ -8,7 +8,7 @@ from typing import TextIO
 
 from modelyard.base.clock import monotonic
 from modelyard.base.messages import t
-from modelyard.cli.output import cut, duration
+from modelyard.cli.output import cut, duration, visible
 
 PLAIN_EVERY_SECONDS = 10.0
 MOVING_EVERY_SECONDS = 0.1
@@ -47,7 +47,7 @@ class TerminalListener:
 
     def note(self, step: str, message: str) -> None:
         for line in message.splitlines():
-            self._line(f"    {line}")
+            self._line(f"    {visible(line)}")
 
     def progress(self, step: str, done: int, total: int, what: str) -> None:
         now = monotonic()

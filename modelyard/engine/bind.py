@@ -18,6 +18,7 @@ from modelyard.core.stage import Port
 from modelyard.engine.bound import BoundProject, BoundStep, Output, outputs_of, resolve_output
 from modelyard.engine.catalog import find
 from modelyard.engine.fields import Fields
+from modelyard.engine.held_out import check_held_out
 from modelyard.engine.project_file import ReadProject, read_project, read_project_dict
 from modelyard.engine.rules import check_release
 from modelyard.engine.settings import read_settings
@@ -58,7 +59,10 @@ def bind_project(read: ReadProject) -> tuple[BoundProject | None, list[Problem]]
             blind = read.broken | {read.project.steps[i].name for i in range(position) if opened[i] is None}
             bindings = _bind(step, _Above(tuple(reversed(bound)), below, blind), fields)
             bound.append(replace(step, bindings=bindings))
-    release = check_release(read, bound, fields, whole=len(fields.problems) == num_problems)
+    whole = len(fields.problems) == num_problems
+    if whole:
+        check_held_out(bound, fields)
+    release = check_release(read, bound, fields, whole)
     problems = sorted(fields.problems, key=lambda problem: _line(problem, read))
     return (None, problems) if problems else (BoundProject(read.project, tuple(bound), release), [])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
 import traceback
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from modelyard.base.canonical import digest_bytes
+from modelyard.base.files import is_file
 from modelyard.base.messages import did_you_mean, t
 from modelyard.core.stage import Stage
 from modelyard.engine.stage_rules import stage_problems
@@ -174,8 +176,8 @@ def _line_of_stage(path: Path) -> int:
 
 
 def _from_file(uses: str, folder: Path, where: str) -> tuple[FoundStage | None, list[Problem]]:
-    path = (folder / uses).resolve()
-    if not path.is_file() or path.suffix != ".py":
+    path = Path(os.path.realpath(folder / uses))
+    if not is_file(path) or path.suffix != ".py":
         near = sorted(item.name for item in path.parent.glob("*.py")) if path.parent.is_dir() else []
         found = t("there is no file `{file}`", file=uses)
         return None, [
@@ -206,13 +208,13 @@ def _load_file(path: Path, uses: str, where: str) -> tuple[ModuleType | None, li
     sys.modules[name] = module
     try:
         exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         return None, [_broken(uses, error, where, path)]
     return module, []
 
 
-def _broken(name: str, error: Exception, where: str, path: Path | None) -> Problem:
+def _broken(name: str, error: Exception | SystemExit, where: str, path: Path | None) -> Problem:
     """A stage that cannot be imported, at the line that fails: in the user's file, where there is one."""
     if isinstance(error, SyntaxError):
         place = f"{name if path else error.filename}:{error.lineno or 1}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from modelyard.base.canonical import Json
-from modelyard.base.messages import did_you_mean
+from modelyard.base.messages import did_you_mean, t
 from modelyard.core.evidence import Measurement
 from modelyard.core.stage import Stage
 from modelyard.engine.events import Listener
@@ -112,6 +112,13 @@ class StageContext:
         for port in filter(None, (about, against, on.partition("/")[0])):
             if port not in ports:
                 raise StageError(f"`{claim}` names the port `{port}`, which the stage does not have", where=self.step)
+        name, _, split = on.partition("/")
+        if split and split not in ports[name].splits:
+            raise StageError(
+                t("`{claim}` is measured on `{on}`, which the stage cannot see", claim=claim, on=on),
+                where=self.step,
+                expected=t("a split that its port `{port}` declares", port=name),
+            )
         ends = (float(interval[0]), float(interval[1])) if isinstance(interval, tuple) else interval
         part = dict(slice or {})
         self.measurements.append(Measurement(claim, float(value), about, on, int(n), unit, ends, part, against))

@@ -227,7 +227,12 @@ def _run_stage(bench: Bench, prepared: Prepared, room: Path) -> StageContext:
         resolve_secret=bench.profile.resolve_secret,
         processes=bench.profile.processes,
     )
-    step.stage.run(step.config, context)
+    process = os.getpid()
+    try:
+        step.stage.run(step.config, context)
+    finally:
+        if os.getpid() != process:  # a child that the stage forked and let run on: only its parent may commit
+            os._exit(StageError.exit_code)
     return context
 
 
@@ -292,6 +297,10 @@ def _failure(step: BoundStep, error: BaseException) -> BaseException:
         return StageError(
             t("out of memory"), where=step.name, remedy=t("make the model, the batch or the data smaller")
         )
+    if isinstance(error, SystemExit):
+        return StageError(
+            t("the stage ended the process (exit {code}) instead of returning", code=error.code), where=step.name
+        )
     if isinstance(error, Exception):
         last = traceback.extract_tb(error.__traceback__)[-1]
         return StageError(
@@ -303,7 +312,7 @@ def _failure(step: BoundStep, error: BaseException) -> BaseException:
 
 
 def _record_failure(bench: Bench, run: int, failure: BaseException) -> None:
-    status: Status = "killed" if isinstance(failure, Interrupted | SystemExit) else "failed"
+    status: Status = "killed" if isinstance(failure, Interrupted) else "failed"
     text = "".join(traceback.format_exception(failure))
     try:
         bench.store.ledger.fail_run(run, text, status)
