@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from modelyard.errors import InputError
 if TYPE_CHECKING:
     from modelyard.methods.runtimes.predictor import Prediction, Predictor
     from modelyard.serving import ServingSettings
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,14 @@ def predict(
     project: str | Path | None = None,
     profile: str | None = None,
 ) -> list[Prediction]:
-    """Ask a release or a model folder. A string stands for `{"text": …}`."""
+    """Ask a release or a model folder. A string stands for `{"text": …}`.
+
+    Raises InputError if a text holds half a character: its bytes were not UTF-8.
+    """
+    for position, item in enumerate(records):
+        text = item if isinstance(item, str) else item.get("text") if isinstance(item, Mapping) else None
+        if isinstance(text, str) and _SURROGATE.search(text):
+            raise InputError(t("the text is not UTF-8"), where=f"records[{position}]", expected="UTF-8")
     predictor = load(reference, project=project, profile=profile)
     try:
         return predictor.predict([{"text": item} if isinstance(item, str) else item for item in records])

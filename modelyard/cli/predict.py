@@ -61,15 +61,19 @@ def _records(texts: Iterable[str], file: str | None) -> list[str | dict[str, Any
 
 def _file_records(path: Path) -> list[str | dict[str, Any]]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(t("cannot read the file: {error}", error=error.strerror or error), where=str(path)) from None
+    except UnicodeDecodeError as error:
         raise InputError(t("cannot read the file: {error}", error=error), where=str(path), expected="UTF-8") from None
+    # Lines end in a line feed only: JSON may hold U+2028 and others that `splitlines` would break it at.
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if path.suffix != ".jsonl":
-        return [line for line in lines if line.strip()]
+        return [line.rstrip("\r") for _, line in lines]
     records: list[str | dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in lines:
         try:
             records.append(json.loads(line))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(t("not JSON: {error}", error=error), where=f"{path}:{number}") from None
     return records

@@ -13,7 +13,7 @@ from modelyard.base.messages import t
 from modelyard.cli.options import json_option, profile_option, project_argument, sets_option
 from modelyard.cli.output import duration, print_json, table
 from modelyard.cli.progress import TerminalListener
-from modelyard.core.gate import Decision
+from modelyard.core.gate import Decision, Finding
 from modelyard.errors import GateError, Problem
 
 
@@ -55,16 +55,18 @@ def _stop(signum: int, frame: FrameType | None) -> None:
 def refusal(project: str, decision: Decision) -> GateError:
     """The error of a release that was refused, one problem a failed rule."""
     error = GateError.of(
-        [Problem(f"release {project}", finding.text(), remedy=_remedy(finding.reason)) for finding in decision.failed]
+        [Problem(f"release {project}", finding.text(), remedy=_remedy(finding)) for finding in decision.failed]
     )
     assert isinstance(error, GateError)
     return error
 
 
-def _remedy(reason: str) -> str:
-    if reason == "missed":
+def _remedy(finding: Finding) -> str:
+    if finding.reason == "missed":
         return t("improve the model or the data, measure on more rows, or change the rule")
-    if reason == "no evidence":
+    if finding.withdrawn:
+        return t("mend what it was withdrawn for: changed data, settings or seed are measured again")
+    if finding.reason == "no evidence":
         return t("add the stage that measures this claim below the released model")
     return ""
 

@@ -183,3 +183,13 @@ def test_a_reader_that_left_is_no_fault_and_no_success(project: Path) -> None:
     errors = process.stderr.read()
     assert process.wait() in (0, 141)
     assert errors == b""
+
+
+def test_a_refusal_for_withdrawn_evidence_says_how_to_measure_again(project: Path) -> None:
+    modelyard.withdraw(
+        modelyard.evidence(project=project)[0]["sequence"], name="Li Hua", reason="labels", project=project
+    )
+    done = cli("run", cwd=project, MODELYARD_LANG="en")
+    assert done.returncode == 7
+    assert b"mend what it was withdrawn for" in done.stderr
+    assert not modelyard.run(project, sets=["seed=3"]).refused
