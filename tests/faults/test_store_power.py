@@ -161,6 +161,7 @@ def test_the_simulation_catches_a_store_that_forgets_to_sync(
         digest = store_workload.make(store, "x").digest
     monkeypatch.undo()
     disk.write_sure(disk.root.stat().st_ino, quick_disk / "after")
+    shutil.copyfile(disk.root / "ledger.db", quick_disk / "after" / "ledger.db")  # SQLite syncs below us
     with modelyard.store.open(_whole_marker(quick_disk / "after")) as store:
         assert not store.artifacts.has(digest) or _is_damaged(store, digest)
 
