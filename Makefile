@@ -20,11 +20,11 @@ $(VENV)/.python:
 # torch goes first: whatever depends on it then takes the build that is there
 $(VENV)/.installed: $(VENV)/.python pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)"
-	$(BIN)/python -m pip install --quiet -c requirements.lock -e .
+	$(BIN)/python -m pip install --quiet -c requirements.lock --config-settings editable_mode=compat -e .
 	touch $@
 
 $(VENV)/.developed: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet -c requirements.lock -e ".[dev,postgres]"
+	$(BIN)/python -m pip install --quiet -c requirements.lock --config-settings editable_mode=compat -e ".[dev,postgres]"
 	touch $@
 
 install: $(VENV)/.installed ## the environment, with locked versions

@@ -24,6 +24,7 @@ import modelyard
 
 EXAMPLES = HERE.parent / "examples"
 AUTO = "{size: auto}"
+TUNED = "{base: BASE, epochs: 8, optimizer: {learning_rate: 2e-4}, reading: {max_length: 64}}"
 
 HEAD = """version: 1
 project: {name}
@@ -79,7 +80,7 @@ def projects(data: Path | None) -> list[tuple[str, str, str]]:
     if data is not None and (data / "banking77").is_dir() and base is not None:
         read, split = SETS["banking77"]
         name = "banking77-minilm"
-        text = project(name, read.replace("PATH", str(data / "banking77")), split, f"{{base: {base}}}")
+        text = project(name, read.replace("PATH", str(data / "banking77")), split, TUNED.replace("BASE", str(base)))
         found.append((name, "all-MiniLM-L6-v2, fine-tuned", text))
     return found
 

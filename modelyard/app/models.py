@@ -54,7 +54,7 @@ def locate(reference: str | Path, *, project: str | Path | None = None, profile:
 
         verified = verify_release(path)
         about = json.loads((path / "release.json").read_text(encoding="utf-8"))
-        return Located(path / "model", verified.name, 1, about["state"] == "released")
+        return Located(path / "model", verified.name, about["version"], about["state"] == "released")
     if is_file(path / "model.json"):
         return Located(path, path.resolve().name, 1, False)
     from modelyard.engine.releases import resolve, verified_bundle

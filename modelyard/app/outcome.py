@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.app.session import Session
-from modelyard.base.canonical import canonical_json, digest_json
+from modelyard.base.canonical import canonical_json, digest_file, digest_json
 from modelyard.base.files import write_atomic
 from modelyard.base.messages import language
 from modelyard.core.gate import Decision, decide
@@ -42,7 +42,7 @@ def conclude(session: Session, outcomes: Sequence[StepOutcome], make_release: bo
     new = (release is None or lost is not None) and decision.releasable and make_release
     if new:
         record = full_record(session, outcomes, decision, None)
-        release = make(store, session.bound, decision, record, page_of(record, language()), lost)
+        release = make(store, session.bound, decision, record, page_of(record, language()), lost, session.overrides)
     return Conclusion(decision, release, new, write_report(session, outcomes, decision, release))
 
 
@@ -98,13 +98,13 @@ def write_report(
     }
     mark = folder / f".{session.bound.project.name}.state"
     digest = digest_json(state)
-    if page.is_file() and data.is_file() and _read(mark) == digest:
+    if page.is_file() and data.is_file() and _read(mark) == f"{digest} {digest_file(page)}":
         return page
     record = full_record(session, outcomes, decision, release)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(data, canonical_json(record) + b"\n")
     write_atomic(page, page_of(record, language()).encode())
-    write_atomic(mark, digest.encode())
+    write_atomic(mark, f"{digest} {digest_file(page)}".encode())
     return page
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modelyard.app.session import Session, open_session, project_path
 from modelyard.core.project import Rule
+from modelyard.engine.bound import BoundProject
 from modelyard.engine.events import Silent
 from modelyard.engine.plan import PlannedStep
 from modelyard.engine.sample_size import sample_size
-from modelyard.errors import Problem
+from modelyard.errors import ModelyardError, Problem
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,22 @@ def check(project: str | Path | None = None, *, sets: Sequence[str] = ()) -> lis
     """Every problem of a project file, in one pass; empty if there is none."""
     from modelyard.engine.bind import load_project
 
-    _, problems = load_project(project_path(project), sets)
-    return problems
+    bound, problems = load_project(project_path(project), sets)
+    return problems if bound is None else [*problems, *_outside(bound)]
+
+
+def _outside(bound: BoundProject) -> Iterator[Problem]:
+    """What steps name outside the project and cannot be had: a data file, a base model."""
+    for step in bound.steps:
+        if step.stage.fingerprint is None:
+            continue
+        try:
+            step.stage.fingerprint(step.config, bound.project.folder)
+        except ModelyardError as error:
+            where = f"{bound.project.path.name}:{step.step.line} ({step.name})"
+            for problem in error.problems:
+                found = f"{problem.found}: {problem.where}" if problem.where else problem.found
+                yield Problem(where, found, problem.expected, problem.remedy)
 
 
 def plan(project: str | Path | None = None, *, sets: Sequence[str] = (), profile: str | None = None) -> PlanResult:

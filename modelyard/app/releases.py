@@ -15,7 +15,7 @@ from modelyard.base.files import is_file, is_folder
 from modelyard.base.messages import t
 from modelyard.core.release import Alias, Release
 from modelyard.engine.events import Listener
-from modelyard.errors import IntegrityError, StoreError, UsageError
+from modelyard.errors import GateError, IntegrityError, StoreError, UsageError
 from modelyard.store import Store
 
 ALIAS = re.compile(r"[a-z][a-z0-9-]{0,63}")
@@ -75,7 +75,7 @@ def release(
     listener: Listener | None = None,
 ) -> RunResult:
     """Decide about the project's release and make it; steps that are not done are run first."""
-    return run(project, sets=sets, profile=profile, listener=listener)
+    return run(project, sets=sets, profile=profile, listener=listener, release=True)
 
 
 def releases(
@@ -160,6 +160,7 @@ def promote(
     alias: str = "production",
     *,
     expected_revision: int | None = None,
+    allow_draft: bool = False,
     project: str | Path | None = None,
     profile: str | None = None,
 ) -> Alias:
@@ -170,7 +171,10 @@ def promote(
         alias: lower-case letters, digits and hyphens.
         expected_revision: the revision you saw; None takes the present one (whoever moves it in between still wins).
 
+        allow_draft: point it to a draft, which no rule has judged.
+
     Raises:
+        GateError: it is a draft.
         ConflictError: somebody moved the alias first.
     """
     from modelyard.engine.releases import resolve, verified_bundle
@@ -182,6 +186,11 @@ def promote(
         )
     with open_store(folder_of(project), profile) as (_, store):
         item = resolve(store, reference)
+        if item.state == "draft" and not allow_draft:
+            raise GateError(
+                t("{release} is a draft: no rule has judged it", release=f"{item.name}@{item.version}"),
+                remedy=t("give the project rules; or say --allow-draft"),
+            )
         verified_bundle(store, item)
         current = store.ledger.alias(item.name, alias)
         seen = expected_revision if expected_revision is not None else (current.revision if current else 0)
@@ -191,7 +200,9 @@ def promote(
 def rollback(
     name: str, alias: str = "production", *, project: str | Path | None = None, profile: str | None = None
 ) -> Alias:
-    """Point an alias back to what it pointed to before. Raises StoreError if there is nothing to go back to."""
+    """Point an alias back to what it pointed to before, once: where from, it forgets, so that a second call does not
+    bring the bad release back. Raises StoreError if there is nothing to go back to.
+    """
     from modelyard.engine.releases import verified_bundle
 
     with open_store(folder_of(project), profile) as (_, store):
@@ -202,4 +213,4 @@ def rollback(
                 remedy=t("`modelyard release promote {name}@VERSION` moves it", name=name),
             )
         verified_bundle(store, store.ledger.release(name, current.previous))
-        return store.ledger.move_alias(name, alias, current.previous, current.revision)
+        return store.ledger.move_alias(name, alias, current.previous, current.revision, forget=True)

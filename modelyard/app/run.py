@@ -9,6 +9,7 @@ from typing import Any
 
 from modelyard.app.session import Session, open_session
 from modelyard.base.clock import monotonic
+from modelyard.base.messages import did_you_mean, t
 from modelyard.core.gate import Decision
 from modelyard.core.release import Release
 from modelyard.engine.events import Listener, Silent, StepOutcome
@@ -59,7 +60,8 @@ def run(
     profile: str | None = None,
     until: str | None = None,
     listener: Listener | None = None,
-    release: bool = True,
+    release: bool | None = None,
+    again: Sequence[str] = (),
 ) -> RunResult:
     """Run a project file.
 
@@ -69,7 +71,8 @@ def run(
         profile: a name from modelyard.profiles.yaml.
         until: stop after this step.
         listener: told what happens.
-        release: whether a passing decision makes a release.
+        release: whether a passing decision makes a release; None: unless `sets` made this an experiment.
+        again: steps to run anew though they are cached: what they measure joins the evidence that is there.
 
     Raises:
         ProjectError: every problem of the project file.
@@ -78,19 +81,26 @@ def run(
     """
     began = monotonic()
     with open_session(project, sets, profile) as session:
-        return run_session(session, until, listener or Silent(), release, began)
+        wanted = not sets if release is None else release
+        return run_session(session, until, listener or Silent(), wanted, began, again)
 
 
-def run_session(session: Session, until: str | None, listener: Listener, release: bool, began: float) -> RunResult:
+def run_session(
+    session: Session,
+    until: str | None,
+    listener: Listener,
+    release: bool,
+    began: float,
+    again: Sequence[str] = (),
+) -> RunResult:
     """As `run`, in a session that is open."""
     from modelyard.engine.execute import Bench, execute
 
     names = [step.name for step in session.bound.steps]
-    if until is not None and until not in names:
-        from modelyard.base.messages import did_you_mean, t
-
-        raise UsageError(t("there is no step `{name}`", name=until), remedy=did_you_mean(until, names))
-    bench = Bench(session.bound, session.store, session.profile, listener)
+    for name in (*again, *((until,) if until is not None else ())):
+        if name not in names:
+            raise UsageError(t("there is no step `{name}`", name=name), remedy=did_you_mean(name, names))
+    bench = Bench(session.bound, session.store, session.profile, listener, again=frozenset(again))
     outcomes = execute(bench, until)
     spec = session.bound.project.release
     if spec is None or len(outcomes) < len(names):

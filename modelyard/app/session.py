@@ -25,11 +25,13 @@ class Session:
         bound: the project, its stages and bindings.
         profile: where its work runs.
         store: open until the `with` block ends.
+        overrides: the `--set` options it was opened with.
     """
 
     bound: BoundProject
     profile: Profile
     store: Store
+    overrides: tuple[str, ...] = ()
 
 
 def project_path(given: str | Path | None) -> Path:
@@ -86,4 +88,4 @@ def open_session(
     """A checked project and its store, closed at the end of the block."""
     bound = load(project, sets)
     with open_store(bound.project.folder, profile, make=True) as (chosen, store):
-        yield Session(bound, chosen, store)
+        yield Session(bound, chosen, store, tuple(sets))

@@ -69,14 +69,20 @@ def runs(
 ) -> list[Value]:
     """The latest runs, newest first."""
     with open_store(folder_of(project), profile) as (_, store):
-        return [run_json(item) for item in store.ledger.runs(step=step, limit=limit)]
+        return [_alive(store, item) for item in store.ledger.runs(step=step, limit=limit)]
+
+
+def _alive(store: Store, item: Run) -> Value:
+    """A run as JSON; one whose process is gone without a word is `killed`, though nobody has recorded it yet."""
+    dead = item.status == "running" and not store.artifacts.held(item.key)
+    return {**run_json(item), **({"status": "killed"} if dead else {})}
 
 
 def run(number: int, *, project: str | Path | None = None, profile: str | None = None) -> Value:
     """One run, whole, with its evidence."""
     with open_store(folder_of(project), profile) as (_, store):
         return {
-            **run_json(store.ledger.run(number)),
+            **_alive(store, store.ledger.run(number)),
             "evidence": [evidence_json(item) for item in store.ledger.evidence_of(number)],
         }
 

@@ -26,7 +26,7 @@ def command(
     if context.invoked_subcommand is None:
         from modelyard.cli.run import command as run_command
 
-        context.invoke(run_command, project=project, sets=sets, profile=profile, as_json=as_json)
+        context.invoke(run_command, project=project, sets=sets, profile=profile, as_json=as_json, release=True)
 
 
 @command.command("list", help=t("List releases, newest first."))
@@ -98,14 +98,23 @@ def _print_alias(alias: Alias, as_json: bool) -> None:
 @command.command("promote", help=t("Point an alias to RELEASE (name@3), after checking its bundle."))
 @click.argument("release")
 @click.option("--alias", default="production", show_default=True, help=t("the alias to move"))
+@click.option("--allow-draft", is_flag=True, help=t("also a draft, which no rule has judged"))
 @click.option("--if-revision", default=None, type=int, help=t("only if the alias still has this revision"))
 @project_option()
 @profile_option()
 @json_option()
 def promote_command(
-    release: str, alias: str, if_revision: int | None, project: str | None, profile: str | None, as_json: bool
+    release: str,
+    alias: str,
+    if_revision: int | None,
+    allow_draft: bool,
+    project: str | None,
+    profile: str | None,
+    as_json: bool,
 ) -> None:
-    moved = app.promote(release, alias, expected_revision=if_revision, project=project, profile=profile)
+    moved = app.promote(
+        release, alias, expected_revision=if_revision, allow_draft=allow_draft, project=project, profile=profile
+    )
     _print_alias(moved, as_json)
 
 

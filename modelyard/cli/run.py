@@ -22,7 +22,8 @@ from modelyard.errors import GateError, Problem
 @sets_option()
 @profile_option()
 @click.option("--until", default=None, metavar="STEP", help=t("stop after this step"))
-@click.option("--no-release", is_flag=True, help=t("decide, but make no release"))
+@click.option("--again", multiple=True, metavar="STEP", help=t("run this step anew though it is cached (repeatable)"))
+@click.option("--release/--no-release", default=None, help=t("make a release; default: unless --set is given"))
 @click.option("--quiet", is_flag=True, help=t("no progress"))
 @json_option()
 def command(
@@ -30,13 +31,14 @@ def command(
     sets: tuple[str, ...],
     profile: str | None,
     until: str | None,
-    no_release: bool,
+    again: tuple[str, ...],
+    release: bool | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
     signal.signal(signal.SIGTERM, _stop)
     listener = TerminalListener(quiet=quiet)
-    result = run(project, sets=sets, profile=profile, until=until, listener=listener, release=not no_release)
+    result = run(project, sets=sets, profile=profile, until=until, listener=listener, release=release, again=again)
     if as_json:
         print_json(result.to_json())
     else:
@@ -65,7 +67,7 @@ def _remedy(finding: Finding) -> str:
     if finding.reason == "missed":
         return t("improve the model or the data, measure on more rows, or change the rule")
     if finding.withdrawn:
-        return t("mend what it was withdrawn for: changed data, settings or seed are measured again")
+        return t("mend what it was withdrawn for; `modelyard run --again STEP` measures again")
     if finding.reason == "no evidence":
         return t("add the stage that measures this claim below the released model")
     return ""
@@ -110,3 +112,5 @@ def _print(result: RunResult) -> None:
         print(f"{t('release')}:  {result.release.name} v{result.release.version} ({state}, {new})")
         print(f"{t('ask it')}:   modelyard predict {result.release.name} '…'")
         print(f"{t('serve it')}: modelyard serve {result.release.name}")
+    elif result.decision.releasable:
+        print(t("not released: settings were overridden or --no-release was given; --release makes one"))

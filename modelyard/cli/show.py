@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -83,7 +84,9 @@ def _runs(value: list[dict[str, Any]]) -> str:
 def _run(value: dict[str, Any]) -> str:
     lines = [f"{t('run')} {value['id']}: {value['step']} ({value['uses']}), {value['status']}"]
     lines += [f"  {name}: {value[name]}" for name in ("key", "seed", "started", "finished", "seconds")]
-    lines += [f"  {t('setting')} {name} = {item}" for name, item in sorted(value["settings"].items())]
+    lines.append(f"  {t('code')} = {value['identity'].get('code', '')}")
+    settings = {name: json.dumps(item, ensure_ascii=False) for name, item in sorted(value["settings"].items())}
+    lines += [f"  {t('setting')} {name} = {item}" for name, item in settings.items()]
     lines += [f"  {t('input')} {b['port']} = {b['digest']} {' '.join(b['splits'])}" for b in value["inputs"]]
     lines += [f"  {t('output')} {b['port']} = {b['digest']}" for b in value["outputs"]]
     lines += [f"  {t('library')} {name} {version}" for name, version in value["identity"].get("libraries", {}).items()]

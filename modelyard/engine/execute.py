@@ -40,6 +40,8 @@ class Bench:
     profile: Profile
     listener: Listener = field(default_factory=Silent)
     remake_damaged: bool = True
+    again: frozenset[str] = frozenset()
+    """Steps to run anew though they are cached."""
 
     def __post_init__(self) -> None:
         self.memo = CodeMemo.open(self.store.root / "cache" / "code.json")
@@ -127,6 +129,10 @@ def reusable(bench: Bench, key: str) -> Run | None:
 
 
 def _reuse(bench: Bench, prepared: Prepared) -> Run | None:
+    return None if prepared.step.name in bench.again else _whole(bench, prepared)
+
+
+def _whole(bench: Bench, prepared: Prepared) -> Run | None:
     """As `reusable`; what was changed by hand is set aside, said, and made again from the same inputs."""
     try:
         return reusable(bench, prepared.key)

@@ -161,5 +161,8 @@ def environment() -> dict[str, Any]:
 
 
 def evaluator_of(identity: Mapping[str, Any]) -> str:
-    """Digest of who measured: code, settings, and the machine where that matters."""
-    return digest_json({name: identity[name] for name in ("stage", "code", "settings", "machine")})
+    """Digest of who measured: code, and the machine where that matters.
+
+    Settings are left out: measuring again with others must not paint over what was measured before.
+    """
+    return digest_json({name: identity[name] for name in ("stage", "code", "machine")})

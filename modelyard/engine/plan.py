@@ -94,7 +94,8 @@ def _look(bench: Bench, step: BoundStep, done: list[StepOutcome]) -> PlannedStep
     try:
         prepared = prepare(bench, step, done)
     except ModelyardError as error:
-        return PlannedStep(step.name, step.step.uses, "blocked", (), _names(step), problems=error.problems)
+        why = tuple(problem.found for problem in error.problems)
+        return PlannedStep(step.name, step.step.uses, "blocked", why, _names(step), problems=error.problems)
     key = prepared.key
     try:
         if reusable(bench, key) is not None:

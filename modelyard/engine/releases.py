@@ -1,10 +1,10 @@
 """Making a release: the model, its evidence, the decision and the card, sealed by a signed manifest over every file.
 
-release.json      name, state, model, decision with every finding, digests of the data it was measured on
+release.json      name, version, state, model, decision with every finding, data, steps and overrides as run
 model/            the model artifact's files
 card.html         the transparency report; card.json is the record it was made from
 evidence.json     all evidence about the model and its ancestors
-modelyard.yaml    the project file, as it was run
+modelyard.yaml    the project file; what `--set` changed stands in release.json
 signer.pub        the public key; whether it is the right one is for the reader to know
 model.sig         OpenSSF model signature (DSSE) over every other file
 """
@@ -12,7 +12,7 @@ model.sig         OpenSSF model signature (DSSE) over every other file
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from modelyard.engine.bound import BoundProject
 from modelyard.errors import GateError, IntegrityError, StoreError
 from modelyard.store import Store
 
-VERSION = 1
+FORMAT = 1
 KEYS = "keys"
 PUBLIC = "signer.pub"
 PUBLIC_KEY = "signing.pub"
@@ -64,6 +64,7 @@ def make(
     record: Mapping[str, Any],
     page: str,
     lost: Release | None = None,
+    overrides: Sequence[str] = (),
 ) -> Release:
     """Seal a bundle and record the release. Asked again for the same decision, returns the release that is there.
 
@@ -71,25 +72,37 @@ def make(
         lost: the release of this decision whose bundle is damaged or gone; this one follows it under a new version.
         record: what the card shows, decision included; written as card.json.
         page: the card as HTML.
+        overrides: `--set` options that the project was run with; the bundle names them.
 
     Raises:
         GateError: the decision does not allow a release.
+        ConflictError: another machine released under this name at the same moment.
     """
     if not decision.releasable:
         raise GateError(t("the gate refused"), where=bound.project.name)
-    folder = store.artifacts.workspace()
-    _fill(folder, store, bound, decision, record, page)
-    _sign(folder, store)
-    bundle = store.artifacts.commit(folder, "bundle")
-    return store.ledger.create_release(
-        name=bound.project.name,
-        state="draft" if decision.draft else "released",
-        model=decision.model,
-        bundle=bundle.digest,
-        decision=decision.digest,
-        keeps=sorted({item["digest"] for run in record["runs"] for item in run["outputs"]}),
-        lost=lost.bundle if lost else None,
-    )
+    name = bound.project.name
+    with store.artifacts.lock(digest_bytes(f"release {name}".encode())):
+        there = store.ledger.release_of(name, decision.digest)
+        if there is not None and (lost is None or there.bundle != lost.bundle):
+            return there  # made by another run while this one waited
+        known = store.ledger.releases(name)
+        version = known[0].version + 1 if known else 1
+        folder = store.artifacts.workspace()
+        _fill(folder, store, _about(bound, decision, record, version, overrides), record, page)
+        if bound.project.path.is_file():
+            shutil.copyfile(bound.project.path, folder / "modelyard.yaml")
+        _sign(folder, store)
+        bundle = store.artifacts.commit(folder, "bundle")
+        return store.ledger.create_release(
+            name=name,
+            state="draft" if decision.draft else "released",
+            model=decision.model,
+            bundle=bundle.digest,
+            decision=decision.digest,
+            keeps=sorted({item["digest"] for run in record["runs"] for item in run["outputs"]}),
+            lost=lost.bundle if lost else None,
+            expected_version=version,
+        )
 
 
 def is_whole(store: Store, release: Release) -> bool:
@@ -104,26 +117,31 @@ def is_whole(store: Store, release: Release) -> bool:
     return True
 
 
-def _fill(
-    folder: Path, store: Store, bound: BoundProject, decision: Decision, record: Mapping[str, Any], page: str
-) -> None:
-    store.artifacts.verify(decision.model, deep=True)
-    shutil.copytree(store.artifacts.path(decision.model), folder / "model")
-    _writable(folder)
-    about = {
-        "version": VERSION,
+def _about(
+    bound: BoundProject, decision: Decision, record: Mapping[str, Any], version: int, overrides: Sequence[str]
+) -> dict[str, Any]:
+    """The content of release.json. `format` is the file's own version; `steps` are the settings as they were run."""
+    return {
+        "format": FORMAT,
         "name": bound.project.name,
+        "version": version,
         "state": "draft" if decision.draft else "released",
         "model": decision.model,
         "decision": decision.to_json("en"),
         "data": sorted({item["dataset"] for item in record["evidence"] if item["dataset"]}),
+        "overrides": list(overrides),
+        "steps": [{name: run[name] for name in ("step", "uses", "seed", "settings", "key")} for run in record["runs"]],
     }
+
+
+def _fill(folder: Path, store: Store, about: Mapping[str, Any], record: Mapping[str, Any], page: str) -> None:
+    store.artifacts.verify(about["model"], deep=True)
+    shutil.copytree(store.artifacts.path(about["model"]), folder / "model")
+    _writable(folder)
     (folder / "release.json").write_bytes(canonical_json(about) + b"\n")
     (folder / "card.json").write_bytes(canonical_json(record) + b"\n")
     (folder / "card.html").write_text(page, encoding="utf-8")
     (folder / "evidence.json").write_bytes(canonical_json(record["evidence"]) + b"\n")
-    if bound.project.path.is_file():
-        shutil.copyfile(bound.project.path, folder / "modelyard.yaml")
 
 
 def _writable(folder: Path) -> None:

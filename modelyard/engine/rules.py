@@ -68,9 +68,17 @@ class _Judge:
         if claim is None:
             self._unknown(rule, path, list(claims))
             return
+        self._possible(rule, claim, path)
         target = self._target(rule, path)
         if target is not None and self.whole:
             self._measured(rule, claim, target, path)
+
+    def _possible(self, rule: Rule, claim: Claim, path: KeyPath) -> None:
+        """A rate lies between 0 and 1: a bound of 80 is a slip for 0.80."""
+        name, bound = ("min", rule.min) if rule.min is not None else ("max", rule.max)
+        if claim.sizing == "rate" and bound is not None and not 0 <= bound <= 1:
+            found = t("`{name}` is {bound}, and `{claim}` is a rate", name=name, bound=f"{bound:g}", claim=claim.name)
+            self.fields.note((*path, name), found, t("a number from 0 to 1"))
 
     def _unknown(self, rule: Rule, path: KeyPath, known: list[str]) -> None:
         found = t("no step of the project measures `{claim}`", claim=rule.claim)

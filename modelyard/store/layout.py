@@ -36,6 +36,7 @@ def prepare(root: Path) -> None:
         if not (root / name).is_dir():  # also one that somebody cleared away by hand
             files.make_folder(root / name)
     if new:
+        files.write_atomic(root / ".gitignore", b"# data, models and keys: not for version control\n*\n")
         files.write_atomic(marker, json.dumps({"version": VERSION}).encode())
 
 

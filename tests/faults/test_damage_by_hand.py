@@ -108,9 +108,9 @@ def test_no_release_is_sealed_with_a_damaged_key(project: Path, half: str) -> No
     saved = path.read_bytes()
     path.write_bytes(b"nonsense\n")
     with pytest.raises(StoreError, match=half):
-        modelyard.run(project, sets=["seed=7"])
+        modelyard.run(project, sets=["seed=7"], release=True)
     path.write_bytes(saved)
-    assert modelyard.run(project, sets=["seed=7"]).new_release
+    assert modelyard.run(project, sets=["seed=7"], release=True).new_release
     modelyard.verify_release("toy", project=project)
 
 

@@ -129,7 +129,7 @@ def test_two_runs_at_once_make_each_step_once(tmp_path):
 
     def work():
         try:
-            results.append(modelyard.run(project, sets=sets))
+            results.append(modelyard.run(project, sets=sets, release=True))
         except BaseException as error:
             errors.append(error)
 
@@ -237,3 +237,87 @@ def test_a_profile_tells_methods_where_they_may_run(tmp_path, monkeypatch):
     assert devices.usable_cores() == 1
     assert devices.pick("auto").type == "cpu"
     assert (tmp_path / "elsewhere" / "store.json").is_file()
+
+
+def test_measuring_again_with_other_settings_does_not_paint_over_a_bad_number(tmp_path):
+    project = write_toy(tmp_path)
+    score = tmp_path / "evaluate" / "score.py"
+    source = score.read_text()
+    source = source.replace("ConfigDict\n", "ConfigDict, Field\n", 1).replace(
+        'extra="forbid")\n', 'extra="forbid")\n    shift: float = Field(0.0, ge=-1, le=1, description="Shift.")\n', 1
+    )
+    score.write_text(source.replace("value = 0.9 if power == 1.0 else 0.5", "value = 0.5 + config.shift"))
+    assert modelyard.run(project).refused
+    again = modelyard.run(project, sets=["steps.score.with.shift=0.4"], release=True)
+    assert again.refused
+    assert again.decision.failed[0].value == 0.5
+
+
+def test_overridden_settings_make_no_release_unless_asked_and_the_bundle_names_them(tmp_path):
+    project = write_toy(tmp_path)
+    sets = ["steps.data.with.rows=12"]
+    assert modelyard.run(project, sets=sets).release is None
+    made = modelyard.run(project, sets=sets, release=True).release
+    about = modelyard.show_release(f"toy@{made.version}", project=project)["about"]
+    assert about["overrides"] == sets
+    assert about["version"] == made.version
+    assert about["steps"][0]["settings"]["rows"] == 12
+
+
+def test_a_step_runs_again_when_told_and_its_evidence_joins_what_is_there(tmp_path):
+    project = write_toy(tmp_path)
+    modelyard.run(project)
+    result = modelyard.run(project, again=["score"])
+    assert states(result) == {"data": True, "model": True, "score": False}
+    assert len(modelyard.evidence("model", project=project)) == 2
+
+
+def test_withdrawn_evidence_can_be_measured_again_but_only_on_purpose(tmp_path):
+    project = write_toy(tmp_path)
+    modelyard.run(project)
+    modelyard.withdraw(1, name="Li Hua", reason="wrong labels", project=project)
+    assert modelyard.run(project).refused
+    assert not modelyard.run(project, again=["score"]).refused
+
+
+def test_a_draft_is_not_promoted_unless_it_is_allowed_and_rollback_does_not_bring_the_bad_back(tmp_path):
+    from modelyard.errors import GateError, StoreError
+
+    draft = write_toy(tmp_path / "draft", PROJECT.replace("  rules:\n    - {claim: score.rate, min: 0.8}\n", ""))
+    modelyard.run(draft)
+    with pytest.raises(GateError, match="draft"):
+        modelyard.promote("toy@1", project=draft)
+    assert modelyard.promote("toy@1", allow_draft=True, project=draft).version == 1
+    project = write_toy(tmp_path / "two")
+    modelyard.run(project)
+    modelyard.run(project, sets=["steps.data.with.test_rows=7"], release=True)
+    modelyard.promote("toy@1", project=project)
+    modelyard.promote("toy@2", project=project)
+    assert modelyard.rollback("toy", project=project).version == 1
+    with pytest.raises(StoreError, match="nothing to go back to"):
+        modelyard.rollback("toy", project=project)
+
+
+def test_the_report_that_run_names_is_the_one_of_this_run(tmp_path):
+    project = write_toy(tmp_path)
+    first = modelyard.run(project).report.read_text()
+    modelyard.report(project, sets=["steps.model.with.power=4"])
+    assert modelyard.run(project).report.read_text() == first
+
+
+def test_check_finds_a_data_file_that_is_not_there_and_a_bound_that_no_rate_has(tmp_path):
+    path = tmp_path / "modelyard.yaml"
+    path.write_text(
+        "version: 1\nproject: p\nsteps:\n  rows: {uses: data.read, with: {path: gone.csv, text: a, label: b}}\n"
+    )
+    found = modelyard.check(path)
+    assert len(found) == 1
+    assert "gone.csv" in found[0].found
+    assert found[0].where == "modelyard.yaml:4 (rows)"
+    toy = write_toy(tmp_path / "toy", PROJECT.replace("min: 0.8", "min: 80"))
+    assert "is a rate" in modelyard.check(toy)[0].found
+
+
+def test_the_store_keeps_itself_out_of_version_control(tmp_path):
+    modelyard.run(write_toy(tmp_path))
+    assert (tmp_path / ".modelyard" / ".gitignore").read_text().splitlines()[-1] == "*"

@@ -31,6 +31,7 @@ class Releases:
         decision: str,
         keeps: Iterable[str] = (),
         lost: str | None = None,
+        expected_version: int | None = None,
     ) -> Release:
         """Record a release under the next version of its name.
 
@@ -38,6 +39,7 @@ class Releases:
 
         Args:
             keeps: digests, besides model and bundle, that are never removed while the release is there.
+            expected_version: the version that the bundle bears; another one is a ConflictError.
             lost: the bundle of the release that is there, if its bytes are damaged or gone: this one follows it.
         """
         row = {"name": name, "state": state, "model": model, "bundle": bundle, "decision": decision}
@@ -46,6 +48,11 @@ class Releases:
             if found and Release(*found[0]).bundle != lost:
                 return Release(*found[0])
             version = writer.next(f"release:{name}")
+            if expected_version not in (None, version):
+                raise ConflictError(
+                    t("another release of `{name}` was made at the same moment", name=name),
+                    remedy=t("run it again"),
+                )
             created = clock.now_utc()
             writer.execute(
                 "INSERT INTO releases (name, version, state, model, bundle, decision, created)"
@@ -91,11 +98,12 @@ class Releases:
         rows = self._database.read(f"{_ALIAS} {where} ORDER BY name, alias", {} if name is None else {"name": name})
         return tuple(Alias(*row) for row in rows)
 
-    def move_alias(self, name: str, alias: str, version: int, expected_revision: int) -> Alias:
+    def move_alias(self, name: str, alias: str, version: int, expected_revision: int, forget: bool = False) -> Alias:
         """Point an alias to a version, if nobody moved it since it was looked at.
 
         Args:
             expected_revision: the revision that the caller saw; 0 if there was no such alias.
+            forget: keep no memory of where it pointed before (a rollback).
 
         Raises:
             ConflictError: the alias has another revision now.
@@ -113,7 +121,8 @@ class Releases:
             revision = current.revision if current else 0
             if revision != expected_revision:
                 raise _moved(name, alias, expected_revision, current)
-            moved = Alias(name, alias, version, revision + 1, current.version if current else None)
+            previous = current.version if current and not forget else None
+            moved = Alias(name, alias, version, revision + 1, previous)
             writer.execute(
                 "INSERT INTO aliases (name, alias, version, revision, previous)"
                 " VALUES (:name, :alias, :version, :revision, :previous) ON CONFLICT (name, alias) DO UPDATE SET"
