@@ -321,3 +321,18 @@ def test_check_finds_a_data_file_that_is_not_there_and_a_bound_that_no_rate_has(
 def test_the_store_keeps_itself_out_of_version_control(tmp_path):
     modelyard.run(write_toy(tmp_path))
     assert (tmp_path / ".modelyard" / ".gitignore").read_text().splitlines()[-1] == "*"
+
+
+def test_a_clock_that_goes_back_changes_no_order_and_no_cache(tmp_path, monkeypatch):
+    from modelyard.base import clock
+
+    project = write_toy(tmp_path)
+    year = iter(range(2040, 1000, -1))
+    monkeypatch.setattr(clock, "now_utc", lambda: f"{next(year)}-01-01T00:00:00Z")
+    modelyard.run(project)
+    modelyard.run(project, sets=["steps.data.with.test_rows=7"], release=True)
+    runs = modelyard.runs(project=project)
+    assert [run["id"] for run in runs] == sorted((run["id"] for run in runs), reverse=True)
+    assert runs[0]["started"] < runs[-1]["started"]
+    assert [info.release.version for info in modelyard.releases(project=project)] == [2, 1]
+    assert all(states(modelyard.run(project)).values())
