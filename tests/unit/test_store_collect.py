@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from pathlib import Path
 
 import pytest
@@ -100,8 +101,11 @@ def test_a_commit_of_the_same_bytes_while_gc_works_is_never_lost(store: Store) -
                 for turn in range(15):
                     with modelyard.store.open(store.root) as mine:
                         artifact = store_workload.make(mine, f"shared {turn % 3}")
-                        store_workload.run(mine, f"k {number} {turn}", f"step {turn % 3}", artifact)
+                        with mine.artifacts.lock(f"k {number} {turn}"):  # else gc takes the run for a dead one
+                            store_workload.run(mine, f"k {number} {turn}", f"step {turn % 3}", artifact)
                 os._exit(0)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(1)
         children.append(child)
