@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 EXAMPLE ?= examples/reviews-zh
 WORKERS ?= 2
+# Optional parts, such as `EXTRAS=sql,labels`; `all` takes every one
+EXTRAS ?=
 
 .PHONY: help install dev demo test lint format types floors unit proof bench clean
 
@@ -20,11 +22,11 @@ $(VENV)/.python:
 # torch goes first: whatever depends on it then takes the build that is there
 $(VENV)/.installed: $(VENV)/.python pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)"
-	$(BIN)/python -m pip install --quiet -c requirements.lock --config-settings editable_mode=compat -e .
+	$(BIN)/python -m pip install --quiet -c requirements.lock --config-settings editable_mode=compat -e ".$(if $(EXTRAS),[$(EXTRAS)])"
 	touch $@
 
 $(VENV)/.developed: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet -c requirements.lock --config-settings editable_mode=compat -e ".[dev,postgres]"
+	$(BIN)/python -m pip install --quiet -c requirements.lock --config-settings editable_mode=compat -e ".[dev]"
 	touch $@
 
 install: $(VENV)/.installed ## the environment, with locked versions

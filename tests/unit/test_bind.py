@@ -191,3 +191,13 @@ def test_a_python_dict_binds_the_same(tmp_path):
     value["steps"]["clean"]["with"] = {"x": 1}
     _, (problem,) = load_project_dict(value, tmp_path)
     assert problem.where == "steps.clean.with.x"
+
+
+def test_evaluation_passes_over_data_made_of_train_only_to_where_the_test_rows_were_cut(load):
+    port = 'Port("dataset", ("train", "validation"))'
+    balance = source(inputs=f'{{"data": {port}}}', outputs=f'{{"data": {port}}}', claims="()")
+    text = PROJECT.replace("  classifier:", "  balance:    {uses: ./balance.py}\n  classifier:", 1)
+    bound, problems = load(text, balance=balance)
+    assert problems == []
+    assert bound.step("classifier").bindings["data"] == (("balance", "data"),)
+    assert bound.step("quality").bindings["data"] == (("split", "data"),)

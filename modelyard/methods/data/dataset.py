@@ -26,7 +26,7 @@ from modelyard.errors import InputError
 
 FILE = "dataset.json"
 ROW_ID = "row_id"
-ROLES = ("text", "image", "feature", "label", "weight", "group", "subject", "time", "split", "other")
+ROLES = ("text", "image", "feature", "label", "soft_label", "weight", "group", "subject", "time", "split", "other")
 GROUP_ROWS = 8_192
 SHARD_ROWS = 12 * GROUP_ROWS
 VERSION = 1
