@@ -1,0 +1,1 @@
+"""Personal data: found, hidden, and how much of it was found."""
