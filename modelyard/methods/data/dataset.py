@@ -129,6 +129,9 @@ class SplitWriter:
 
     Rows are gathered into row groups of GROUP_ROWS before they are written, so that the bytes depend on the rows
     and not on how they were cut into batches; at most one group is held in memory.
+
+    Attributes:
+        num_rows: rows given to `write` so far.
     """
 
     def __init__(self, path: Path, split: str, schema: pa.Schema) -> None:
@@ -146,6 +149,7 @@ class SplitWriter:
         """Append rows; columns are taken by name and cast to the schema."""
         rows = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
         rows = rows.select(self._schema.names).cast(self._schema)
+        self.num_rows += rows.num_rows
         while rows.num_rows:
             part = rows.slice(0, GROUP_ROWS - self._num_waiting)
             self._waiting.append(part)
@@ -182,7 +186,6 @@ class SplitWriter:
         group = pa.concat_tables(self._waiting).combine_chunks()
         self._writer.write_table(group, row_group_size=GROUP_ROWS)
         self._filled += group.num_rows
-        self.num_rows += group.num_rows
         self._waiting, self._num_waiting = [], 0
 
     def _open(self) -> pq.ParquetWriter:
