@@ -23,7 +23,8 @@ class Port:
             output: the splits it will hold. `("all",)` is a data set that is not split.
         many: the port takes several artifacts (`Context.inputs`).
         optional: the step runs without it.
-        side: an output that no input binds to unless it is named (`in: {data: clean.removed}`).
+        side: an output that no input binds to unless it is named (`in: {data: clean.removed}`); an input, optional,
+            that binds to nothing unless it is named.
         description: one line.
     """
 

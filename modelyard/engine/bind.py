@@ -109,7 +109,7 @@ def _bind(step: BoundStep, above: _Above, fields: Fields) -> dict[str, tuple[Out
     bindings: dict[str, tuple[Output, ...]] = {}
     for name, port in ports.items():
         named = step.step.inputs.get(name)
-        if named is None and above.blind:
+        if named is None and (above.blind or port.side):
             continue
         if named is None:
             outputs = _nearest(step, name, port, above, fields)

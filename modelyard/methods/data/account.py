@@ -6,6 +6,7 @@ Light: stage files import it at module level. What was removed or changed is wri
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -39,6 +40,7 @@ class Teller(Protocol):
         n: int,
         unit: str = "",
         interval: tuple[float, float] | Literal["exact"] | None,
+        slice: Mapping[str, str] | None = None,
     ) -> None: ...
 
 
@@ -86,10 +88,19 @@ class Account:
         return "; ".join(parts)
 
     def tell(self, teller: Teller, about: str = "data") -> None:
-        """Check, say the line, and measure CLAIMS about the output port `about`."""
+        """Check, say the line, and measure CLAIMS about the output port `about`, in all and by reason.
+
+        By reason, `data.changed_rate` counts changes: a row changed twice counts twice.
+        """
         self.check()
         teller.say(self.line())
         num_in = max(1, self.num_in)
+        for claim, reasons in ((REMOVED_RATE, self.removed), (CHANGED_RATE, self.changed)):
+            for reason, count in sorted(reasons.items()):
+                part = {"reason": reason}
+                teller.measure(
+                    claim.name, count / num_in, about=about, on="", n=self.num_in, interval="exact", slice=part
+                )
         teller.measure(
             ROWS.name, self.num_kept, about=about, on="", n=self.num_kept, unit="rows", interval="exact"
         )  # fmt: skip

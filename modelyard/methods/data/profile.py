@@ -50,7 +50,7 @@ def describe(dataset: Dataset, split: str) -> dict[str, Any]:
         if text:
             texts = batch.column(text).to_pylist()
             lengths.append(np.array([len(value) for value in texts], dtype=np.int64))
-            scripts += np.bincount(_main_scripts(texts), minlength=len(SCRIPTS))
+            scripts += np.bincount(main_scripts(texts), minlength=len(SCRIPTS))
     found: dict[str, Any] = {"rows": dataset.num_rows(split)}
     if label:
         ordered = sorted(labels.items(), key=lambda item: (-item[1], str(item[0])))
@@ -72,7 +72,7 @@ def _lengths(lengths: NDArray[np.int64]) -> dict[str, Any]:
     return {"unit": "characters", "mean": round(float(lengths.mean()), 2), "quantiles": quantiles}
 
 
-def _main_scripts(texts: list[str]) -> NDArray[np.int64]:
+def main_scripts(texts: list[str]) -> NDArray[np.int64]:
     """Index into SCRIPTS of each text's main script, by letters; Han with any Kana is Kana (Japanese)."""
     points = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
     script = _SCRIPT_OF_BLOCK[np.searchsorted(_STARTS, points, "right") - 1]
