@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from modelyard.base.canonical import canonical_json
@@ -28,6 +29,7 @@ FILE = "dataset.json"
 ROW_ID = "row_id"
 ROLES = ("text", "image", "feature", "label", "soft_label", "weight", "group", "subject", "time", "split", "other")
 GROUP_ROWS = 8_192
+GROUP_BYTES = 1 << 26
 SHARD_ROWS = 12 * GROUP_ROWS
 VERSION = 1
 
@@ -142,6 +144,7 @@ class SplitWriter:
         self._filled = 0
         self._waiting: list[pa.Table] = []
         self._num_waiting = 0
+        self._bytes_waiting = 0
         self._writer = self._open()
         self.num_rows = 0
 
@@ -152,10 +155,12 @@ class SplitWriter:
         self.num_rows += rows.num_rows
         while rows.num_rows:
             part = rows.slice(0, GROUP_ROWS - self._num_waiting)
+            part, num_bytes = _within(part, GROUP_BYTES - self._bytes_waiting)
             self._waiting.append(part)
             self._num_waiting += part.num_rows
+            self._bytes_waiting += num_bytes
             rows = rows.slice(part.num_rows)
-            if self._num_waiting == GROUP_ROWS:
+            if self._num_waiting == GROUP_ROWS or self._bytes_waiting >= GROUP_BYTES:
                 self._flush()
 
     def close(self) -> None:
@@ -186,8 +191,22 @@ class SplitWriter:
         group = pa.concat_tables(self._waiting).combine_chunks()
         self._writer.write_table(group, row_group_size=GROUP_ROWS)
         self._filled += group.num_rows
-        self._waiting, self._num_waiting = [], 0
+        self._waiting, self._num_waiting, self._bytes_waiting = [], 0, 0
 
     def _open(self) -> pq.ParquetWriter:
         file = self._folder / f"{self._shard:05d}.parquet"
         return pq.ParquetWriter(file, self._schema, compression="zstd", write_statistics=True)
+
+
+def _within(rows: pa.Table, num_bytes: int) -> tuple[pa.Table, int]:
+    """The first rows whose binary values reach `num_bytes` (all if they do not), and how many bytes these have."""
+    binary = [column for column in rows.columns if pa.types.is_binary(column.type)]
+    if not binary:
+        return rows, 0
+    sizes = [pc.fill_null(pc.binary_length(column), 0).to_pylist() for column in binary]
+    total = 0
+    for place, row in enumerate(zip(*sizes, strict=True), start=1):
+        total += sum(row)
+        if total >= num_bytes:
+            return rows.slice(0, place), total
+    return rows, total

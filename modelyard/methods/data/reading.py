@@ -19,13 +19,16 @@ from modelyard.errors import InputError, Problem
 from modelyard.methods.data import encoding
 from modelyard.methods.data.dataset import ROW_ID, Column, SplitWriter, write_schema
 from modelyard.methods.data.delimited import DelimitedReader
+from modelyard.methods.data.images import ImageLimits
+from modelyard.methods.data.labels import LabelNotes
 from modelyard.methods.data.lines import TextFile, newline_of
-from modelyard.methods.data.roles import SPLIT_COLUMN, Converter, LabelNotes, choose, schema_of
+from modelyard.methods.data.roles import SPLIT_COLUMN, Converter, Limits, choose, schema_of
 from modelyard.methods.data.rows import Bad, Reader, printable
 from modelyard.methods.data.sources import Source, head_of, open_bytes, refuse_binary, sniff_format
 from modelyard.methods.data.structured import JsonLinesReader, TableReader
 
 BATCH_ROWS = 4_096
+BATCH_BYTES = 1 << 26
 EXAMPLES = 5
 DIGEST_DIGITS = 12
 REJECTED = (
@@ -46,6 +49,8 @@ class Reading:
         form: `auto`, `csv`, `tsv`, `jsonl`, `parquet` or `arrow`.
         quote: True, False, or None to find it.
         keep: other columns to keep; None keeps all.
+        labels: name of each value of the label column; empty if the values are names.
+        image: the greatest image.
     """
 
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +63,12 @@ class Reading:
     keep: Sequence[str] | None = None
     max_cell_bytes: int = 1 << 20
     max_bad_fraction: float = 0.05
+    labels: Mapping[str, str] = field(default_factory=dict)
+    image: ImageLimits = field(default_factory=ImageLimits)
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.max_cell_bytes, self.image, self.labels)
 
 
 @dataclass
@@ -126,10 +137,11 @@ class _Job:
         self._rejected = SplitWriter(bad, "all", schema_of(REJECTED))
         self._bad_rows: list[tuple[Any, ...]] = []
         self._rows: list[list[Any]] = []
+        self._num_bytes = 0
 
     def read(self, source: Source) -> None:
         reader, how = open_reader(source, self._reading)
-        converter = Converter(self._choose(reader, source), reader, self._reading.max_cell_bytes, self._labels)
+        converter = Converter(self._choose(reader, source), reader, self._reading.limits, self._labels)
         prefix = self._prefix(source)
         before, before_bad = self._outcome.num_rows, self._outcome.num_rejected
         extra = [source.split] if self._split_given else []
@@ -140,7 +152,8 @@ class _Job:
                 self._reject(row_id, source, line, row)
             else:
                 self._rows.append([row_id, *row, *extra])
-                if len(self._rows) == BATCH_ROWS:
+                self._num_bytes += sum(len(value) for value in row if isinstance(value, bytes))
+                if len(self._rows) == BATCH_ROWS or self._num_bytes > BATCH_BYTES:
                     self._flush(source, number)
         self._flush(source, None)
         self._done += source.size
@@ -156,8 +169,9 @@ class _Job:
             raise InputError.of([self._too_many(limit), *outcome.examples])
         if not outcome.num_rows:
             raise InputError(t("there is a header but no row"), where=self._first)
-        if "label" in self._reading.roles:
-            self._labels.check(self._reading.roles["label"], self._first)
+        label = next((column.name for column in self._columns if column.role == "label"), None)
+        if label is not None:
+            self._labels.check(label, self._first)
         self._note_labels()
         return outcome
 
@@ -223,7 +237,7 @@ class _Job:
             arrays = [pa.array(values, kind) for values, kind in zip(columns, self._schema.types, strict=True)]
             self._writer.write(pa.Table.from_arrays(arrays, schema=self._schema))
             self._outcome.num_rows += len(self._rows)
-            self._rows = []
+            self._rows, self._num_bytes = [], 0
         self._flush_bad()
         if number is not None:
             self._progress(self._done, self._total)
@@ -252,6 +266,8 @@ class _Job:
             notes.append(t("the labels are numbers; they are kept as names, as strings"))
         if labels.num_stripped:
             notes.append(t("{n:,} labels had spaces around them, which are taken off", n=labels.num_stripped))
+        if labels.num_from_shares:
+            notes.append(t("{n:,} labels are the class of the greatest share", n=labels.num_from_shares))
         if self._outcome.num_rejected:
             kinds = ", ".join(f"{t(kind)}: {count:,}" for kind, count in self._outcome.reasons.most_common())
             notes.append(

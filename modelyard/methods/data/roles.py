@@ -12,6 +12,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +20,9 @@ import pyarrow as pa
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError, Problem
 from modelyard.methods.data.dataset import ROW_ID, Column
-from modelyard.methods.data.rows import SURROGATE, Bad, Reader
+from modelyard.methods.data.images import ImageLimits, image_bytes
+from modelyard.methods.data.labels import LabelMaker, LabelNotes, shares_json
+from modelyard.methods.data.rows import SURROGATE, Bad, Fault, Reader
 
 SPLIT_COLUMN = "split"
 SPLIT_WORDS = {
@@ -32,70 +35,64 @@ SPLIT_WORDS = {
     "test": "test",
     "eval": "test",
 }
-WHOLE_FLOAT = re.compile(r"[+-]?\d+\.0*")
-FRACTION = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|[+-]?\d+[eE]-\d+")
-TYPES = {"text": "string", "label": "string", "weight": "double", "time": "timestamp[us]", "split": "string"}
-MOST_FRACTIONS = 1_000
+TYPES = {
+    "text": "string",
+    "image": "binary",
+    "label": "string",
+    "soft_label": "string",
+    "weight": "double",
+    "time": "timestamp[us]",
+    "split": "string",
+}
+OTHER = "other"
+LABEL = "label"
+"""Name of the label column that soft labels bring when the file has none."""
 
 
-class LabelNotes:
-    """What was noticed of the labels on the way, in bounded memory: for messages and for the regression check."""
+@dataclass(frozen=True)
+class Limits:
+    """What a value may be.
 
-    def __init__(self) -> None:
-        self.num_shortened = 0
-        self.num_stripped = 0
-        self.num_numbers = 0
-        self.num_fractions = 0
-        self.num_labels = 0
-        self._fractions: set[str] = set()
+    Attributes:
+        max_cell_bytes: the greatest text, in bytes of UTF-8.
+        image: the greatest image.
+        labels: name of each value of the label column; empty if the values are names.
+    """
 
-    def saw(self, label: str) -> None:
-        self.num_labels += 1
-        if FRACTION.fullmatch(label):
-            self.num_fractions += 1
-            if len(self._fractions) < MOST_FRACTIONS:
-                self._fractions.add(label)
-
-    def continuous(self) -> bool:
-        """Most labels are written with decimals and few are equal: a quantity, not a class."""
-        distinct = len(self._fractions)
-        return distinct >= MOST_FRACTIONS or (
-            self.num_fractions > self.num_labels / 2 and distinct >= max(10, self.num_labels / 5)
-        )
-
-    def check(self, column: str, where: str) -> None:
-        """Raise InputError if the labels are a quantity."""
-        if self.continuous():
-            some = ", ".join(sorted(self._fractions)[:3])
-            raise InputError(
-                t("the labels look like a continuous quantity ({some}, …)", some=some),
-                where=f"{where}, {t('column')} `{column}`",
-                expected=t("one of a few classes in each row"),
-                remedy=t("predicting a quantity is regression; for classes, write a class in this column"),
-            )
+    max_cell_bytes: int = 1 << 20
+    image: ImageLimits = field(default_factory=ImageLimits)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Converter:
     """Turns the values of one file's rows into the values of the data set's columns.
 
     Attributes:
-        columns: the data set's columns in order, without `row_id` and without a split that the path gives.
+        columns: the data set's columns in order, without `row_id` and without a split that the path gives. One that
+            the file does not have is the label that soft labels bring.
+
+    Args:
         labels: what was noticed of the labels; shared by all files.
     """
 
-    def __init__(self, columns: Sequence[Column], reader: Reader, max_cell_bytes: int, labels: LabelNotes) -> None:
+    def __init__(self, columns: Sequence[Column], reader: Reader, limits: Limits, labels: LabelNotes) -> None:
         self.columns = list(columns)
-        self.labels = labels
-        self._max = max_cell_bytes
-        self._places = [reader.names.index(column.name) for column in columns]
-        as_string: Callable[[Any], Any] = _feature
+        self._max = limits.max_cell_bytes
+        self._maker = LabelMaker(limits.labels, labels)
+        self._places = [reader.names.index(column.name) if column.name in reader.names else None for column in columns]
+        roles = [column.role for column in columns]
+        self._soft = roles.index("soft_label") if "soft_label" in roles else None
+        self._label = roles.index("label") if "label" in roles else None
         steps: Mapping[str, Callable[[Any], Any]] = {
             "text": _text,
-            "label": self._label,
+            "image": lambda value: image_bytes(value, limits.image),
+            "label": self._maker.label if self._soft is None else self._maker.label_or_none,
+            "soft_label": self._maker.shares,
             "weight": _weight,
             "time": _time,
             "split": _split,
         }
+        as_string: Callable[[Any], Any] = _feature
         self._steps = [
             steps.get(column.role, as_string if column.type == "string" else _same) for column in self.columns
         ]
@@ -104,62 +101,48 @@ class Converter:
         """Values in the order of `columns`, or the first fault. `raw` is the row as it stands, or ``."""
         found: list[Any] = []
         try:
-            for place, step in zip(self._places, self._steps, strict=True):
-                value = values[place]
-                if isinstance(value, str):
+            for column, place, step in zip(self.columns, self._places, self._steps, strict=True):
+                value = None if place is None else values[place]
+                if isinstance(value, str) and column.role != "image":
                     self._check_cell(value)
                 found.append(step(value))
-        except _Fault as fault:
+        except Fault as fault:
             name = self.columns[len(found)].name
             return Bad(fault.kind, f"{name}: {fault.detail}" if fault.detail else name, raw or _as_raw(values))
+        if self._soft is not None:
+            shares = found[self._soft]
+            if self._label is not None and found[self._label] is None:
+                found[self._label] = self._maker.best(shares)
+            found[self._soft] = shares_json(shares)
         return found
 
     def _check_cell(self, value: str) -> None:
         if len(value) > self._max // 4 and len(value.encode("utf-8", "surrogatepass")) > self._max:
             size = len(value.encode("utf-8", "surrogatepass"))
-            raise _Fault("cell too large", f"{size:,} bytes, over {self._max:,}")
+            raise Fault("cell too large", f"{size:,} bytes, over {self._max:,}")
         if value.isascii():
             if "\0" in value:
-                raise _Fault("NUL byte")
+                raise Fault("NUL byte")
         elif "\0" in value or SURROGATE.search(value):
-            raise _Fault("NUL byte" if "\0" in value else "bytes that do not decode")
-
-    def _label(self, value: Any) -> str:
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            raise _Fault("no label")
-        if isinstance(value, bool):
-            text = "true" if value else "false"
-        elif isinstance(value, str):
-            text = value.strip()
-            self.labels.num_stripped += text != value
-        else:
-            text = repr(value)
-            self.labels.num_numbers += 1
-        if not text:
-            raise _Fault("no label")
-        self.labels.saw(text)
-        if WHOLE_FLOAT.fullmatch(text):
-            text = text.split(".")[0]
-            self.labels.num_shortened += 1
-        return text
+            raise Fault("NUL byte" if "\0" in value else "bytes that do not decode")
 
 
 def _as_raw(values: list[Any]) -> str:
-    return json.dumps([value if isinstance(value, str | int | float) else str(value) for value in values])
+    """The values as JSON; of bytes only how many there are."""
+    return json.dumps([_raw_value(value) for value in values], ensure_ascii=False)
 
 
-class _Fault(Exception):
-    def __init__(self, kind: str, detail: str = "") -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.detail = detail
+def _raw_value(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return f"({len(value):,} bytes)"
+    return value if isinstance(value, str | int | float) else str(value)
 
 
 def _text(value: Any) -> str:
     if value is None:
-        raise _Fault("no text")
+        raise Fault("no text")
     if not isinstance(value, str):
-        raise _Fault("text is not a string", type(value).__name__)
+        raise Fault("text is not a string", type(value).__name__)
     return value
 
 
@@ -167,9 +150,9 @@ def _weight(value: Any) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise _Fault("weight is not a number", str(value)[:40]) from None
+        raise Fault("weight is not a number", str(value)[:40]) from None
     if not math.isfinite(number) or number < 0:
-        raise _Fault("weight is not a finite number of at least 0", str(value)[:40])
+        raise Fault("weight is not a finite number of at least 0", str(value)[:40])
     return number
 
 
@@ -185,7 +168,7 @@ def _time(value: Any) -> datetime.datetime:
             moment = _parse_time(text)
         utc = moment.astimezone(datetime.UTC) if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
     except (ValueError, OverflowError, OSError):
-        raise _Fault("time is no date", str(value)[:40]) from None
+        raise Fault("time is no date", str(value)[:40]) from None
     return utc.replace(tzinfo=None)
 
 
@@ -204,7 +187,7 @@ def _parse_time(text: str) -> datetime.datetime:
 def _split(value: Any) -> str:
     word = SPLIT_WORDS.get(str(value).strip().lower())
     if word is None:
-        raise _Fault("split is not train, validation or test", str(value)[:40])
+        raise Fault("split is not train, validation or test", str(value)[:40])
     return word
 
 
@@ -220,24 +203,29 @@ def choose(reader: Reader, roles: Mapping[str, str], keep: Sequence[str] | None,
     """The data set's columns from a file's: those with a role, in the file's order, and the features that are kept.
 
     Args:
-        roles: role to column name.
+        roles: role to column name. They count before those the file itself gives its columns (`Reader.own_roles`).
         keep: names of the other columns to keep; None keeps all.
 
     Raises:
         InputError: columns are missing or named twice: every problem, with the names that are there.
     """
+    named = {name: role for role, name in roles.items()}
+    own = {name: role for name, role in getattr(reader, "own_roles", {}).items() if role == OTHER or role not in roles}
     problems = _problems(reader.names, roles, keep, where)
+    brings_label = "soft_label" in roles and "label" not in {*roles, *own.values()}
+    if brings_label and LABEL in reader.names:
+        found = t("a column `{name}`, where soft labels bring their own", name=LABEL)
+        problems.append(Problem(where, found, remedy=t("say what it is: `label: {name}`", name=LABEL)))
     if problems:
         raise InputError.of(problems)
-    by_name = {name: role for role, name in roles.items()}
     columns = []
     for name, kind in zip(reader.names, reader.types, strict=True):
-        role = by_name.get(name)
-        if role is not None:
+        role = named.get(name, own.get(name))
+        if role not in (None, OTHER):
             columns.append(Column(name, role, TYPES.get(role, str(kind))))
         elif keep is None or name in keep:
-            columns.append(Column(name, "feature", str(kind)))
-    return columns
+            columns.append(Column(name, role or "feature", str(kind)))
+    return [*columns, Column(LABEL, "label", TYPES["label"])] if brings_label else columns
 
 
 def _problems(names: Sequence[str], roles: Mapping[str, str], keep: Sequence[str] | None, where: str) -> list[Problem]:

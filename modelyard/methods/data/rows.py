@@ -32,6 +32,15 @@ class Bad:
         return f"{self.kind}: {self.detail}" if self.detail else self.kind
 
 
+class Fault(Exception):
+    """A value that cannot be what its role asks for. `kind` and `detail` as of `Bad`."""
+
+    def __init__(self, kind: str, detail: str = "") -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.detail = detail
+
+
 Row = tuple[int, "list[Any] | Bad", str]
 """Line (or record) number in the file, 1-based; the values in column order, or the fault; the raw row if a text."""
 
@@ -43,6 +52,8 @@ class Reader(Protocol):
         names: its columns.
         types: Arrow type by column, when the file knows; text files have strings only.
         described: one line on how it is read, for the user.
+
+    A file that says itself what its columns are (a folder of images) also has `own_roles`: column name to role.
     """
 
     names: list[str]

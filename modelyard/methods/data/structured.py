@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
@@ -20,6 +21,8 @@ from modelyard.methods.data.rows import Bad, Row
 from modelyard.methods.data.sources import Source, is_compressed, open_bytes
 
 SCHEMA_ROWS = 1_000
+BATCH_ROWS = 8_192
+IMAGE_ROWS = 64
 
 
 class JsonLinesReader:
@@ -102,6 +105,7 @@ class TableReader:
     def __init__(self, source: Source, form: str) -> None:
         self._source = source
         self._form = form
+        self._arrow: list[pa.DataType | None] = []
         if form != "arrow-stream" and is_compressed(source):
             raise InputError(
                 t("a {form} file inside gzip or zstd cannot be read at any place", form=form),
@@ -117,11 +121,20 @@ class TableReader:
     def rows(self) -> Iterator[Row]:
         number = 0
         with self._batches() as (_, batches):
-            for batch in batches:
+            for batch in (part for whole in batches for part in self._slices(whole)):
                 columns = [_values(column, kept) for column, kept in zip(batch.columns, self._arrow, strict=True)]
                 for values in zip(*columns, strict=True):
                     number += 1
                     yield number, list(values), ""
+
+    @property
+    def _rows_at_once(self) -> int:
+        """Few of what may be pictures: each is held as a Python value."""
+        return IMAGE_ROWS if pa.binary() in self._arrow else BATCH_ROWS
+
+    def _slices(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        for start in range(0, batch.num_rows, self._rows_at_once):
+            yield batch.slice(start, self._rows_at_once)
 
     @contextmanager
     def _batches(self) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
@@ -129,7 +142,7 @@ class TableReader:
             with open_bytes(self._source) as (stream, _):
                 if self._form == "parquet":
                     file = pq.ParquetFile(stream)
-                    yield file.schema_arrow, file.iter_batches(8192)
+                    yield file.schema_arrow, (batch for batch in file.iter_batches(self._rows_at_once))
                 elif self._form == "arrow":
                     reader = pa.ipc.open_file(stream)
                     yield reader.schema, (reader.get_batch(i) for i in range(reader.num_record_batches))
@@ -148,6 +161,8 @@ def _values(column: pa.Array, kept: pa.DataType | None) -> list[Any]:
     """A column as Python values; strings that are not UTF-8 come with lone surrogates, which mark the row as bad."""
     if kept is None:
         return [_cell(_jsonable(value)) for value in column.to_pylist()]
+    if pa.types.is_struct(column.type):
+        column = pa.compute.struct_field(column, "bytes")
     plain = column.cast(kept)
     try:
         values: list[Any] = plain.to_pylist()
@@ -165,8 +180,23 @@ def _plain(kind: pa.DataType) -> pa.DataType | None:
         return pa.string()
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return pa.timestamp("us")
+    if _is_binary(kind) or _is_image(kind):
+        return pa.binary()
     simple = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
     return kind if simple else None
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    checks = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
+    return any(check(kind) for check in checks)
+
+
+def _is_image(kind: pa.DataType) -> bool:
+    """A struct of `bytes` and `path`, as the Hugging Face hub stores images; the path is never followed."""
+    if not pa.types.is_struct(kind):
+        return False
+    fields = {kind.field(place).name: kind.field(place).type for place in range(kind.num_fields)}
+    return set(fields) == {"bytes", "path"} and _is_binary(fields["bytes"])
 
 
 def _jsonable(value: Any) -> Any:

@@ -16,28 +16,25 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods.data.settings import ColumnName, ColumnRoles, roles_of
 
-ROLES = ("text", "label", "group", "time", "weight", "subject", "split")
 PathText = Annotated[str, Field(min_length=1)]
-ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Config(BaseModel):
-    """Settings of data.read."""
+class _Where(BaseModel):
+    """What is read. A base, so that `path` stands before the roles in the help."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: PathText | list[PathText] | dict[Literal["train", "validation", "test"], PathText | list[PathText]] = Field(
         description="file or pattern (`data/*.csv.gz`), relative to the project; a list; or one for each split"
     )
-    text: ColumnName | None = Field(None, description="column that holds the text")
-    label: ColumnName | None = Field(None, description="column that holds the class; values become strings")
-    group: ColumnName | None = Field(None, description="column of what must stay on one side of a split (a customer)")
-    time: ColumnName | None = Field(None, description="column of the time: ISO 8601 or seconds since 1970, UTC")
-    weight: ColumnName | None = Field(None, description="column of the row's weight, a number of at least 0")
-    subject: ColumnName | None = Field(None, description="column of the person the row is about, for erasure")
-    split: ColumnName | None = Field(None, description="column that says train, validation or test")
-    keep: list[ColumnName] | None = Field(None, description="other columns to keep; without it all are kept")
+
+
+class Config(ColumnRoles, _Where):
+    """Settings of data.read."""
+
+    labels: dict[str, str] = Field({}, description="name of each value of the label column: `{0: ham, 1: spam}`")
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "arrow"] = Field(
         "auto", description="`auto`: by content, then by extension"
     )
@@ -46,8 +43,10 @@ class Config(BaseModel):
     quote: Literal["auto", "double", "none"] = Field("auto", description='whether fields stand in "double quotes"')
     header: bool = Field(True, description="the first line of CSV and TSV names the columns")
     columns: list[ColumnName] | None = Field(None, min_length=1, description="names instead of the header's")
-    max_cell_bytes: int = Field(1 << 20, ge=1, le=1 << 28, description="a larger cell rejects its row; bytes of UTF-8")
-    max_bad_fraction: float = Field(0.05, ge=0, le=1, description="more rejected rows than this share fail the step")
+    max_image_bytes: int = Field(1 << 25, ge=1, le=1 << 30, description="a larger image rejects its row; bytes")
+    max_image_pixels: int = Field(
+        50_000_000, ge=1, le=178_000_000, description="an image of more, decoded, rejects its row (decompression bombs)"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -61,11 +60,12 @@ class Config(BaseModel):
 
 
 def run(config: Config, context: Context) -> None:
+    from modelyard.methods.data.images import ImageLimits
     from modelyard.methods.data.reading import Reading, read
     from modelyard.methods.data.sources import resolve
 
     reading = Reading(
-        roles={role: name for role in ROLES if (name := getattr(config, role)) is not None},
+        roles=roles_of(config),
         form=config.format,
         encoding=config.encoding,
         delimiter=config.delimiter,
@@ -75,6 +75,8 @@ def run(config: Config, context: Context) -> None:
         keep=config.keep,
         max_cell_bytes=config.max_cell_bytes,
         max_bad_fraction=config.max_bad_fraction,
+        labels=config.labels,
+        image=ImageLimits(config.max_image_bytes, config.max_image_pixels),
     )
     outcome = read(
         resolve(_paths(config), context.base),
@@ -122,7 +124,7 @@ STAGE = Stage(
             any_split=True,
         ),
     ),
-    libraries=("pyarrow", "charset-normalizer"),
+    libraries=("pyarrow", "charset-normalizer", "pillow"),
     external=("path",),
     fingerprint=fingerprint,
 )

@@ -1,0 +1,101 @@
+"""data.read on JSONL, JSON, Parquet and Arrow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet as pq
+import pytest
+from support.reading_files import pairs, read_bytes, run
+
+from modelyard.errors import InputError
+from modelyard.methods.data.dataset import Dataset
+
+
+def test_jsonl_bad_lines_are_kept_apart_each_with_its_fault(tmp_path: Path) -> None:
+    good = [json.dumps({"text": f"t{n}", "label": n % 2}) for n in range(3)]
+    faults = [
+        "{broken",
+        "[1, 2]",
+        "null",
+        '{"text": null, "label": "x"}',
+        '{"text": 5, "label": "x"}',
+        '{"text": "a"}',
+        '{"text": "a", "text": "b", "label": "x"}',
+        '{"text": "a\\ud800", "label": "x"}',
+        '{"text": NaN, "label": "x"}',
+        '{"text": "a", "label": ' + "[" * 5_000 + "]" * 5_000 + "}",
+        '{"text": "a\\u0000", "label": "x"}',
+    ]
+    content = "\n".join([*good, "", *faults]).encode()
+    rows, bad, _ = read_bytes(tmp_path, content, "data.jsonl", max_bad_fraction=1.0)
+    assert pairs(rows) == [("t0", "0"), ("t1", "1"), ("t2", "0")]
+    assert [row["line"] for row in bad] == list(range(5, 5 + len(faults)))
+    kinds = [row["reason"].split(":")[0] for row in bad]
+    assert kinds == [
+        "not JSON",
+        "not a JSON object",
+        "not a JSON object",
+        "no text",
+        "text is not a string",
+        "no label",
+        "not JSON",
+        "bytes that do not decode",
+        "not JSON",
+        "not JSON",
+        "NUL byte",
+    ]
+
+
+def test_a_json_array_is_refused_with_the_way_to_convert_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="jq -c"):
+        read_bytes(tmp_path, b'[\n{"text": "a"}\n]', "data.json")
+
+
+def table() -> pa.Table:
+    return pa.table(
+        {
+            "text": ["a", "b", None, "d"],
+            "label": [1.0, 0.0, 1.0, None],
+            "age": pa.array([1, 2, 3, 4], pa.int32()),
+            "tags": [["x"], [], ["y", "z"], None],
+        }
+    )
+
+
+def write_parquet(path: Path) -> None:
+    pq.write_table(table(), path)
+
+
+def write_arrow(path: Path) -> None:
+    with pa.ipc.new_file(path, table().schema) as writer:
+        writer.write_table(table())
+
+
+def write_stream(path: Path) -> None:
+    with pa.ipc.new_stream(path, table().schema) as writer:
+        writer.write_table(table())
+
+
+@pytest.mark.parametrize("write", [write_parquet, write_arrow, write_stream])
+def test_tables_keep_their_types_and_their_bad_rows_are_kept_apart(tmp_path: Path, write: Any) -> None:
+    write(tmp_path / "data.bin")
+    rows, bad, context = run(tmp_path, path="data.bin", max_bad_fraction=0.5)
+    assert pairs(rows) == [("a", "1"), ("b", "0")]
+    assert [row["age"] for row in rows] == [1, 2]
+    assert [row["tags"] for row in rows] == ['["x"]', "[]"]
+    assert [(row["line"], row["reason"]) for row in bad] == [(3, "no text: text"), (4, "no label: label")]
+    columns = {column.name: column.type for column in Dataset.open(context.output("data")).columns}
+    assert columns["age"] == "int32"
+
+
+@pytest.mark.parametrize("write", [write_parquet, write_arrow, write_stream])
+def test_a_table_that_is_cut_short_is_refused(tmp_path: Path, write: Any) -> None:
+    write(tmp_path / "whole")
+    content = (tmp_path / "whole").read_bytes()
+    with pytest.raises(InputError, match="not a whole"):
+        read_bytes(tmp_path, content[: len(content) * 2 // 3])
