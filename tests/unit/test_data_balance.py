@@ -10,41 +10,27 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
+from support.divided import divided
 from support.fake_context import FakeContext
 
 from modelyard.engine.bind import load_project_dict
 from modelyard.errors import InputError
-from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
+from modelyard.methods.data.dataset import Dataset
 from modelyard.stages.data.balance import Config, run
 
 LABELS = ["ham"] * 60 + ["spam"] * 12 + ["scam"] * 8
 
 
-def folder(path: Path, columns: dict[str, tuple[str, Any]], validation: int = 5, order: Any = None) -> Path:
-    """A data set with train and validation (its last rows); `columns` maps a name to role and Arrow array."""
-    path.mkdir(parents=True, exist_ok=True)
-    table = pa.table({name: values for name, (_, values) in columns.items()})
-    table = table.append_column("row_id", pa.array([f"r{place}" for place in range(table.num_rows)]))
-    if order is not None:
-        table = table.take(pa.array(order))
-    kinds = {field.name: str(field.type) for field in table.schema}
-    roles = {name: role for name, (role, _) in columns.items()}
-    write_schema(path, [Column(name, roles.get(name, "other"), kinds[name]) for name in table.schema.names])
-    write_split(path, "train", [table.slice(0, table.num_rows - validation)], table.schema)
-    write_split(path, "validation", [table.slice(table.num_rows - validation)], table.schema)
-    return path
-
-
 def texts(path: Path, labels: list[str | None], **more: Any) -> Path:
     columns = {"text": ("text", pa.array([f"text {place}" for place in range(len(labels))]))}
-    return folder(path, {**columns, "label": ("label", pa.array(labels)), **more})
+    return divided(path, {**columns, "label": ("label", pa.array(labels)), **more})
 
 
 def numbers(path: Path, seed: int = 0) -> Path:
     draw = np.random.default_rng(seed)
     labels = ["no"] * 80 + ["yes"] * 20 + ["no"] * 5
     shift = np.array([0.0 if label == "no" else 3.0 for label in labels])
-    return folder(
+    return divided(
         path,
         {
             "age": ("feature", pa.array((draw.normal(40, 9, 105) + shift).astype(np.int64))),
@@ -88,8 +74,8 @@ def test_undersampling_keeps_what_it_takes_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", ["oversample", "undersample"])
 def test_the_choice_does_not_depend_on_the_order_of_rows(tmp_path: Path, method: str) -> None:
     columns = {"label": ("label", pa.array(LABELS)), "text": ("text", pa.array([str(i) for i in range(80)]))}
-    one = folder(tmp_path / "one", columns, validation=0)
-    other = folder(tmp_path / "other", columns, validation=0, order=np.random.default_rng(1).permutation(80))
+    one = divided(tmp_path / "one", columns, validation=0)
+    other = divided(tmp_path / "other", columns, validation=0, order=np.random.default_rng(1).permutation(80))
     chosen = [
         sorted(balanced(tmp_path / name, source, method=method)[0].column("train", "row_id"))
         for name, source in (("a", one), ("b", other))
@@ -156,7 +142,7 @@ def test_smote_is_the_same_as_imbalanced_learns_own_on_scaled_features(tmp_path:
 
 
 def test_categories_of_synthetic_rows_are_ones_that_exist(tmp_path: Path) -> None:
-    source = folder(
+    source = divided(
         tmp_path / "in",
         {
             "income": ("feature", pa.array(np.random.default_rng(0).normal(size=60))),
@@ -193,7 +179,7 @@ def test_what_cannot_be_balanced_is_said(tmp_path: Path, settings: dict, labels:
 
 
 def test_missing_numbers_and_tiny_classes_are_told_together(tmp_path: Path) -> None:
-    source = folder(
+    source = divided(
         tmp_path / "in",
         {
             "income": ("feature", pa.array([1.0, None, float("nan"), *range(37)])),
