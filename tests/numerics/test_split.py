@@ -15,12 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from support import split_reference
 from support.fake_context import FakeContext
 
 from modelyard.errors import InputError
 from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
 from modelyard.methods.data.roles import schema_of
-from modelyard.methods.data.splitting import NAMES, TEST, Rows, apportion, clusters, split_stratified
+from modelyard.methods.data.splitting import NAMES, TEST, Rows, apportion, clusters, overlap, split_stratified
 from modelyard.methods.data.text import normalized, text_key
 from modelyard.stages.data import split
 
@@ -57,7 +58,8 @@ def column(context: FakeContext, name: str) -> dict[str, list[Any]]:
 
 def removed(context: FakeContext) -> dict[str, str]:
     rows = Dataset.open(context.output("removed")).table("all").to_pylist()
-    return {row["row_id"]: row["reason"] for row in rows}
+    assert all(row["reason"] == "overlap" for row in rows)
+    return {row["row_id"]: row["detail"] for row in rows}
 
 
 COUNTS = st.lists(st.integers(1, 400), min_size=1, max_size=12)
@@ -139,7 +141,7 @@ TEXT = st.sampled_from(["a", "A", " a ", "ａ", "b", "c", "d", "e", "f", "g", "h
 )
 @pytest.mark.parametrize("grouped", [False, True])
 def test_no_text_and_no_group_is_on_two_sides(grouped: bool, rows: list[tuple[str, str, str | None]]) -> None:
-    made = Rows(
+    made = Rows.of(
         [text_key(text) for text, _, _ in rows],
         [label for _, label, _ in rows],
         [group for _, _, group in rows] if grouped else None,
@@ -163,7 +165,7 @@ def test_clusters_are_the_connected_components(pairs: list[tuple[int, int | None
     size = 16 + 9 + len(pairs)
     graph = coo_matrix((np.ones(len(edges)), tuple(zip(*edges, strict=True))), shape=(size, size))
     reference = connected_components(graph, directed=False)[1][[text for text, _ in pairs]]
-    found = clusters(Rows([str(text).encode() for text, _ in pairs], None, [group for _, group in pairs]))
+    found = clusters(Rows.of([text_key(str(text)) for text, _ in pairs], None, [group for _, group in pairs]))
     same = reference[:, None] == reference[None, :]
     assert ((found[:, None] == found[None, :]) == same).all()
 
@@ -321,3 +323,36 @@ def test_the_given_side_of_test_is_never_touched_by_the_seed(tmp_path: Path) -> 
     assert sides[0]["test"] == sides[1]["test"]
     assert sides[0]["validation"] != sides[1]["validation"]
     assert NAMES[TEST] == "test"
+
+
+LISTED = st.lists(
+    st.tuples(st.integers(0, 30), st.sampled_from("wxyz"), st.none() | st.integers(0, 12)), min_size=1, max_size=120
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=LISTED, grouped=st.booleans(), labelled=st.booleans(), shares=SHARES, seed=st.integers(0, 3))
+def test_the_arrays_divide_as_the_dicts_do(
+    rows: list[tuple[int, str, int | None]], grouped: bool, labelled: bool, shares: tuple[int, int], seed: int
+) -> None:
+    keys = [text_key(str(text)) for text, _, _ in rows]
+    labels = [label for _, label, _ in rows] if labelled else None
+    groups = [group for _, _, group in rows] if grouped else None
+    validation, test = (share / 100 for share in shares)
+    expected = split_reference.split_stratified(
+        split_reference.ListedRows(keys, labels, groups), validation, test, seed
+    )
+    assert split_stratified(Rows.of(keys, labels, groups), validation, test, seed).tolist() == expected.tolist()
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=LISTED, grouped=st.booleans(), data=st.data())
+def test_the_arrays_find_the_overlap_the_sets_find(
+    rows: list[tuple[int, str, int | None]], grouped: bool, data: st.DataObject
+) -> None:
+    keys = [text_key(str(text)) for text, _, _ in rows]
+    groups = [group for _, _, group in rows] if grouped else None
+    side = st.lists(st.integers(0, 2), min_size=len(rows), max_size=len(rows))
+    sides = np.array(data.draw(side), dtype=np.int8)
+    expected = split_reference.leaking(split_reference.ListedRows(keys, None, groups), sides)
+    assert overlap(Rows.of(keys, None, groups), sides).leaking.tolist() == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def run(tmp_path: Path, rows: list[Row], **config: Any) -> tuple[list[str], dict
     clean.run(clean.Config(**config), context)
     kept = Dataset.open(context.output("data")).column("all", "row_id")
     removed = Dataset.open(context.output("removed")).table("all").to_pylist()
-    return kept, {row["row_id"]: row["reason"] for row in removed}, context
+    return kept, {row["row_id"]: row["detail"] or row["reason"] for row in removed}, context
 
 
 @pytest.mark.parametrize(
@@ -154,11 +155,11 @@ def test_one_text_under_two_labels(tmp_path: Path, choice: str, kept: list[str],
 
 def test_removed_and_changed_rows_keep_both_texts(tmp_path: Path) -> None:
     _, _, context = run(tmp_path, [("schÃ¶n", "x"), ("ok", "y"), (" ", "x")])
-    rows = Dataset.open(context.output("removed")).table("all").to_pylist()
-    assert rows == [
-        {"row_id": "r0", "action": "changed", "reason": "repaired", "before": "schÃ¶n", "after": "schön"},
-        {"row_id": "r2", "action": "removed", "reason": "empty text", "before": " ", "after": None},
-    ]
+    changed, removed = Dataset.open(context.output("removed")).table("all").to_pylist()
+    assert (changed["row_id"], changed["action"], changed["reason"]) == ("r0", "changed", "repaired")
+    assert (changed["column"], changed["before"], changed["after"]) == ("text", "schÃ¶n", "schön")
+    assert (removed["row_id"], removed["action"], removed["reason"]) == ("r2", "removed", "empty")
+    assert json.loads(removed["row"]) == {"row_id": "r2", "text": " ", "label": "x"}
     assert context.value("data.changed_rate") == pytest.approx(1 / 3)
 
 

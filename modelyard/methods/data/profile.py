@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -42,14 +43,14 @@ def describe(dataset: Dataset, split: str) -> dict[str, Any]:
     text, label = dataset.role("text"), dataset.role("label")
     columns = [name for name in (text, label) if name]
     labels: Counter[str] = Counter()
-    lengths: list[NDArray[np.int64]] = []
+    lengths: Counter[int] = Counter()
     scripts = np.zeros(len(SCRIPTS), dtype=np.int64)
     for batch in dataset.batches(split, columns) if columns else ():
         if label:
             labels.update(batch.column(label).to_pylist())
         if text:
             texts = batch.column(text).to_pylist()
-            lengths.append(np.array([len(value) for value in texts], dtype=np.int64))
+            lengths.update(map(len, texts))
             scripts += np.bincount(main_scripts(texts), minlength=len(SCRIPTS))
     found: dict[str, Any] = {"rows": dataset.num_rows(split)}
     if label:
@@ -57,19 +58,23 @@ def describe(dataset: Dataset, split: str) -> dict[str, Any]:
         found["num_labels"] = len(ordered)
         found["labels"] = {str(name): count for name, count in ordered[:MOST_LABELS]}
     if text:
-        found["text_length"] = _lengths(np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64))
+        found["text_length"] = _lengths(lengths)
         total = max(1, int(scripts.sum()))
         names = {name or "none": int(count) for name, count in zip(SCRIPTS, scripts, strict=True) if count}
         found["scripts"] = {name: round(count / total, 4) for name, count in sorted(names.items(), key=lambda x: -x[1])}
     return found
 
 
-def _lengths(lengths: NDArray[np.int64]) -> dict[str, Any]:
-    if not lengths.size:
+def _lengths(counts: Counter[int]) -> dict[str, Any]:
+    """From rows by length; quantiles are lengths that occur (inverted distribution function)."""
+    if not counts:
         return {"unit": "characters", "mean": 0.0, "quantiles": {}}
-    values = np.quantile(lengths, QUANTILES, method="inverted_cdf").tolist()
-    quantiles = {f"{share:g}": int(value) for share, value in zip(QUANTILES, values, strict=True)}
-    return {"unit": "characters", "mean": round(float(lengths.mean()), 2), "quantiles": quantiles}
+    lengths = np.array(sorted(counts), dtype=np.int64)
+    below = np.cumsum([counts[length] for length in lengths.tolist()])
+    places = np.searchsorted(below, [max(1, math.ceil(share * int(below[-1]))) for share in QUANTILES])
+    quantiles = {f"{share:g}": int(lengths[place]) for share, place in zip(QUANTILES, places, strict=True)}
+    mean = sum(length * count for length, count in counts.items()) / int(below[-1])
+    return {"unit": "characters", "mean": round(mean, 2), "quantiles": quantiles}
 
 
 def main_scripts(texts: list[str]) -> NDArray[np.int64]:

@@ -4,13 +4,14 @@ Rows that share a normalised text or a group form a cluster, and a cluster is ne
 put in the order of a keyed hash of their text (counter-based: BLAKE2b of seed and text), so that the outcome depends
 on what the rows say and not on the order they come in. How many rows each class gives to each split follows the
 largest-remainder method (Hamilton), held to the totals so that small classes do not all round the same way.
+
+Rows are arrays throughout, no Python object each.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
+from modelyard.methods.data.grouping import Index, KeyArray, index_type, number, pack, starts, unpack
 
 NAMES = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = range(3)
@@ -27,55 +29,129 @@ Sides = NDArray[np.int8]
 """Side of each row: TRAIN, VALIDATION, TEST, or REMOVED."""
 
 
+NO_GROUP = -1
+HASHED_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The class of each row: `codes` [rows] into `names`, which are in order."""
+
+    codes: NDArray[np.int32]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, values: Sequence[str]) -> Labels:
+        names = tuple(sorted(set(values)))
+        code = {name: place for place, name in enumerate(names)}
+        return cls(np.array([code[value] for value in values], dtype=np.int32), names)
+
+    def counts(self, rows: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Rows of each class, of all or of those where `rows` is true."""
+        codes = self.codes if rows is None else self.codes[rows]
+        return np.bincount(codes, minlength=len(self.names))
+
+    def take(self, places: NDArray[np.int64]) -> Labels:
+        """The classes of some rows; names without any are gone."""
+        there, codes = np.unique(self.codes[places], return_inverse=True)
+        return Labels(codes.astype(np.int32), tuple(self.names[code] for code in there.tolist()))
+
+
 @dataclass(frozen=True)
 class Rows:
-    """What decides where a row goes; lists are as long as there are rows.
+    """What decides where a row goes; arrays are as long as there are rows.
 
     Attributes:
-        keys: text key of each row (`text.text_key`).
-        labels, groups: None if the data has none. A group of None belongs to no group.
+        keys: [rows, 2], text key of each row (`text.text_key`).
+        texts: number of each row's text among the distinct ones, in the order of their keys.
+        labels, groups: None if the data has none. A group is a number; NO_GROUP belongs to none.
         times: microseconds since 1970, None if the data has none.
         given: side each row comes with, None if the data is not split.
     """
 
-    keys: Sequence[bytes]
-    labels: Sequence[str] | None = None
-    groups: Sequence[Hashable] | None = None
+    keys: KeyArray
+    texts: Index
+    labels: Labels | None = None
+    groups: Index | None = None
     times: NDArray[np.int64] | None = None
     given: Sides | None = None
 
+    @classmethod
+    def of(
+        cls,
+        keys: Sequence[bytes],
+        labels: Sequence[str] | None = None,
+        groups: Sequence[Hashable] | None = None,
+        times: NDArray[np.int64] | None = None,
+        given: Sides | None = None,
+    ) -> Rows:
+        """From lists: 16-byte keys, class names, groups of any kind (None belongs to no group)."""
+        packed = pack(keys)
+        codes: dict[Hashable, int] = {None: NO_GROUP}
+        numbers = [codes.setdefault(group, len(codes) - 1) for group in groups or ()]
+        return cls(
+            packed,
+            number(packed)[0],
+            Labels.of(labels) if labels is not None else None,
+            np.array(numbers, dtype=np.int32) if groups is not None else None,
+            times,
+            given,
+        )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
     def take(self, places: NDArray[np.int64]) -> Rows:
         """The rows at `places`, without times and given sides."""
+        keys = self.keys[places]
         return Rows(
-            [self.keys[place] for place in places],
-            [self.labels[place] for place in places] if self.labels is not None else None,
-            [self.groups[place] for place in places] if self.groups is not None else None,
+            keys,
+            number(keys)[0],
+            self.labels.take(places) if self.labels is not None else None,
+            self.groups[places] if self.groups is not None else None,
         )
 
 
-def clusters(rows: Rows) -> NDArray[np.int64]:
+def clusters(rows: Rows) -> Index:
     """Cluster of each row, numbered from 0: rows that share a text or a group, directly or through others."""
-    parent: list[int] = []
-    nodes: dict[tuple[str, Hashable], int] = {}
+    if rows.groups is None or not len(rows):
+        return rows.texts
+    kind = index_type(len(rows))
+    order = np.lexsort((rows.groups, rows.texts))
+    texts, groups = rows.texts[order], rows.groups[order]
+    del order
+    # A text whose rows are in several groups joins them: each pair of neighbours in its run of rows is one edge.
+    edge = (texts[1:] == texts[:-1]) & (groups[1:] != groups[:-1]) & (groups[:-1] != NO_GROUP)
+    root = _joined(int(groups.max()) + 1, zip(groups[:-1][edge].tolist(), groups[1:][edge].tolist(), strict=True))
+    last = np.append(texts[1:] != texts[:-1], True)  # the last row of a run has a group if any row of it has
+    group_of_text = groups[last]
+    found = np.empty(len(group_of_text), dtype=kind)
+    alone = group_of_text == NO_GROUP
+    found[~alone] = root[group_of_text[~alone]]
+    found[alone] = len(root) + np.arange(int(alone.sum()))
+    used = np.zeros(len(root) + int(alone.sum()), dtype=np.bool_)
+    used[found] = True
+    numbers = (np.cumsum(used) - 1).astype(kind)
+    return numbers[found][rows.texts]
 
-    def node(kind: str, value: Hashable) -> int:
-        found = nodes.setdefault((kind, value), len(parent))
-        if found == len(parent):
-            parent.append(found)
-        return found
 
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
+def _joined(num: int, edges: Iterator[tuple[int, int]]) -> Index:
+    """Root of each of `num` nodes after joining the ends of all edges (union-find)."""
+    parent = np.arange(num, dtype=index_type(num))
 
-    texts = [node("text", key) for key in rows.keys]
-    for text, group in zip(texts, rows.groups or (), strict=False):
-        if group is not None:
-            parent[root(text)] = root(node("group", group))
-    numbers: dict[int, int] = {}
-    return np.array([numbers.setdefault(root(text), len(numbers)) for text in texts], dtype=np.int64)
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = int(parent[node])
+        return node
+
+    for one, other in edges:
+        parent[root(one)] = root(other)
+    while True:  # every node straight to its root
+        higher = parent[parent]
+        if (higher == parent).all():
+            return parent
+        parent = higher
 
 
 def apportion(counts: NDArray[np.int64], shares: Sequence[float]) -> NDArray[np.int64]:
@@ -152,38 +228,107 @@ def split_stratified(rows: Rows, validation: float, test: float, seed: int) -> S
     """
     shares = (1 - validation - test, validation, test)
     members = clusters(rows)
-    labels = np.asarray(rows.labels if rows.labels is not None else [""] * len(rows.keys), dtype=object)
-    classes, codes = np.unique(labels.astype(str), return_inverse=True)
-    table = np.zeros((int(members.max()) + 1, len(classes)), dtype=np.int64)
-    np.add.at(table, (members, codes), 1)
-    targets = apportion(np.bincount(codes, minlength=len(classes)), shares)
-    ranks = _ranks(rows.keys, members, seed)
+    codes = rows.labels.codes if rows.labels is not None else np.zeros(len(rows), dtype=np.int32)
+    num_classes = len(rows.labels.names) if rows.labels is not None else 1
+    table = Table.of(members, codes, num_classes)
+    targets = apportion(np.bincount(codes, minlength=num_classes), shares)
+    ranks = _ranks(rows, members, table.num_clusters, seed)
     place = _by_groups(table, targets, ranks) if rows.groups is not None else _by_class(table, targets, ranks)
     return place[members]
 
 
-def _ranks(keys: Sequence[bytes], members: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+@dataclass(frozen=True)
+class Table:
+    """Rows of each cluster by class, the zeros left out.
+
+    Attributes:
+        first: [clusters + 1], where the entries of each cluster begin.
+        classes, counts: class and rows of each entry, classes in order inside a cluster.
+    """
+
+    first: Index
+    classes: NDArray[np.int32]
+    counts: Index
+    num_classes: int
+
+    @classmethod
+    def of(cls, members: Index, codes: NDArray[np.int32], num_classes: int) -> Table:
+        kind = index_type(len(members))
+        pairs = members.astype(np.int64)
+        pairs *= num_classes
+        pairs += codes
+        pairs.sort()
+        entry = np.flatnonzero(starts(pairs)).astype(kind)
+        counts = np.diff(np.append(entry, np.array([len(pairs)], dtype=kind)))
+        pairs = pairs[entry]
+        classes = np.empty(len(pairs), dtype=np.int32)
+        np.remainder(pairs, num_classes, out=classes, casting="unsafe")
+        pairs //= num_classes
+        first = np.append(np.flatnonzero(starts(pairs)), len(pairs)).astype(kind)
+        return cls(first, classes, counts, num_classes)
+
+    @property
+    def num_clusters(self) -> int:
+        return len(self.first) - 1
+
+    def sizes(self) -> Index:
+        """Rows of each cluster."""
+        sizes: Index = np.add.reduceat(self.counts, self.first[:-1], dtype=self.counts.dtype)
+        return sizes
+
+    def own(self) -> NDArray[np.int32]:
+        """The class most rows of each cluster have; of equals the first in order."""
+        clusters_of = np.repeat(np.arange(self.num_clusters, dtype=self.first.dtype), np.diff(self.first))
+        most = self.counts == np.maximum.reduceat(self.counts, self.first[:-1])[clusters_of]
+        clusters_of = clusters_of[most]
+        classes: NDArray[np.int32] = self.classes[most][starts(clusters_of)]
+        return classes
+
+    def row(self, cluster: int) -> NDArray[np.int64]:
+        """Rows of one cluster by class [classes]."""
+        dense = np.zeros(self.num_classes, dtype=np.int64)
+        part = slice(int(self.first[cluster]), int(self.first[cluster + 1]))
+        dense[self.classes[part]] = self.counts[part]
+        return dense
+
+    def having(self, code: int) -> NDArray[np.int64]:
+        """Clusters with rows of a class, in order."""
+        return np.searchsorted(self.first, np.flatnonzero(self.classes == code), "right") - 1
+
+
+def _ranks(rows: Rows, members: Index, num_clusters: int, seed: int) -> Index:
     """Rank of each cluster in the order of a keyed hash of its smallest text key."""
-    smallest: dict[int, bytes] = {}
-    for member, key in zip(members.tolist(), keys, strict=True):
-        if member not in smallest or key < smallest[member]:
-            smallest[member] = key
+    row_of_text = np.zeros(int(rows.texts.max()) + 1, dtype=members.dtype)
+    row_of_text[rows.texts] = np.arange(len(rows), dtype=members.dtype)
+    if members is rows.texts:
+        smallest = row_of_text
+    else:
+        pairs = members.astype(np.int64)
+        pairs *= len(row_of_text)
+        pairs += rows.texts
+        pairs.sort()
+        pairs = pairs[starts(pairs // len(row_of_text))]
+        smallest = row_of_text[pairs % len(row_of_text)]
     salt = seed.to_bytes(8, "big", signed=True)
-    hashes = [hashlib.blake2b(smallest[member], key=salt, digest_size=16).digest() for member in range(len(smallest))]
-    ranks = np.empty(len(hashes), dtype=np.int64)
-    ranks[sorted(range(len(hashes)), key=hashes.__getitem__)] = np.arange(len(hashes))
-    return ranks
+    hashes = np.empty((num_clusters, 2), dtype=np.uint64)
+    for start in range(0, num_clusters, HASHED_AT_ONCE):
+        part = unpack(rows.keys[smallest[start : start + HASHED_AT_ONCE]])
+        hashed = [hashlib.blake2b(key, key=salt, digest_size=16).digest() for key in part]
+        hashes[start : start + len(part)] = pack(hashed)
+    return number(hashes)[0]
 
 
-def _by_class(table: NDArray[np.int64], targets: NDArray[np.int64], ranks: NDArray[np.int64]) -> Sides:
+def _by_class(table: Table, targets: NDArray[np.int64], ranks: Index) -> Sides:
     """Side of each cluster; a cluster counts for the class most of its rows have."""
-    place = np.full(len(table), TRAIN, dtype=np.int8)
-    sizes = table.sum(axis=1)
-    own = table.argmax(axis=1)
-    for index in range(table.shape[1]):
+    place = np.full(table.num_clusters, TRAIN, dtype=np.int8)
+    sizes, own = table.sizes(), table.own()
+    for index in range(table.num_classes):
         mine = np.flatnonzero(own == index)
         wanted = {TEST: int(targets[index, TEST]), VALIDATION: int(targets[index, VALIDATION])}
-        for cluster in mine[np.argsort(ranks[mine])][:-1]:  # the last one stays: no class may be missing from train
+        # The last one stays: no class may be missing from train.
+        for cluster in mine[np.argsort(ranks[mine])][:-1]:
+            if not any(wanted.values()):
+                break
             for side in (TEST, VALIDATION):
                 if sizes[cluster] <= wanted[side]:
                     place[cluster] = side
@@ -192,20 +337,21 @@ def _by_class(table: NDArray[np.int64], targets: NDArray[np.int64], ranks: NDArr
     return place
 
 
-def _by_groups(table: NDArray[np.int64], targets: NDArray[np.int64], ranks: NDArray[np.int64]) -> Sides:
+def _by_groups(table: Table, targets: NDArray[np.int64], ranks: Index) -> Sides:
     """Side of each cluster, greedily: the one that brings the counts nearest to the targets, in squares by class."""
-    sizes = table.sum(axis=1)
-    place = np.full(len(table), TRAIN, dtype=np.int8)
+    sizes = table.sizes()
+    place = np.full(table.num_clusters, TRAIN, dtype=np.int8)
     missing = targets.T.astype(np.float64)  # [sides, classes]
     weights = 1.0 / np.maximum(1, targets.sum(axis=1))
     closed = targets.sum(axis=0) == 0
     for cluster in np.lexsort((ranks, -sizes)):
-        change = ((missing - table[cluster]) ** 2 - missing**2) @ weights
+        row = table.row(cluster)
+        change = ((missing - row) ** 2 - missing**2) @ weights
         change[closed] = np.inf
         place[cluster] = np.argmin(change)
-        missing[place[cluster]] -= table[cluster]
-    for index in range(table.shape[1]):
-        mine = np.flatnonzero(table[:, index])
+        missing[place[cluster]] -= row
+    for index in range(table.num_classes):
+        mine = table.having(index)
         if not (place[mine] == TRAIN).any():  # no class may be missing from train: its smallest cluster goes there
             place[mine[np.lexsort((ranks[mine], sizes[mine]))[0]]] = TRAIN
     return place
@@ -268,38 +414,49 @@ class Overlap:
 
 def overlap(rows: Rows, sides: Sides) -> Overlap:
     """What train shares with validation and test, and validation with test."""
-    marks: list[set[Hashable]] = [{key} for key in rows.keys]
-    for mark, group in zip(marks, rows.groups or (), strict=False):
-        if group is not None:
-            mark.add(("group", group))
-    held: list[set[Hashable]] = [set(), set(), set()]
-    for mark, side in zip(marks, sides.tolist(), strict=True):
-        if side != REMOVED:
-            held[side] |= mark
+    held = [_also_on(rows, sides, side) for side in (TRAIN, VALIDATION, TEST)]
 
     def shared(of: int, other: int) -> int:
-        pairs = zip(marks, sides.tolist(), strict=True)
-        return sum(side == of and not held[other].isdisjoint(mark) for mark, side in pairs)
+        return int(((sides == of) & held[other]).sum())
 
     leaking = np.full(len(sides), REMOVED, dtype=np.int8)
-    for place, (mark, side) in enumerate(zip(marks, sides.tolist(), strict=True)):
-        for higher in range(TEST, side, -1):
-            if side != REMOVED and not held[higher].isdisjoint(mark):
-                leaking[place] = higher
-                break
+    for higher in (VALIDATION, TEST):  # the highest side counts
+        leaking[(sides != REMOVED) & (sides < higher) & held[higher]] = higher
     return Overlap(shared(TEST, TRAIN), shared(VALIDATION, TRAIN), shared(TEST, VALIDATION), leaking)
+
+
+def _also_on(rows: Rows, sides: Sides, side: int) -> NDArray[np.bool_]:
+    """Whether each row's text or group stands on a side."""
+    there = sides == side
+    texts = np.zeros(int(rows.texts.max(initial=0)) + 1, dtype=np.bool_)
+    texts[rows.texts[there]] = True
+    found = texts[rows.texts]
+    if rows.groups is not None:
+        groups = np.zeros(int(rows.groups.max(initial=0)) + 2, dtype=np.bool_)
+        groups[rows.groups[there]] = True
+        groups[NO_GROUP] = False  # the place behind the last
+        found |= groups[rows.groups]
+    return found
 
 
 def leakage_rate(rows: Rows, sides: Sides) -> float:
     """Share of the test rows whose text or group stands in train or validation; 0 without test rows."""
+    test = sides == TEST
+    if not test.any():
+        return 0.0
     merged = np.where(sides == VALIDATION, np.int8(TRAIN), sides).astype(np.int8)
-    num_test = int((sides == TEST).sum())
-    return overlap(rows, merged).test_in_train / num_test if num_test else 0.0
+    return int((test & _also_on(rows, merged, TRAIN)).sum()) / int(test.sum())
+
+
+def side_counts(sides: Sides) -> tuple[int, int, int]:
+    """Rows of train, validation and test."""
+    num_train, num_validation, num_test = np.bincount(sides[sides != REMOVED], minlength=3).tolist()
+    return num_train, num_validation, num_test
 
 
 def check(rows: Rows, sides: Sides, wanted: Sequence[int]) -> None:
     """Raise InputError if a wanted side has no row, or train has fewer than two classes."""
-    counts = Counter(sides.tolist())
+    counts = side_counts(sides)
     for side in wanted:
         if not counts[side]:
             raise InputError(
@@ -309,10 +466,10 @@ def check(rows: Rows, sides: Sides, wanted: Sequence[int]) -> None:
                 remedy=t("bring more rows, or change `validation` and `test`; one group or moment may hold too many"),
             )
     if rows.labels is not None:
-        classes = {label for label, side in zip(rows.labels, sides.tolist(), strict=True) if side == TRAIN}
-        if len(classes) < 2:
+        there = np.flatnonzero(rows.labels.counts(sides == TRAIN))
+        if len(there) < 2:
             raise InputError(
-                t("train holds one class only: {label}", label=", ".join(sorted(classes))),
+                t("train holds one class only: {label}", label=", ".join(rows.labels.names[code] for code in there)),
                 where="data.split",
                 expected=t("at least two classes"),
                 remedy=t("is `label` the right column in data.read? did data.clean drop the other class?"),
@@ -323,6 +480,5 @@ def missing_classes(rows: Rows, sides: Sides, side: int) -> list[str]:
     """Classes that occur but have no row on `side`, by name."""
     if rows.labels is None:
         return []
-    pairs = list(zip(rows.labels, sides.tolist(), strict=True))
-    there = {label for label, where in pairs if where == side}
-    return sorted({label for label, where in pairs if where != REMOVED} - there)
+    missing = (rows.labels.counts(sides != REMOVED) > 0) & (rows.labels.counts(sides == side) == 0)
+    return [rows.labels.names[code] for code in np.flatnonzero(missing)]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods.data.account import CLAIMS
 
 
 class Config(BaseModel):
@@ -36,8 +37,9 @@ class Config(BaseModel):
 def run(config: Config, context: Context) -> None:
     from modelyard.base.messages import t
     from modelyard.errors import InputError
-    from modelyard.methods.data.cleaning import CONFLICT, DUPLICATE, EMPTY, Cleaning, clean
+    from modelyard.methods.data.cleaning import Cleaning, clean
     from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.data.repeats import DUPLICATE, EMPTY
     from modelyard.methods.data.text import Repair
 
     cleaning = Cleaning(
@@ -60,25 +62,14 @@ def run(config: Config, context: Context) -> None:
         context.output("removed"),
         lambda done, total: context.progress(done, total, "rows"),
     )
-    if not found.num_kept:
+    account = found.account
+    if not account.num_kept:
         raise InputError(
-            t("no row is left of {n:,}", n=found.num_in),
+            t("no row is left of {n:,}", n=account.num_in),
             where="data.clean",
             remedy=t("look at the texts: are they empty, or each under several labels?"),
         )
-    context.say(
-        t(
-            "{n:,} rows in = {kept:,} kept + {removed:,} removed (empty {empty:,}, repeats {repeats:,}, conflicts "
-            "{conflicts:,}); {changed:,} of the kept were repaired",
-            n=found.num_in,
-            kept=found.num_kept,
-            removed=found.removed.total(),
-            empty=found.removed[EMPTY],
-            repeats=found.removed[DUPLICATE],
-            conflicts=found.removed[CONFLICT],
-            changed=found.num_changed,
-        )
-    )
+    account.tell(context)
     if found.num_conflicts:
         context.say(
             t(
@@ -97,16 +88,14 @@ def run(config: Config, context: Context) -> None:
             )
         )
     rates = {
-        "data.duplicates_found_rate": found.removed[DUPLICATE],
+        "data.duplicates_found_rate": found.num_removed(DUPLICATE),
         "data.conflict_rate": found.num_conflicting,
-        "data.changed_rate": found.num_changed,
-        "data.empty_rate": found.removed[EMPTY],
+        "data.empty_rate": found.num_removed(EMPTY),
     }
     for claim, count in rates.items():
-        context.measure(claim, count / found.num_in, about="data", on="", n=found.num_in, interval="exact")
-    rate = found.num_repeated / found.num_kept
-    context.measure("data.duplicate_rate", rate, about="data", on="", n=found.num_kept, interval="exact")
-    context.measure("data.rows", found.num_kept, about="data", on="", n=found.num_kept, unit="rows", interval="exact")
+        context.measure(claim, count / account.num_in, about="data", on="", n=account.num_in, interval="exact")
+    rate = found.num_repeated / account.num_kept
+    context.measure("data.duplicate_rate", rate, about="data", on="", n=account.num_kept, interval="exact")
 
 
 def _share(name: str, description: str) -> Claim:
@@ -122,11 +111,10 @@ STAGE = Stage(
         "removed": Port("dataset", ("all",), side=True, description="the rows removed or changed, with the reason"),
     },
     claims=(
-        Claim("data.rows", "rows kept", "rows", better="none", subject="lineage", any_split=True),
+        *CLAIMS,
         _share("data.duplicate_rate", "share of the rows kept that repeat the text of an earlier one"),
         _share("data.duplicates_found_rate", "share of the rows in that were removed as repeats"),
         _share("data.conflict_rate", "share of the rows in whose text also stands under another label"),
-        _share("data.changed_rate", "share of the rows in that were kept with a repaired text"),
         _share("data.empty_rate", "share of the rows in that were removed as empty"),
     ),
     libraries=("pyarrow", "ftfy"),

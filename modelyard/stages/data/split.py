@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods.data.account import CLAIMS
 
 if TYPE_CHECKING:
     from modelyard.methods.data.dividing import Division
@@ -53,7 +54,7 @@ def run(config: Config, context: Context) -> None:
     division = divide(rows, data, config.by, config.validation, config.test, context.seed, config.overlap == "keep")
     for note in division.notes:
         context.say(note)
-    write(data, division, context.output("data"), context.output("removed"))
+    write(data, division, context.output("data"), context.output("removed")).tell(context)
     _measure(division, context)
 
 
@@ -87,6 +88,7 @@ STAGE = Stage(
         "removed": Port("dataset", ("all",), side=True, description="rows taken out because another split has them"),
     },
     claims=(
+        *CLAIMS,
         _count("train"),
         _count("validation"),
         _count("test"),
