@@ -12,7 +12,7 @@ from modelyard.base.canonical import PREFIX, short
 from modelyard.base.messages import t
 from modelyard.core.artifact import Artifact
 from modelyard.errors import IntegrityError, Problem, StoreError, UsageError
-from modelyard.store import Store, contents, layout, locks, sessions
+from modelyard.store import Store, contents, derived, layout, locks, sessions
 from modelyard.store.failures import as_store_errors
 
 KEEP_RECENT_RUNS = 3
@@ -45,6 +45,7 @@ class Freed:
     Attributes:
         artifacts: those that no release, no recent run and no living process needs.
         artifact_bytes, scratch_bytes, temporary_bytes: sizes.
+        cache_bytes: of what was made from artifacts that are gone: search indexes, statistics.
         killed: ids of runs whose process is gone, now recorded as killed.
         quarantine_bytes: what lies in quarantine; people look at it and remove it themselves.
         dry_run: nothing was removed.
@@ -57,10 +58,11 @@ class Freed:
     killed: tuple[int, ...]
     quarantine_bytes: int
     dry_run: bool
+    cache_bytes: int = 0
 
     @property
     def num_bytes(self) -> int:
-        return self.artifact_bytes + self.scratch_bytes + self.temporary_bytes
+        return self.artifact_bytes + self.scratch_bytes + self.temporary_bytes + self.cache_bytes
 
 
 def verify_store(store: Store, quarantine: bool = False) -> Scrub:
@@ -141,6 +143,7 @@ def gc(store: Store, keep_recent_runs: int = KEEP_RECENT_RUNS, dry_run: bool = F
             killed=killed,
             quarantine_bytes=_size(store.root / "quarantine"),
             dry_run=dry_run,
+            cache_bytes=_sweep_derived(store, artifacts, dry_run),
         )
 
 
@@ -213,6 +216,13 @@ def _sweep_scratch(store: Store, keep: int, dry_run: bool) -> int:
         finally:
             locks.release(descriptor)
     return freed
+
+
+def _sweep_derived(store: Store, removed: tuple[Artifact, ...], dry_run: bool) -> int:
+    """Remove what was made from artifacts that are gone, or go."""
+    gone = {artifact.digest for artifact in removed}
+    kept = {digest.removeprefix(PREFIX) for digest in store.artifacts.digests() if digest not in gone}
+    return derived.sweep(store.root, kept, dry_run)
 
 
 def _sweep_locks(store: Store) -> None:

@@ -7,7 +7,7 @@ scratch/ab/cdef…/           one per run key; survives a kill, dropped on commi
 tmp/<session>/              outputs being written; `tmp/<session>.lock` is held while their process lives
 locks/<hex>.lock            one per run key, and `commit.lock`
 quarantine/                 artifacts whose bytes differ from their digest, kept for people to look at
-cache/                      what may be lost at any time
+cache/                      what may be lost at any time; cache/derived/ is made from artifacts (see derived.py)
 """
 
 from __future__ import annotations

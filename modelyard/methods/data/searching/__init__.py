@@ -1,0 +1,1 @@
+"""Finding rows: by words (full text) and by conditions on columns."""
