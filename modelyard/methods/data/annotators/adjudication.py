@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.data.annotators.votes import Floats, Ints, Votes
+from modelyard.methods.data.row_random import generator
 
 Flags = NDArray[np.bool_]
 Tie = Literal["review", "first", "random"]
@@ -86,7 +86,7 @@ def majority(votes: Votes, tie: Tie, seed: int) -> Adjudicated:
     elif tie == "random":
         for place in np.flatnonzero(tied).tolist():
             choices = np.flatnonzero(best[place])
-            label[place] = choices[draw(seed, votes.items[place], len(choices))]
+            label[place] = generator(seed, "tie", votes.items[place]).choice(choices)
     else:
         _first_vote(votes, best, label, tied)
     return Adjudicated(label, vote_shares(counts), tied)
@@ -98,12 +98,6 @@ def _first_vote(votes: Votes, best: Flags, label: Ints, tied: Flags) -> None:
         if pending[item] and best[item, given]:
             label[item] = given
             pending[item] = False
-
-
-def draw(seed: int, item: str, num: int) -> int:
-    """One of `num`, from the seed and the item's id alone."""
-    key = hashlib.blake2b(item.encode(), digest_size=8, key=f"tie {seed}".encode()[:64]).digest()
-    return int.from_bytes(key, "big") % num
 
 
 def dawid_skene(
