@@ -7,6 +7,7 @@ lesson of 2018); it raises. Every primitive passes through `hook`, so that tests
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -188,3 +189,27 @@ def hash_and_sync(path: Path, chunk_bytes: int = 1 << 20) -> tuple[int, str]:
         hook("fsync", path)
         os.fsync(stream.fileno())
     return size, PREFIX + hasher.hexdigest()
+
+
+def append_durably(path: Path, data: bytes) -> None:
+    """Add lines to a file, in one write, on the disk when this returns; the file is made if it is not there.
+
+    If the last line has no end (a power cut tore it), it is ended first, so that it spoils no line but itself.
+    """
+    new = not path.exists()
+    hook("append", path)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size:
+            os.lseek(descriptor, size - 1, os.SEEK_SET)
+            data = data if os.read(descriptor, 1) == b"\n" else b"\n" + data
+        written = os.write(descriptor, data)
+        if written != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        hook("fsync", path)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if new:
+        fsync_folder(path.parent)
