@@ -1,0 +1,1 @@
+"""Near duplicates: texts that share most of their shingles, images that look alike."""
