@@ -14,8 +14,13 @@ from modelyard.cli.main import COMMANDS, cli
 from modelyard.engine.bind import load_project
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("examples/*/*.md"))]
-TRANSLATED = ("index", "concepts", "project-file", "evidence", "serving")
+PAGES = [
+    *sorted(ROOT.glob("README*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(ROOT.glob("examples/**/*.md")),
+]
+ENGLISH_ONLY = ("architecture", "errors", "results", "stages")
+TRANSLATED = sorted(p.stem for p in (ROOT / "docs").glob("*.md") if ".zh" not in p.name and p.stem not in ENGLISH_ONLY)
 
 
 def blocks(page, language):

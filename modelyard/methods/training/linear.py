@@ -23,7 +23,7 @@ from modelyard.methods.preprocessing import ngrams
 from modelyard.methods.training import checkpoints, evaluation
 from modelyard.methods.training.candidates import Candidate, Examples
 from modelyard.methods.training.hooks import Hooks
-from modelyard.methods.training.settings import ClassWeights, LinearSettings
+from modelyard.methods.training.settings import ClassWeights, LinearSettings, Metric
 
 MAX_ITERATIONS = 2000
 
@@ -43,8 +43,9 @@ def train(
     seed: int,
     scratch: Path,
     hooks: Hooks,
+    metric: Metric = "accuracy",
 ) -> Candidate:
-    """Fit one machine a strength, keep the one that is best on validation: accuracy, then loss."""
+    """Fit one machine a strength, keep the one that is best on validation: by `metric`, then loss."""
     vocabulary = ngrams.fit(training.texts, None, settings.min_rows, settings.max_features)
     module = Linear(vocabulary.num_features, num_labels)
     found = checkpoints.load(scratch, hooks.say)
@@ -56,7 +57,8 @@ def train(
             logits = x_validation @ weight + bias
             scale = temperature(logits, validation.labels)
             metrics = evaluation.scores(scale * logits, validation.labels)
-            tried.append((metrics["accuracy"], -metrics["loss"], -position, weight * scale, bias * scale))
+            value = -metrics["loss"] if metric == "loss" else metrics[metric]
+            tried.append((value, -metrics["loss"], -position, weight * scale, bias * scale))
             hooks.progress(position + 1, len(settings.strengths), "strengths")
         best = max(tried, key=lambda one: one[:3])
         tensors = {"weights": {"weight": torch.tensor(best[3]).float(), "bias": torch.tensor(best[4]).float()}}

@@ -130,6 +130,7 @@ def _linear(work: Work) -> Candidate:
         work.seed,
         work.scratch / "linear",
         work.hooks,
+        settings.early_stopping.metric,
     )
 
 

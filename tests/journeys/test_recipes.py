@@ -1,0 +1,50 @@
+"""The recipes do what their pages say, through the real command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = ROOT / "examples" / "recipes"
+PROJECTS = sorted(path.relative_to(RECIPES).as_posix() for path in RECIPES.rglob("*.yaml"))
+
+
+def modelyard(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "MODELYARD_LANG": "en", "MODELYARD_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "modelyard", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_every_recipe_is_a_project_without_problems(name: str) -> None:
+    project = RECIPES / name
+    done = modelyard(project.parent, "check", project.name)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_rare_class_is_balanced_right_and_the_wrong_order_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "recipes" / "imbalance"
+    shutil.copytree(RECIPES / "imbalance", folder, ignore=shutil.ignore_patterns(".modelyard", "__pycache__"))
+    shutil.copytree(
+        ROOT / "examples" / "reviews-zh", tmp_path / "reviews-zh", ignore=shutil.ignore_patterns(".modelyard")
+    )
+    right = modelyard(folder, "run", "--json")
+    assert right.returncode == 0, right.stderr
+    assert json.loads(right.stdout)["release"]["state"] == "released"
+    wrong = modelyard(folder, "run", "wrong.yaml")
+    assert wrong.returncode != 0
+    assert "data.duplicate_rate of split <= 0.01: 0.45" in wrong.stderr
+    early = (folder / "modelyard.yaml").read_text(encoding="utf-8")
+    early = early.replace("{uses: ./rare.py, with: {label: neg, share: 0.1}}", "{uses: data.balance}")
+    (folder / "early.yaml").write_text(early, encoding="utf-8")
+    refused = modelyard(folder, "check", "early.yaml")
+    assert refused.returncode != 0
+    assert "add a `data.split` step between `clean` and `rare`" in refused.stderr
