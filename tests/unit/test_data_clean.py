@@ -81,13 +81,13 @@ def test_what_carries_meaning_stays(text: str) -> None:
 
 def test_each_repair_can_be_turned_off() -> None:
     text = " schÃ¶n\x07\u200b  e\u0301 "
-    off = Repair(encoding=False, control=False, invisible=False, form="none", whitespace=False)
+    off = Repair(encoding=False, control=False, invisible=False, form="none", whitespace="keep")
     assert off(text) == text
     assert "Ã¶" in Repair(encoding=False)(text)
     assert "\x07" in Repair(control=False)(text)
     assert "\u200b" in Repair(invisible=False)(text)
     assert "e\u0301" in Repair(form="none")(text)
-    assert Repair(whitespace=False)(text).startswith(" ")
+    assert Repair(whitespace="keep")(text).startswith(" ")
 
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -111,7 +111,7 @@ ENCODINGS = ["latin-1", "cp1252", "cp1250", "cp1251", "mac_roman", "cp437", "iso
 @given(text=NEAR, encoding=st.sampled_from(ENCODINGS))
 def test_the_short_cut_around_ftfy_never_skips_a_text_it_would_mend(text: str, encoding: str) -> None:
     garbled = text.encode().decode(encoding, errors="ignore")
-    only = Repair(control=False, invisible=False, form="none", whitespace=False)
+    only = Repair(control=False, invisible=False, form="none", whitespace="keep")
     mended = ftfy.fix_encoding(garbled)
     if mended.count("\ufffd") <= garbled.count("\ufffd"):
         assert only(garbled) == ftfy.fix_encoding(ftfy.fix_encoding(mended))

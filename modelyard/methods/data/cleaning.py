@@ -56,6 +56,7 @@ class Outcome:
         num_conflicting: rows in that share their text with a row of another label.
         num_conflicts: texts under several labels.
         num_repeated: rows out that repeat the text of an earlier row out, whatever their split.
+        repairs: rows kept by the kinds of repair they took; UNSETTLED ones were left as they came.
         given: rows in by given split, empty texts aside; `also_in_train`: those of them whose text train has too.
     """
 
@@ -63,6 +64,7 @@ class Outcome:
     num_conflicting: int = 0
     num_conflicts: int = 0
     num_repeated: int = 0
+    repairs: Counter[str] = field(default_factory=Counter)
     given: Counter[str] = field(default_factory=Counter)
     also_in_train: Counter[str] = field(default_factory=Counter)
 
@@ -84,7 +86,13 @@ def clean(data: Dataset, cleaning: Cleaning, kept: Path, removed: Path, progress
     found, labels = job.judge()
     account = job.write(found, labels, kept, removed)
     return Outcome(
-        account, found.num_conflicting, found.num_conflicts, found.num_repeated, found.given, found.also_in_train
+        account,
+        found.num_conflicting,
+        found.num_conflicts,
+        found.num_repeated,
+        job.repairs,
+        found.given,
+        found.also_in_train,
     )
 
 
@@ -98,6 +106,7 @@ class _Job:
         self._label = data.role("label")
         self._split = data.role("split")
         self._done = 0
+        self.repairs: Counter[str] = Counter()
 
     def judge(self) -> tuple[Findings, list[Any]]:
         """First pass: what becomes of every row, and the names of the labels by code."""
@@ -130,11 +139,15 @@ class _Job:
                 ids = [str(value) for value in batch.column(ROW_ID).to_pylist()]
                 reader.pass_by(start, ids)
                 before = self._texts(batch)
-                after = [self._cleaning.repair(text) for text in before]
+                repaired = [self._cleaning.repair.explain(text) for text in before]
+                after = [text for text, _ in repaired]
                 changed = 0
-                for offset, (old, new) in enumerate(zip(before, after, strict=True)):
-                    if verdicts[offset] == KEEP and old != new:
-                        log.changed(ids[offset], REPAIRED, self._text, old, new)
+                for offset in np.flatnonzero(verdicts == KEEP).tolist():
+                    kinds = repaired[offset][1]
+                    self.repairs.update(kinds)
+                    if before[offset] != after[offset]:
+                        how = ", ".join(kinds)
+                        log.changed(ids[offset], REPAIRED, self._text, before[offset], after[offset], how)
                         changed += 1
                 for offset, row in _rows_at(batch, np.flatnonzero(verdicts != KEEP)):
                     verdict = int(verdicts[offset])

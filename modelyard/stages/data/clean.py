@@ -1,6 +1,7 @@
 """Repair texts and remove what does no good: empties, repeats, and texts that stand under several labels.
 
-Every row that was removed or changed is kept in `removed` with its reason. Repeats across given splits are left to
+Repairs are fixed rules, and repairing twice changes nothing more. Every row that was removed or changed is kept in
+`removed` with its reason, and `data.restore` can bring it back. Repeats across given splits are left to
 data.split. Two texts are the same if they differ only in case, width, composition and white space.
 """
 
@@ -25,8 +26,22 @@ class Config(BaseModel):
     invisible: Literal["remove", "keep"] = Field(
         "remove", description="zero-width and direction characters where they mean nothing"
     )
+    markup: Literal["keep", "strip"] = Field(
+        "keep", description="HTML tags and entities, where a text has them; block elements become line ends"
+    )
+    markdown: Literal["keep", "strip"] = Field("keep", description="marks of Markdown; formulas and list marks stay")
+    code: Literal["keep", "drop"] = Field("keep", description="code inside Markdown, when that is stripped")
     form: Literal["NFC", "NFKC", "none"] = Field("NFC", description="Unicode normalization form")
-    whitespace: Literal["collapse", "keep"] = Field("collapse", description="runs of white space, line ends included")
+    width: Literal["keep", "full_to_half"] = Field(
+        "keep", description="full-width letters, digits, signs and spaces to ASCII"
+    )
+    punctuation: Literal["keep", "half"] = Field(
+        "keep", description="Chinese punctuation (`，！？：；（）～`) when the width is changed"
+    )
+    script: Literal["keep", "simplified", "traditional"] = Field("keep", description="of Chinese characters")
+    whitespace: Literal["collapse", "lines", "keep"] = Field(
+        "collapse", description="runs of white space: `collapse` makes line ends spaces too, `lines` keeps lines"
+    )
     empty: Literal["remove", "keep"] = Field("remove", description="rows without text after repair")
     duplicates: Literal["remove", "keep"] = Field("remove", description="rows that repeat a text; the first stays")
     conflicts: Literal["drop", "keep", "majority"] = Field(
@@ -47,8 +62,14 @@ def run(config: Config, context: Context) -> None:
             encoding=config.fix_encoding,
             control=config.control == "remove",
             invisible=config.invisible == "remove",
+            markdown=config.markdown == "strip",
+            markup=config.markup == "strip",
+            code=config.code,
             form=config.form,
-            whitespace=config.whitespace == "collapse",
+            half_width=config.width == "full_to_half",
+            punctuation=config.punctuation,
+            script=None if config.script == "keep" else config.script,
+            whitespace=config.whitespace,
         ),
         drop_empty=config.empty == "remove",
         drop_duplicates=config.duplicates == "remove",
@@ -70,6 +91,9 @@ def run(config: Config, context: Context) -> None:
             remedy=t("look at the texts: are they empty, or each under several labels?"),
         )
     account.tell(context)
+    if found.repairs:
+        kinds = ", ".join(f"{t(kind)} {count:,}" for kind, count in found.repairs.most_common())
+        context.say(t("repairs, of the rows kept: {kinds}", kinds=kinds))
     if found.num_conflicts:
         context.say(
             t(
@@ -117,5 +141,5 @@ STAGE = Stage(
         _share("data.conflict_rate", "share of the rows in whose text also stands under another label"),
         _share("data.empty_rate", "share of the rows in that were removed as empty"),
     ),
-    libraries=("pyarrow", "ftfy"),
+    libraries=("pyarrow", "numpy", "ftfy", "markdown-it-py", "opencc"),
 )
