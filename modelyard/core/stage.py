@@ -124,6 +124,8 @@ class Stage:
         external: settings that name something outside (a path): fingerprinted, by `fingerprint`.
         fingerprint: `(config, base folder) -> JSON` of what the settings point to outside the store; it enters the key
             instead of the `external` settings.
+        refresh: name of the setting (`never`, `always` or a duration) that says when to fetch anew what has no
+            fingerprint; it enters no key, the number of the fetch does. `` for stages that fetch nothing.
         timing: evidence depends on the machine, whose fingerprint enters the key.
         extra: the optional dependency group it needs, or ``.
     """
@@ -137,5 +139,6 @@ class Stage:
     loads: tuple[str, ...] = ()
     external: tuple[str, ...] = ()
     fingerprint: Callable[[Any, Path], Json] | None = None
+    refresh: str = ""
     timing: bool = False
     extra: str = ""

@@ -19,6 +19,7 @@ from modelyard.base.files import remove_tree
 from modelyard.base.messages import t
 from modelyard.core.evidence import Evidence, Measurement
 from modelyard.core.run import Binding, Run, Status
+from modelyard.engine import refresh
 from modelyard.engine.bound import BoundProject, BoundStep
 from modelyard.engine.context import StageContext
 from modelyard.engine.events import Listener, Silent, StepOutcome
@@ -46,6 +47,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.memo = CodeMemo.open(self.store.root / "cache" / "code.json")
 
+        self.fetches: dict[str, int] = {}
         self._invocation: int | None = None
         _announce(self.profile)
 
@@ -83,6 +85,7 @@ class Prepared:
     identity: dict[str, Any]
     key: str
     record: bytes
+    fetch: refresh.Fetch | None = None
 
 
 def execute(bench: Bench, until: str | None = None) -> list[StepOutcome]:
@@ -94,6 +97,8 @@ def execute(bench: Bench, until: str | None = None) -> list[StepOutcome]:
     try:
         for position, step in enumerate(steps, 1):
             prepared = prepare(bench, step, outcomes)
+            if prepared.fetch:
+                bench.fetches[step.name] = prepared.fetch.generation
             outcomes.append(_step(bench, prepared, position, len(steps)))
     except BaseException as error:
         bench.finish("killed" if isinstance(error, Interrupted) else "failed", {"error": str(error)})
@@ -104,14 +109,30 @@ def execute(bench: Bench, until: str | None = None) -> list[StepOutcome]:
     return outcomes
 
 
-def prepare(bench: Bench, step: BoundStep, above: list[StepOutcome]) -> Prepared:
-    """Bind a step's inputs to what the steps above made, and compute its key."""
+def prepare(bench: Bench, step: BoundStep, above: list[StepOutcome], renew: bool = True) -> Prepared:
+    """Bind a step's inputs to what the steps above made, and compute its key.
+
+    Args:
+        renew: whether what is fetched from outside may be too old; False to look at what there is.
+    """
     outputs = {outcome.step: outcome.outputs for outcome in above}
     needs_record = any(port.kind == "record" for port in step.stage.inputs.values())
     record = record_bytes(record_of(bench.store, bench.bound, above)) if needs_record else b""
     bindings = bindings_of(step, outputs, record, bench.store)
     identity = identity_of(step.found, step.config, bench.bound.project.seed, bindings, bench.base, bench.memo)
-    return Prepared(step, bindings, identity, key_of(identity), record)
+    fetch = _fetch(bench, step, identity, renew) if step.stage.refresh else None
+    if fetch:
+        identity = {**identity, refresh.PART: fetch.generation}
+    return Prepared(step, bindings, identity, key_of(identity), record, fetch)
+
+
+def _fetch(bench: Bench, step: BoundStep, identity: Mapping[str, Any], renew: bool) -> refresh.Fetch:
+    """Which fetch the step is; decided once in a run, so that `always` fetches once."""
+    if step.name in bench.fetches:
+        return refresh.Fetch(bench.fetches[step.name])
+    if not renew:
+        return refresh.made(bench.store, step.step.uses, identity)
+    return refresh.due(bench.store, step.step.uses, refresh.policy_of(step.stage, step.config), identity)
 
 
 def reusable(bench: Bench, key: str) -> Run | None:

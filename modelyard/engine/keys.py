@@ -26,14 +26,15 @@ def identity_of(
     base: Path,
     memo: CodeMemo,
 ) -> dict[str, Any]:
-    """The parts the key is made of.
+    """The parts the key is made of, all but the generation of a fetch (`refresh.py`).
 
     Args:
         bindings: inputs, whose views (not whole artifacts) count.
         base: the project's folder: where relative paths in settings start.
     """
     stage = found.stage
-    settings = {name: value for name, value in settings_json(config).items() if name not in stage.external}
+    outside = {*stage.external, stage.refresh}
+    settings = {name: value for name, value in settings_json(config).items() if name not in outside}
     inputs: dict[str, list[str]] = {}
     for binding in bindings:
         inputs.setdefault(binding.port, []).append(binding.view)
@@ -58,7 +59,7 @@ def differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
     found = []
     for part in now:
         old, new = before.get(part), now[part]
-        if old == new:
+        if old == new or part == "generation":  # `plan` says it in words of its own
             continue
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             for name in sorted(set(old) | set(new)):

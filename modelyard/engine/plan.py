@@ -14,6 +14,7 @@ from modelyard.engine.bound import BoundStep
 from modelyard.engine.events import StepOutcome
 from modelyard.engine.execute import Bench, outcome_of, prepare, reusable
 from modelyard.engine.keys import differences
+from modelyard.engine.refresh import PART
 from modelyard.errors import IntegrityError, ModelyardError, Problem
 
 State = Literal["cached", "run", "later", "blocked"]
@@ -48,24 +49,24 @@ class PlannedStep:
 
 def plan(bench: Bench) -> list[PlannedStep]:
     """Look at every step, top to bottom. Nothing is run or written."""
-    return _walk(bench)[0]
+    return _walk(bench, renew=True)[0]
 
 
 def finished(bench: Bench) -> tuple[list[StepOutcome], tuple[str, ...]]:
     """The steps that are done as the project stands now, and the names of those that are not."""
-    planned, done = _walk(bench)
+    planned, done = _walk(bench, renew=False)
     names = {outcome.step for outcome in done}
     return done, tuple(item.step for item in planned if item.step not in names)
 
 
-def _walk(bench: Bench) -> tuple[list[PlannedStep], list[StepOutcome]]:
+def _walk(bench: Bench, renew: bool) -> tuple[list[PlannedStep], list[StepOutcome]]:
     done: list[StepOutcome] = []
     planned: list[PlannedStep] = []
     for step in bench.bound.steps:
         names = {outcome.step for outcome in done}
         above = [item.step for item in planned] if _needs_record(step) else _sources(step)
         waits = sorted({name for name in above if name not in names})
-        item = _later(step, waits) if waits else _look(bench, step, done)
+        item = _later(step, waits) if waits else _look(bench, step, done, renew)
         planned.append(item)
         run = bench.store.ledger.completed(item.key) if item.state == "cached" and item.key else None
         if run is not None:
@@ -90,17 +91,18 @@ def _later(step: BoundStep, waits: Sequence[str]) -> PlannedStep:
     return PlannedStep(step.name, step.step.uses, "later", (reason,), _names(step), problems=_missing(step))
 
 
-def _look(bench: Bench, step: BoundStep, done: list[StepOutcome]) -> PlannedStep:
+def _look(bench: Bench, step: BoundStep, done: list[StepOutcome], renew: bool) -> PlannedStep:
     try:
-        prepared = prepare(bench, step, done)
+        prepared = prepare(bench, step, done, renew)
     except ModelyardError as error:
         why = tuple(problem.found for problem in error.problems)
         return PlannedStep(step.name, step.step.uses, "blocked", why, _names(step), problems=error.problems)
     key = prepared.key
+    fetched = (prepared.fetch.why,) if prepared.fetch and prepared.fetch.why else ()
     try:
         if reusable(bench, key) is not None:
-            return PlannedStep(step.name, step.step.uses, "cached", (), _names(step), key)
-        reasons = _why(bench, step, prepared.identity)
+            return PlannedStep(step.name, step.step.uses, "cached", fetched, _names(step), key)
+        reasons = _why(bench, step, prepared.identity, fetched)
     except IntegrityError as error:
         reasons = (t("its artifact was changed after it was made: {what}", what=error.problems[0].found),)
     missing = _missing(step)
@@ -109,11 +111,13 @@ def _look(bench: Bench, step: BoundStep, done: list[StepOutcome]) -> PlannedStep
     return PlannedStep(step.name, step.step.uses, state, reasons, _names(step), key, resumes, missing)
 
 
-def _why(bench: Bench, step: BoundStep, identity: Mapping[str, Any]) -> tuple[str, ...]:
+def _why(bench: Bench, step: BoundStep, identity: Mapping[str, Any], fetched: tuple[str, ...] = ()) -> tuple[str, ...]:
     before = _last_done(bench, step)
     if before is None:
         return (t("never run"),)
     changes = differences(identity, before.identity)
+    if not changes and before.identity.get(PART) != identity.get(PART):
+        return fetched
     if not changes:
         return (t("its outputs were removed"),)
     return tuple(t("changed: {what}", what=change) for change in changes)

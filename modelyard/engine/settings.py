@@ -119,6 +119,8 @@ def _found(dotted: str, value: object, item: Mapping[str, Any]) -> str:
         return t(
             "`{name}` is the secret `{secret}`, which this setting does not take", name=dotted, secret=value.secret
         )
+    if item["type"] == "password_in_url":  # the value is not shown: it holds the password
+        return t("`{name}` holds a password", name=dotted)
     if isinstance(value, str) and not item["type"].startswith(("string_", "literal", "enum", "value_")):
         return t("`{name}` is the text {value}", name=dotted, value=shown(value))
     if value is None or isinstance(value, Mapping):

@@ -28,6 +28,8 @@ def _config(stage: Stage, where: str) -> Iterator[Problem]:
         yield Problem(where, t("`config` is no pydantic model"), expected)
     elif not config.model_config.get("frozen") or config.model_config.get("extra") != "forbid":
         yield Problem(where, t("the stage's Config is not frozen and closed"), expected)
+    elif stage.refresh and stage.refresh not in config.model_fields:
+        yield Problem(where, t("`refresh` names the setting `{name}`, which there is not", name=stage.refresh))
     run: object = stage.run
     if not callable(run):
         yield Problem(where, t("`run` cannot be called"), "def run(config: Config, context: Context) -> None")

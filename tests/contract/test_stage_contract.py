@@ -14,6 +14,7 @@ from modelyard.base.lookup import version_of
 from modelyard.core.artifact import KINDS, SPLITS
 from modelyard.engine.catalog import find, names
 from modelyard.engine.identity import CodeMemo, code_digest
+from modelyard.methods.data.settings import Refresh
 
 HEAVY = ("numpy", "torch", "transformers", "pyarrow", "sklearn", "scipy", "onnx", "onnxruntime", "openvino", "fastapi")
 STAGES = names()
@@ -91,6 +92,17 @@ def test_what_lies_outside_is_fingerprinted(name):
     declared = stage(name).stage
     assert set(declared.external) <= set(declared.config.model_fields)
     assert bool(declared.external) == (declared.fingerprint is not None)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_what_is_fetched_without_a_fingerprint_says_when_it_is_fetched_again(name):
+    declared = stage(name).stage
+    fields = declared.config.model_fields
+    assert ("refresh" in fields) == bool(declared.refresh)
+    if declared.refresh:
+        assert fields[declared.refresh].annotation == Refresh
+        assert fields[declared.refresh].default == "never"
+        assert declared.fingerprint is None
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -13,6 +13,7 @@ import zlib
 
 import httpx
 import pytest
+from support.hostile_http import Answer, FakeTime, in_turn, site
 
 from modelyard.errors import InputError
 from modelyard.methods.data.egress import Egress, HttpCache, Limits
@@ -20,7 +21,6 @@ from modelyard.methods.data.egress.addresses import literal, verdict
 from modelyard.methods.data.egress.limits import TokenBucket, backoff, retry_after
 from modelyard.methods.data.egress.reply import masked_url
 from modelyard.methods.data.egress.transport import proxy_of
-from tests.support.hostile_http import Answer, FakeTime, in_turn, site
 
 
 @pytest.fixture(autouse=True)

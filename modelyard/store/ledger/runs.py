@@ -146,12 +146,13 @@ class Runs:
         *,
         project: str | None = None,
         step: str | None = None,
+        uses: str | None = None,
         status: Status | None = None,
         invocation: int | None = None,
         limit: int = 100,
     ) -> tuple[Run, ...]:
         """Runs that fit, newest first."""
-        wanted = {"project": project, "step": step, "status": status, "invocation": invocation}
+        wanted = {"project": project, "step": step, "uses": uses, "status": status, "invocation": invocation}
         chosen = {name: value for name, value in wanted.items() if value is not None}
         where = " AND ".join(f"{name} = :{name}" for name in chosen) or "1 = 1"
         rows = self._database.read(
