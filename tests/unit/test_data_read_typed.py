@@ -13,6 +13,7 @@ import pytest
 from support.reading_files import pairs, read_bytes, run
 
 from modelyard.errors import InputError
+from modelyard.methods.data import lines
 from modelyard.methods.data.dataset import Dataset
 
 
@@ -51,9 +52,72 @@ def test_jsonl_bad_lines_are_kept_apart_each_with_its_fault(tmp_path: Path) -> N
     ]
 
 
-def test_a_json_array_is_refused_with_the_way_to_convert_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="jq -c"):
-        read_bytes(tmp_path, b'[\n{"text": "a"}\n]', "data.json")
+ARRAY = [
+    {"text": "plain", "label": "x"},
+    {"text": 'quotes " and \\ and ]}, \\" [{', "label": "y"},
+    {"label": "z", "text": "中文\nzwei", "more": {"a": [1, {"b": "]"}]}},
+]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("chunk", [1, 2, 7, 1 << 18])
+def test_a_json_array_is_read_object_by_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, indent: int | None, chunk: int
+) -> None:
+    monkeypatch.setattr(lines, "CHUNK_CHARACTERS", chunk)
+    rows, bad, _ = read_bytes(tmp_path, json.dumps(ARRAY, indent=indent, ensure_ascii=False).encode(), "data.json")
+    assert pairs(rows) == [(item["text"], item["label"]) for item in ARRAY]
+    assert rows[2]["more"] == '{"a": [1, {"b": "]"}]}'
+    assert bad == []
+
+
+def test_a_bad_element_of_an_array_costs_itself_and_names_its_line(tmp_path: Path) -> None:
+    content = b"""[
+  {"text": "a", "label": "x"},
+  {broken: 1},
+  7, "eight", null,
+  [{"text": "inner", "label": "x"}],
+  {"text": "nul \\u0000", "label": "x"},
+  {"text": "twice", "text": "twice", "label": "x"},
+  {"text": "\xff", "label": "x"},
+  {"text": "b", "label": "y"}
+]"""
+    rows, bad, _ = read_bytes(tmp_path, content, "data.json", max_bad_fraction=1.0, encoding="utf-8")
+    assert pairs(rows) == [("a", "x"), ("b", "y")]
+    assert [(row["line"], row["reason"].split(":")[0]) for row in bad] == [
+        (3, "not JSON"),
+        (4, "not a JSON object"),
+        (4, "not a JSON object"),
+        (4, "not a JSON object"),
+        (5, "not a JSON object"),
+        (6, "NUL byte"),
+        (7, "not JSON"),
+        (8, "bytes that do not decode"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'[{"text": "a", "label": "x"}, {"text": "b"', "cut short"),
+        (b'[{"text": "a", "label": "x"}', "cut short"),
+        (b'[{"text": "open, "label": "x"}]', "cut short"),
+        (b'[{"text": "a", "label": "x"}]\n[{"text": "b", "label": "x"}]', "after the end"),
+        (b'[{"text": "a", "label": "x"}] end', "after the end"),
+        (b"[]", "no element"),
+        (b"[1, 2]", "no element"),
+    ],
+)
+def test_an_array_that_is_not_whole_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_bytes(tmp_path, content, "data.json", max_bad_fraction=1.0)
+
+
+def test_an_element_without_end_fills_no_memory_and_the_next_is_read(tmp_path: Path) -> None:
+    content = b'[{"text": "' + b"x" * 60_000 + b'", "label": "x"}, {"text": "b", "label": "y"}]'
+    rows, bad, _ = read_bytes(tmp_path, content, "data.json", max_cell_bytes=1_000, max_bad_fraction=1.0)
+    assert pairs(rows) == [("b", "y")]
+    assert bad[0]["reason"].startswith("line too long")
 
 
 def table() -> pa.Table:

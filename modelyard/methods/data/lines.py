@@ -10,6 +10,7 @@ from modelyard.methods.data.encoding import KEEP, Encoding
 from modelyard.methods.data.rows import RAW_CHARACTERS, SURROGATE, Bad
 from modelyard.methods.data.sources import Source, open_bytes
 
+CHUNK_CHARACTERS = 1 << 18
 LINE_FACTOR = 16
 """A line may hold this many cells of the greatest size before it is cut off unread."""
 
@@ -43,6 +44,14 @@ class TextFile:
                     yield number, Bad("line too long", f"over {limit:,} characters", line[:RAW_CHARACTERS])
                 else:
                     yield number, self._checked(line)
+            text.detach()
+
+    def chunks(self) -> Iterator[str]:
+        """The text in pieces, where lines mean nothing; bytes that do not decode come as lone surrogates."""
+        with open_bytes(self.source) as (stream, _):
+            text = io.TextIOWrapper(stream, encoding=self.encoding.name, errors=KEEP, newline="")
+            while chunk := text.read(CHUNK_CHARACTERS):
+                yield chunk
             text.detach()
 
     def _checked(self, line: str) -> str | Bad:

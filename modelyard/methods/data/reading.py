@@ -6,7 +6,7 @@ Constant memory: rows stream through in batches; only labels that look like numb
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,14 @@ import pyarrow as pa
 from modelyard.base.canonical import PREFIX
 from modelyard.base.messages import t
 from modelyard.errors import InputError, Problem
-from modelyard.methods.data import encoding
 from modelyard.methods.data.dataset import ROW_ID, Column, SplitWriter, write_schema
-from modelyard.methods.data.delimited import DelimitedReader
-from modelyard.methods.data.images import ImageLimits
 from modelyard.methods.data.labels import LabelNotes
-from modelyard.methods.data.lines import TextFile, newline_of
-from modelyard.methods.data.roles import SPLIT_COLUMN, Converter, Limits, choose, schema_of
+from modelyard.methods.data.opening import Reading, open_reader
+from modelyard.methods.data.roles import SPLIT_COLUMN, Converter, choose, schema_of
 from modelyard.methods.data.rows import Bad, Reader, printable
-from modelyard.methods.data.sources import Source, head_of, open_bytes, refuse_binary, sniff_format
-from modelyard.methods.data.structured import JsonLinesReader, TableReader
+from modelyard.methods.data.sources import Source
+
+__all__ = ["Outcome", "Reading", "open_reader", "read"]
 
 BATCH_ROWS = 4_096
 BATCH_BYTES = 1 << 26
@@ -38,37 +36,6 @@ REJECTED = (
     Column("reason", "other", "string"),
     Column("raw", "other", "string"),
 )
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How files are read; the settings of data.read.
-
-    Attributes:
-        roles: role to column name.
-        form: `auto`, `csv`, `tsv`, `jsonl`, `parquet` or `arrow`.
-        quote: True, False, or None to find it.
-        keep: other columns to keep; None keeps all.
-        labels: name of each value of the label column; empty if the values are names.
-        image: the greatest image.
-    """
-
-    roles: Mapping[str, str] = field(default_factory=dict)
-    form: str = "auto"
-    encoding: str | None = None
-    delimiter: str | None = None
-    quote: bool | None = None
-    header: bool = True
-    columns: Sequence[str] | None = None
-    keep: Sequence[str] | None = None
-    max_cell_bytes: int = 1 << 20
-    max_bad_fraction: float = 0.05
-    labels: Mapping[str, str] = field(default_factory=dict)
-    image: ImageLimits = field(default_factory=ImageLimits)
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.max_cell_bytes, self.image, self.labels)
 
 
 @dataclass
@@ -254,9 +221,7 @@ class _Job:
             "{file}: {how}, {reader}: {rows:,} rows", file=source.name, how=how, reader=reader.described, rows=num_rows
         )
         notes.append(text + (t(", {bad:,} rejected", bad=num_bad) if num_bad else ""))
-        unknown = getattr(reader, "num_unknown_keys", 0)
-        if unknown:
-            notes.append(t("{file}: {n:,} objects have keys that are no column; not kept", file=source.name, n=unknown))
+        notes.extend(getattr(reader, "notes", []))
 
     def _note_labels(self) -> None:
         labels, notes = self._labels, self._outcome.notes
@@ -284,35 +249,3 @@ class _Job:
             t("at most {limit:.1%} (setting `max_bad_fraction`)", limit=limit),
             t("mend the file, or check `delimiter`, `quote` and `encoding`; the first bad rows follow"),
         )
-
-
-def open_reader(source: Source, reading: Reading) -> tuple[Reader, str]:
-    """The reader of a file, and in words how it is read (format and encoding).
-
-    Raises:
-        InputError: it is empty, binary, of another kind, or in no known encoding.
-    """
-    head = head_of(source)
-    form = sniff_format(source, head) if reading.form == "auto" else reading.form
-    if form == "arrow" and not head.startswith(b"ARROW1"):
-        form = "arrow-stream"
-    if form in ("parquet", "arrow", "arrow-stream"):
-        return TableReader(source, form), {"parquet": "Parquet", "arrow": "Arrow"}.get(form, t("Arrow stream"))
-    if reading.encoding:
-        found = encoding.Encoding(encoding.check_name(reading.encoding, source.name), t("as set"))
-    else:
-        found = encoding.detect(lambda: open_bytes(source), head, source.name, lambda: refuse_binary(source, head))
-    file = TextFile(source, found, newline_of(head), reading.max_cell_bytes)
-    name = found.name.upper().removesuffix("-SIG")
-    if form == "jsonl":
-        return JsonLinesReader(file), f"JSONL, {name} ({found.how})"
-    reader = DelimitedReader(
-        file,
-        delimiter=reading.delimiter,
-        quote=reading.quote,
-        header=reading.header,
-        columns=reading.columns,
-        wanted=[*reading.roles.values(), *(reading.keep or ())],
-        prefer_tab=form == "tsv",
-    )
-    return reader, f"{form.upper()}, {name} ({found.how})"

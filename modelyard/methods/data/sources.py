@@ -9,25 +9,26 @@ import glob
 import gzip
 import io
 import os
+import re
 import stat
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from modelyard.base.canonical import digest_file
+from modelyard.base.canonical import digest_file, digest_json
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
 
 HEAD_BYTES = 1 << 16
+ZIP = b"PK\x03\x04"
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 FOREIGN = {
     b"%PDF": "PDF",
-    b"PK\x03\x04": "zip or Excel",
-    b"\xd0\xcf\x11\xe0": "old Excel or Word",
+    b"PK\x05\x06": "zip",
     b"\x89PNG": "PNG",
     b"\xff\xd8\xff": "JPEG",
     b"GIF8": "GIF",
@@ -44,6 +45,11 @@ FOREIGN = {
     b"\x80\x04": "pickle",
     b"\x80\x05": "pickle",
 }
+EXCEL = (ZIP, b"\xd0\xcf\x11\xe0")
+IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+SAVED = ("dataset_info.json", "dataset_dict.json")
+"""What the `datasets` library leaves in a folder that it saved."""
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r\f\x1b")
 
 
@@ -55,8 +61,9 @@ class Source:
         path: where it is.
         name: relative to the project's folder, with `/`; what messages and artifacts show.
         split: the split it was named for, or None.
-        digest: of its bytes as they lie on the disk.
+        digest: of its bytes as they lie on the disk; of a folder, of the names and digests of its files.
         size: bytes.
+        inner: of an archive: which of its members are meant, as a pattern; `` for all.
     """
 
     path: Path
@@ -64,46 +71,72 @@ class Source:
     split: str | None
     digest: str
     size: int
+    inner: str = ""
 
 
+Fetch = Callable[[str], "list[Source]"]
+"""Gives the files that a URL names; see `files.remote`."""
 Paths = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 
-def resolve(paths: Paths, base: Path) -> list[Source]:
+def resolve(paths: Paths, base: Path, fetch: Fetch | None = None) -> list[Source]:
     """The files that `paths` names, in a stable order: as listed, each pattern's matches by name.
 
     Args:
-        paths: a path or glob pattern, a list of them, or a mapping of split to either.
+        paths: a path, glob pattern or URL, a list of them, or a mapping of split to either. A path may be a folder of
+            images, and may go on into an archive: `texts.zip/train/*.csv`.
         base: where relative paths start.
+        fetch: gives what a URL names; without it URLs are refused.
 
     Raises:
-        InputError: nothing matches, a path is a folder or cannot be read, or one file is named for two splits.
+        InputError: nothing matches, a folder holds nothing that is read, a file cannot be read, or one file is named
+            for two splits.
     """
     groups: list[tuple[str | None, str | Sequence[str]]]
     groups = list(paths.items()) if isinstance(paths, Mapping) else [(None, paths)]
-    found: dict[Path, Source] = {}
+    found: dict[tuple[Path, str], Source] = {}
     for split, patterns in groups:
         for pattern in [patterns] if isinstance(patterns, str) else patterns:
-            for path in _matches(pattern, base):
-                real = path.resolve()
-                if real in found and found[real].split != split:
-                    raise InputError(
-                        t("the same file stands in `{first}` and in `{second}`", first=found[real].split, second=split),
-                        where=str(path),
-                        remedy=t("a model would be tested on what it was trained on: name another file"),
-                    )
-                if real not in found:
-                    found[real] = _source(path, base, split)
+            for source in _sources(pattern, base, fetch):
+                key = (source.path.resolve(), source.inner)
+                if key in found and found[key].split != split:
+                    raise named_twice(found[key].split, split, str(source.path))
+                found.setdefault(key, replace(source, split=split))
     return list(found.values())
+
+
+def named_twice(first: str | None, second: str | None, where: str) -> InputError:
+    return InputError(
+        t("the same file stands in `{first}` and in `{second}`", first=first, second=second),
+        where=where,
+        remedy=t("a model would be tested on what it was trained on: name another file"),
+    )
+
+
+def _sources(pattern: str, base: Path, fetch: Fetch | None) -> list[Source]:
+    if URL.match(pattern):
+        if fetch is None:
+            raise InputError(t("a URL, where a file of this machine is needed"), where=pattern.partition("?")[0])
+        return fetch(pattern)
+    archive, inner = _within_archive(pattern, base)
+    if inner:
+        return [replace(_source(archive, base), inner=inner)]
+    return [_folder(path, base) if path.is_dir() else _source(path, base) for path in _matches(pattern, base)]
+
+
+def _within_archive(pattern: str, base: Path) -> tuple[Path, str]:
+    """`texts.zip/train/*.csv` as the file and the pattern inside it; the pattern is `` if no file stands on the way."""
+    parts = pattern.split("/")
+    for end in range(1, len(parts)):
+        front = "/".join(parts[:end])
+        if front and not glob.has_magic(front) and (base / front).is_file():
+            return base / front, "/".join(parts[end:])
+    return base / pattern, ""
 
 
 def _matches(pattern: str, base: Path) -> list[Path]:
     literal = base / pattern
     if literal.exists():
-        if literal.is_dir():
-            raise InputError(
-                t("a folder, not a file"), where=pattern, remedy=t("name its files: `{glob}`", glob=f"{pattern}/*.csv")
-            )
         return [literal]
     if not glob.has_magic(pattern):
         raise InputError(t("no such file"), where=str(literal), remedy=_near(literal))
@@ -114,6 +147,33 @@ def _matches(pattern: str, base: Path) -> list[Path]:
     return files
 
 
+def _folder(path: Path, base: Path) -> Source:
+    """A folder of images or one that `datasets` saved. Raises InputError if it is neither."""
+    name = Path(os.path.relpath(path, base)).as_posix()
+    parts: list[list[str]] = []
+    size = 0
+    is_read = False
+    try:
+        for folder, _, files in os.walk(path, onerror=_raise):
+            for file in files:
+                found = Path(folder) / file
+                if file.startswith(".") or not found.is_file():
+                    continue
+                is_read = is_read or file in SAVED or file.lower().endswith(IMAGES)
+                parts.append([found.relative_to(path).as_posix(), digest_file(found)])
+                size += found.stat().st_size
+    except OSError as error:
+        raise unreadable(name, error) from error
+    if not is_read:
+        remedy = t("name its files: `{glob}`", glob=f"{name}/*.csv")
+        raise InputError(t("a folder, not a file, and without images"), where=name, remedy=remedy)
+    return Source(path, name, None, digest_json(sorted(parts)), size)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def _near(path: Path) -> str:
     if not path.parent.is_dir():
         return t("the folder {folder} is not there either", folder=path.parent)
@@ -121,13 +181,17 @@ def _near(path: Path) -> str:
     return did_you_mean(path.name, names[:20])
 
 
-def _source(path: Path, base: Path, split: str | None) -> Source:
-    name = Path(os.path.relpath(path, base)).as_posix()
+def _source(path: Path, base: Path) -> Source:
+    return file_source(path, Path(os.path.relpath(path, base)).as_posix())
+
+
+def file_source(path: Path, name: str) -> Source:
+    """A file as a source that no split was named for. Raises InputError if it is none or cannot be read."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise InputError(t("not a regular file"), where=name)
-        return Source(path, name, split, digest_file(path), status.st_size)
+        return Source(path, name, None, digest_file(path), status.st_size)
     except OSError as error:
         raise unreadable(name, error) from error
 
@@ -193,7 +257,7 @@ def is_compressed(source: Source) -> bool:
 
 
 def sniff_format(source: Source, head: bytes) -> str:
-    """`parquet`, `arrow`, `arrow-stream`, `jsonl`, `tsv` or `csv`, by content first and then by extension.
+    """`parquet`, `arrow`, `arrow-stream`, `excel`, `json`, `jsonl`, `tsv` or `csv`, by content, then by extension.
 
     Raises:
         InputError: the file is of a kind that is not read, and which.
@@ -204,18 +268,33 @@ def sniff_format(source: Source, head: bytes) -> str:
         return "arrow"
     if head.startswith(b"\xff\xff\xff\xff"):
         return "arrow-stream"
+    if head.startswith(EXCEL):
+        return "excel"
     foreign = next((kind for magic, kind in FOREIGN.items() if head.startswith(magic)), None)
     if foreign:
-        raise InputError(
-            t("a {kind} file", kind=foreign),
-            where=source.name,
-            expected=t("CSV, TSV, JSONL, Parquet or Arrow, plain or in gzip or zstd"),
-            remedy=t("save it as one of these"),
-        )
+        raise another_kind(source.name, foreign)
     name = source.name.lower().removesuffix(".gz").removesuffix(".zst")
-    if name.endswith((".jsonl", ".ndjson", ".json")) or head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b'{"', b"{ ")):
-        return "jsonl"
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if name.endswith((".jsonl", ".ndjson", ".json")) or start.startswith((b'{"', b"{ ")):
+        return "json" if start.startswith(b"[") else "jsonl"
+    if re.match(rb"\[\s*\{\s*\"", start):
+        return "json"
     return "tsv" if name.endswith((".tsv", ".tab")) else "csv"
+
+
+def kinds_read() -> str:
+    return t("CSV, TSV, JSON, JSONL, Parquet, Arrow or Excel, plain or in gzip or zstd; a zip or tar of them")
+
+
+def another_kind(name: str, kind: str) -> InputError:
+    """The refusal of a file of a kind that is not read."""
+    is_image = kind in ("PNG", "JPEG", "GIF")
+    return InputError(
+        t("a {kind} file", kind=kind),
+        where=name,
+        expected=kinds_read(),
+        remedy=t("name the folder of the images") if is_image else t("save it as one of these"),
+    )
 
 
 def refuse_binary(source: Source, head: bytes) -> None:
@@ -226,7 +305,7 @@ def refuse_binary(source: Source, head: bytes) -> None:
         raise InputError(
             t("binary data: {share:.0%} of its first bytes are control characters", share=share),
             where=source.name,
-            expected=t("CSV, TSV, JSONL, Parquet or Arrow, plain or in gzip or zstd"),
+            expected=kinds_read(),
         )
 
 

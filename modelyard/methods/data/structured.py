@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.data.encoding import KEEP
+from modelyard.methods.data.files.json_array import elements
 from modelyard.methods.data.lines import TextFile
 from modelyard.methods.data.rows import Bad, Row
 from modelyard.methods.data.sources import Source, is_compressed, open_bytes
@@ -25,48 +26,56 @@ BATCH_ROWS = 8_192
 IMAGE_ROWS = 64
 
 
-class JsonLinesReader:
-    """One JSON object a line. Columns are the keys of the first SCHEMA_ROWS objects; see `rows.Reader`.
+class JsonReader:
+    """JSON objects, one a line or the elements of one array. Columns are the keys of the first SCHEMA_ROWS objects.
 
-    Strings stay strings, null is missing, any other value becomes its JSON text, so that a column has one type.
+    Strings stay strings, null is missing, any other value becomes its JSON text, so that a column has one type. See
+    `rows.Reader`.
 
     Attributes:
-        num_unknown_keys: after `rows`: objects with keys that are no column, whose values are not kept.
+        notes: after `rows`: what was not kept.
     """
 
-    def __init__(self, file: TextFile) -> None:
+    def __init__(self, file: TextFile, *, is_array: bool) -> None:
         self._file = file
-        self.num_unknown_keys = 0
+        self._is_array = is_array
+        self.notes: list[str] = []
         self.names: list[str] = []
-        for line, value, _ in islice(self._objects(), SCHEMA_ROWS):
-            if isinstance(value, Bad) and line == 1 and value.raw.lstrip("\ufeff \t").startswith("["):
-                raise InputError(
-                    t("a JSON array, not one object on each line"),
-                    where=file.source.name,
-                    remedy=t("convert it: `jq -c '.[]' {file}`", file=file.source.name),
-                )
+        known: dict[str, None] = {}
+        for _, value, _ in islice(self._objects(), SCHEMA_ROWS):
             if isinstance(value, dict):
-                self.names.extend(name for name in value if name not in self.names)
+                known.update(dict.fromkeys(value))
+        self.names = list(known)
         if not self.names:
-            raise InputError(t("no line of the file is a JSON object"), where=file.source.name)
+            found = t("no element of the array is an object") if is_array else t("no line of the file is a JSON object")
+            raise InputError(found, where=file.source.name)
         self.types: list[pa.DataType] = [pa.string()] * len(self.names)
-        self.described = t("one JSON object a line")
+        self.described = t("an array of JSON objects") if is_array else t("one JSON object a line")
 
     def rows(self) -> Iterator[Row]:
         known = set(self.names)
+        num_unknown = 0
         for line, value, raw in self._objects():
             if isinstance(value, Bad):
                 yield line, value, raw
                 continue
-            self.num_unknown_keys += not known.issuperset(value)
+            num_unknown += not known.issuperset(value)
             yield line, [_cell(value.get(name)) for name in self.names], raw
+        if num_unknown:
+            self.notes.append(
+                t(
+                    "{file}: {n:,} objects have keys that are no column; not kept",
+                    file=self._file.source.name,
+                    n=num_unknown,
+                )
+            )
 
     def _objects(self) -> Iterator[tuple[int, dict[str, Any] | Bad, str]]:
-        for number, line in self._file.lines():
-            if isinstance(line, Bad):
-                yield number, line, line.raw
-            elif line.strip("\ufeff \t\r\n"):
-                yield number, _parse(line), line
+        for number, text in elements(self._file) if self._is_array else self._file.lines():
+            if isinstance(text, Bad):
+                yield number, text, text.raw
+            elif text.strip("\ufeff \t\r\n"):
+                yield number, _parse(text), text
 
 
 def _parse(line: str) -> dict[str, Any] | Bad:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods.data.files.settings import Archive
 from modelyard.methods.data.settings import ColumnName, ColumnRoles, roles_of
 
 PathText = Annotated[str, Field(min_length=1)]
@@ -35,7 +36,7 @@ class Config(ColumnRoles, _Where):
     """Settings of data.read."""
 
     labels: dict[str, str] = Field({}, description="name of each value of the label column: `{0: ham, 1: spam}`")
-    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "arrow"] = Field(
+    format: Literal["auto", "csv", "tsv", "json", "jsonl", "parquet", "arrow", "excel"] = Field(
         "auto", description="`auto`: by content, then by extension"
     )
     encoding: str | None = Field(None, max_length=40, description="of text files, such as `gb18030`; found if not set")
@@ -43,6 +44,10 @@ class Config(ColumnRoles, _Where):
     quote: Literal["auto", "double", "none"] = Field("auto", description='whether fields stand in "double quotes"')
     header: bool = Field(True, description="the first line of CSV and TSV names the columns")
     columns: list[ColumnName] | None = Field(None, min_length=1, description="names instead of the header's")
+    sheet: str | None = Field(
+        None, min_length=1, max_length=200, description="of a workbook; the first with a value if not set"
+    )
+    archive: Archive = Field(Archive(), description="the greatest zip or tar")
     max_image_bytes: int = Field(1 << 25, ge=1, le=1 << 30, description="a larger image rejects its row; bytes")
     max_image_pixels: int = Field(
         50_000_000, ge=1, le=178_000_000, description="an image of more, decoded, rejects its row (decompression bombs)"
@@ -77,6 +82,9 @@ def run(config: Config, context: Context) -> None:
         max_bad_fraction=config.max_bad_fraction,
         labels=config.labels,
         image=ImageLimits(config.max_image_bytes, config.max_image_pixels),
+        sheet=config.sheet,
+        archive=config.archive.limits(),
+        room=context.scratch(),
     )
     outcome = read(
         resolve(_paths(config), context.base),
@@ -124,7 +132,7 @@ STAGE = Stage(
             any_split=True,
         ),
     ),
-    libraries=("pyarrow", "charset-normalizer", "pillow"),
+    libraries=("pyarrow", "charset-normalizer", "pillow", "python-calamine"),
     external=("path",),
     fingerprint=fingerprint,
 )
