@@ -107,10 +107,15 @@ def _search(config: Config, data: Dataset, context: Context, progress: Any) -> t
 def _tell(outcome: Outcome, found: Any, config: Config, context: Context) -> None:
     from modelyard.base.messages import t
 
+    units = {
+        "characters": t("shingles of characters"),
+        "words": t("shingles of words"),
+        "images": t("hashes of images"),
+    }
     context.say(
         t(
             "by {unit}: {n:,} candidate pairs, {near:,} of them near; the largest cluster has {largest:,} rows",
-            unit=t(found.unit),
+            unit=units[found.unit],
             n=found.num_candidates,
             near=len(found.edges),
             largest=outcome.largest,

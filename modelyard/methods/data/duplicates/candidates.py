@@ -68,6 +68,7 @@ def pairs(found: Buckets, limit: int) -> tuple[Rows, Rows]:
     firsts: list[Rows] = []
     seconds: list[Rows] = []
     sizes = found.sizes
+    limit = max(limit, PIVOTS)
     for size in np.unique(sizes[sizes <= limit]).tolist():
         table = found.members[found.starts[:-1][sizes == size][:, None] + np.arange(size)]
         lower, higher = np.triu_indices(size, 1)
