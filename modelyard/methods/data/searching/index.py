@@ -145,6 +145,13 @@ class Index:
         tokens.register(index)
         return index
 
+    def check(self) -> None:
+        """Raises InputError if the index cannot be searched: damaged, or made by another library's version."""
+        try:
+            self._opened.searcher()
+        except (ValueError, OSError) as error:
+            raise InputError(str(error), where=str(self.path)) from error
+
     @property
     def schema(self) -> Any:
         return self._opened.schema
