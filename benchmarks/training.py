@@ -27,7 +27,7 @@ import transformers
 
 from modelyard.methods import networks
 from modelyard.methods.preprocessing import bpe, tokens
-from modelyard.methods.training import batching, devices, loop, neural, precision
+from modelyard.methods.training import batching, classification, devices, loop, neural, precision
 from modelyard.methods.training.settings import EarlyStopping
 
 ROOT = Path(__file__).parents[1]
@@ -74,7 +74,6 @@ def ours(work: Work) -> float:
     few = batching.token_rows(work.ids[:BATCH], 0, labels[:BATCH], names[:BATCH])
     cpu = torch.device("cpu")
     plan = loop.Plan(
-        num_labels=2,
         epochs=1,
         batch_size=BATCH,
         learning_rate=RATE,
@@ -85,7 +84,7 @@ def ours(work: Work) -> float:
     module = work.network()
     with tempfile.TemporaryDirectory() as scratch:
         began = time.perf_counter()
-        loop.train(module, rows, few, plan, cpu, Path(scratch))
+        classification.train(module, rows, few, plan, cpu, Path(scratch))
         return time.perf_counter() - began
 
 

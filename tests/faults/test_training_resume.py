@@ -16,7 +16,7 @@ from support.tiny_reviews import reviews
 from modelyard.base import files
 from modelyard.methods import networks
 from modelyard.methods.preprocessing import bpe, tokens
-from modelyard.methods.training import batching, checkpoints, loop
+from modelyard.methods.training import batching, checkpoints, classification, loop
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.settings import EarlyStopping, Optimizer
 
@@ -94,7 +94,6 @@ def train(rows, scratch: Path, stop_at: int | None = None, say=lambda line: None
     }
     module = networks.build({**spec, "dropout": 0.3})
     plan = loop.Plan(
-        num_labels=2,
         epochs=4,
         batch_size=8,
         learning_rate=1e-2,
@@ -103,7 +102,7 @@ def train(rows, scratch: Path, stop_at: int | None = None, say=lambda line: None
         optimizer=Optimizer(name=optimizer),
         early_stopping=EarlyStopping(patience=0),
     )
-    outcome = loop.train(module, training, validation, plan, CPU, scratch, Hooks(progress=progress, say=say))
+    outcome = classification.train(module, training, validation, plan, CPU, scratch, Hooks(progress=progress, say=say))
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}, outcome
 
 

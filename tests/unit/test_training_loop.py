@@ -12,7 +12,7 @@ from support.tiny_reviews import reviews
 from modelyard.errors import InputError, StageError
 from modelyard.methods import networks
 from modelyard.methods.preprocessing import bpe, tokens
-from modelyard.methods.training import batching, devices, loop, precision, random
+from modelyard.methods.training import batching, classification, devices, loop, objectives, precision, random
 from modelyard.methods.training.early_stopping import Watch
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.settings import EarlyStopping, Optimizer, Regularization, Schedule
@@ -103,7 +103,9 @@ def test_a_device_that_is_not_there_is_an_input_error() -> None:
         devices.pick(absent)
 
 
-def make_loop(scratch: Path, plan: loop.Plan, hooks: Hooks | None = None, dropout: float = 0.0) -> loop.Loop:
+def make_loop(
+    scratch: Path, plan: loop.Plan, hooks: Hooks | None = None, dropout: float = 0.0, weights: str = "none"
+) -> loop.Loop:
     splits = [reviews(32, 1), reviews(16, 2)]
     reader = tokens.wrap(bpe.learn([text for text, _ in splits[0]], 400), 32, 0)
     rows = [
@@ -118,31 +120,40 @@ def make_loop(scratch: Path, plan: loop.Plan, hooks: Hooks | None = None, dropou
     torch.manual_seed(5)
     spec = {"kind": "cnn", "vocabulary_size": reader.tokenizer.get_vocab_size(), "num_labels": 2}
     module = networks.build({**spec, "embedding": 8, "filters": 4, "widths": [2, 3], "dropout": dropout})
-    return loop.Loop(module, rows[0], rows[1], plan, CPU, scratch, hooks or Hooks())
+    training, validation = rows
+    of_class = objectives.class_weights(training.labels, 2, weights)
+    feed = classification.RowFeed(training, of_class[training.labels] * training.weights, plan, CPU)
+    objective = classification.CrossEntropy(plan.regularization.label_smoothing)
+    scores = classification.ClassScores(validation, CPU)
+    return loop.Loop(module, feed, objective, scores, plan, CPU, scratch, hooks or Hooks())
+
+
+def step(run: loop.Loop, *batches: np.ndarray) -> None:
+    """One optimizer step over these rows."""
+    run.one_step([run.feed.batch(rows) for rows in batches])
 
 
 def to_the_end(run: loop.Loop) -> None:
     while not run.finished:
-        run.epoch()
+        run.advance()
 
 
 def plan(**settings) -> loop.Plan:
-    return loop.Plan(**{"num_labels": 2, "epochs": 3, "batch_size": 8, "learning_rate": 1e-2, **settings})
+    return loop.Plan(**{"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, **settings})
 
 
 @pytest.mark.parametrize("weights", ["none", "balanced"])
 def test_two_accumulated_batches_are_one_large_one(tmp_path: Path, weights: str) -> None:
     settings = plan(
-        class_weights=weights,
         regularization=Regularization(l1=1e-3, label_smoothing=0.1),
         optimizer=Optimizer(name="sgd"),
     )
-    whole, halves = make_loop(tmp_path / "a", settings), make_loop(tmp_path / "b", settings)
+    whole, halves = (make_loop(tmp_path / name, settings, weights=weights) for name in "ab")
     rows = np.arange(16)
     for one in (whole, halves):
         one.module.train()
-    whole.one_step([rows])
-    halves.one_step([rows[:5], rows[5:]])
+    step(whole, rows)
+    step(halves, rows[:5], rows[5:])
     for name, parameter in whole.module.state_dict().items():
         assert torch.allclose(parameter, halves.module.state_dict()[name], atol=1e-6), name
     assert whole.step == halves.step == 1
@@ -152,18 +163,18 @@ def test_clipping_bounds_the_step(tmp_path: Path) -> None:
     settings = plan(optimizer=Optimizer(name="sgd", momentum=0, weight_decay=0, clip=0.01), schedule=Schedule(warmup=0))
     run = make_loop(tmp_path, settings)
     before = torch.cat([parameter.detach().flatten().clone() for parameter in run.module.parameters()])
-    run.one_step([np.arange(32)])
+    step(run, np.arange(32))
     after = torch.cat([parameter.detach().flatten() for parameter in run.module.parameters()])
     assert (after - before).norm().item() == pytest.approx(1e-2 * 0.01, rel=1e-3)
 
 
 def test_numbers_that_break_stop_the_run_with_step_and_rows(tmp_path: Path) -> None:
     run = make_loop(tmp_path, plan())
-    run.one_step([np.arange(8)])
+    step(run, np.arange(8))
     with torch.no_grad():
         run.module.classifier.bias.fill_(float("nan"))
     with pytest.raises(StageError, match=r"step 2 of 12.*row-8"):
-        run.one_step([np.arange(8, 16)])
+        step(run, np.arange(8, 16))
 
 
 def test_a_rate_far_too_high_is_a_stage_error_and_no_silent_rubbish(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import torch
 from modelyard.base.messages import t
 from modelyard.methods import networks
 from modelyard.methods.preprocessing import bpe, tokens
-from modelyard.methods.training import batching, devices, evaluation, loop
+from modelyard.methods.training import batching, classification, devices, evaluation, loop
 from modelyard.methods.training.candidates import Candidate, Examples
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.random import seed_torch
+from modelyard.methods.training.settings import ClassWeights
 
 Kind = Literal["cnn", "encoder-tiny", "encoder-small"]
 
@@ -93,15 +94,25 @@ def network_spec(kind: Kind, vocabulary_size: int, max_length: int, num_labels: 
 
 
 def train(
-    kind: Kind, read_as: Reading, plan: loop.Plan, dropout: float, device: torch.device, scratch: Path, hooks: Hooks
+    kind: Kind,
+    read_as: Reading,
+    plan: loop.Plan,
+    num_labels: int,
+    class_weights: ClassWeights,
+    dropout: float,
+    device: torch.device,
+    scratch: Path,
+    hooks: Hooks,
 ) -> Candidate:
     """Train one network from fresh weights."""
     size = read_as.tokens.tokenizer.get_vocab_size()
-    spec = network_spec(kind, size, read_as.tokens.max_length, plan.num_labels, dropout)
+    spec = network_spec(kind, size, read_as.tokens.max_length, num_labels, dropout)
     with devices.reproducible(torch.device("cpu"), plan.threads):
         seed_torch(plan.seed, "weights", 0)
         module = networks.build(spec)
-    outcome = loop.train(module, read_as.training, read_as.validation, plan, device, scratch, hooks)
+    outcome = classification.train(
+        module, read_as.training, read_as.validation, plan, device, scratch, hooks, class_weights
+    )
     module = module.cpu()
     hooks.say(
         t(

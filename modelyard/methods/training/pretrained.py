@@ -13,11 +13,11 @@ from modelyard.base.canonical import digest_file
 from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.preprocessing import tokens
-from modelyard.methods.training import devices, evaluation, loop, neural
+from modelyard.methods.training import classification, devices, evaluation, loop, neural
 from modelyard.methods.training.candidates import Candidate
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.random import seed_torch
-from modelyard.methods.training.settings import Freeze
+from modelyard.methods.training.settings import ClassWeights, Freeze
 
 RATE_TIMES_WIDTH = 0.06
 """The usual learning rate times the encoder's width: 8e-5 at 768, 1.6e-4 at 384 (matrices want a rate that falls with
@@ -161,6 +161,7 @@ def train(
     tokenizer: Any,
     reading: neural.Reading,
     plan: loop.Plan,
+    class_weights: ClassWeights,
     frozen: Freeze,
     device: torch.device,
     scratch: Path,
@@ -171,7 +172,9 @@ def train(
         seed_torch(plan.seed, "weights", 0)
         _fresh_head(model)
     freeze(model, frozen)
-    outcome = loop.train(model, reading.training, reading.validation, plan, device, scratch, hooks)
+    outcome = classification.train(
+        model, reading.training, reading.validation, plan, device, scratch, hooks, class_weights
+    )
     return Candidate(
         name="base",
         module=model.cpu().eval(),

@@ -115,7 +115,15 @@ def from_base(work: Work, folder: Path) -> Candidate:
     rows = neural.reading(fast, work.training, work.validation)
     plan = _plan(work, pretrained.defaults_for(model), rows, None)
     return pretrained.train(
-        model, tokenizer, rows, plan, settings.freeze, work.device, work.scratch / "base", work.hooks
+        model,
+        tokenizer,
+        rows,
+        plan,
+        settings.class_weights,
+        settings.freeze,
+        work.device,
+        work.scratch / "base",
+        work.hooks,
     )
 
 
@@ -142,7 +150,10 @@ def _neural(work: Work, kind: neural.Kind) -> Candidate:
     plan = _plan(work, defaults, rows, budget)
     dropout = settings.regularization.dropout
     rate = defaults.dropout if dropout is None else dropout
-    return neural.train(kind, rows, plan, rate, work.device, work.scratch / kind, work.hooks)
+    scratch = work.scratch / kind
+    return neural.train(
+        kind, rows, plan, work.num_labels, settings.class_weights, rate, work.device, scratch, work.hooks
+    )
 
 
 def _plan(work: Work, defaults: neural.Defaults, rows: neural.Reading, budget: float | None) -> loop.Plan:
@@ -151,7 +162,6 @@ def _plan(work: Work, defaults: neural.Defaults, rows: neural.Reading, budget: f
     steps = batching.num_steps(len(rows.training), batch_size, settings.accumulation)
     epochs = settings.epochs or epochs_for(defaults.epochs, steps, int(rows.training.lengths.sum()), budget)
     return loop.Plan(
-        num_labels=work.num_labels,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=settings.optimizer.learning_rate or defaults.learning_rate,
@@ -160,7 +170,6 @@ def _plan(work: Work, defaults: neural.Defaults, rows: neural.Reading, budget: f
         precision=settings.precision,
         threads=settings.threads,
         checkpoint_seconds=settings.checkpoint_seconds,
-        class_weights=settings.class_weights,
         optimizer=settings.optimizer,
         schedule=settings.schedule,
         regularization=settings.regularization,

@@ -1,0 +1,118 @@
+"""Rows with one class each, as the loop takes them: feed, objective, validator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modelyard.methods.training import batching, evaluation, loop, objectives
+from modelyard.methods.training.axes import Batch
+from modelyard.methods.training.hooks import Hooks
+from modelyard.methods.training.settings import ClassWeights
+
+
+class RowFeed:
+    """Batches of rows of nearly equal length, in an order that the seed and the epoch decide.
+
+    Args:
+        row_weights: [rows] of each row's loss, class weights included.
+    """
+
+    def __init__(
+        self, rows: batching.Rows, row_weights: NDArray[np.float32], plan: loop.Plan, device: torch.device
+    ) -> None:
+        self._rows, self._plan, self._device = rows, plan, device
+        self._labels = torch.from_numpy(rows.labels).to(device)
+        self._weights = torch.from_numpy(row_weights).to(device)
+        self._order: tuple[int, list[NDArray[np.int64]]] = (-1, [])
+        self.epoch_steps = batching.num_steps(len(rows), plan.batch_size, plan.accumulation)
+
+    def step(self, epoch: int, position: int) -> Sequence[Batch]:
+        if self._order[0] != epoch:
+            plan = self._plan
+            self._order = (epoch, batching.order(self._rows.lengths, plan.batch_size, plan.seed, epoch))
+        start = position * self._plan.accumulation
+        return [self.batch(rows) for rows in self._order[1][start : start + self._plan.accumulation]]
+
+    def batch(self, rows: NDArray[np.int64]) -> Batch:
+        """These rows as one batch."""
+        chosen = torch.from_numpy(rows).to(self._device)
+        weights = self._weights[chosen]
+        return Batch(
+            inputs=self._rows.batch(rows, self._device),
+            targets={"labels": self._labels[chosen], "weights": weights},
+            weight=float(weights.double().sum()),
+            names=[self._rows.names[row] for row in rows[: loop.NAMED]],
+            tokens=int(self._rows.lengths[rows].sum()),
+        )
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Weighted cross-entropy with label smoothing."""
+
+    smoothing: float = 0.0
+
+    def __call__(self, module: torch.nn.Module, batch: Batch) -> Tensor:
+        output: Any = module(**batch.inputs)
+        logits = output if isinstance(output, Tensor) else output.logits
+        return objectives.cross_entropy(logits, batch.targets["labels"], batch.targets["weights"], self.smoothing)
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Accuracy, macro F1 and loss on rows with a class."""
+
+    rows: batching.Rows
+    device: torch.device
+
+    def __call__(self, module: torch.nn.Module) -> dict[str, float]:
+        return evaluation.scores(evaluation.logits_of(module, self.rows, self.device), self.rows.labels)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training a classifier ends in; the module holds the best weights.
+
+    Attributes:
+        logits: [validation rows, classes] of the best weights.
+        metrics: of these logits.
+        best_step, steps, history: as the loop has them.
+    """
+
+    logits: NDArray[np.float32]
+    metrics: Mapping[str, float]
+    best_step: int
+    steps: int
+    history: tuple[Mapping[str, float], ...]
+
+
+def train(
+    module: torch.nn.Module,
+    training: batching.Rows,
+    validation: batching.Rows,
+    plan: loop.Plan,
+    device: torch.device,
+    scratch: Path,
+    hooks: Hooks | None = None,
+    class_weights: ClassWeights = "none",
+) -> Outcome:
+    """Train a classifier in place, from the newest checkpoint in `scratch` if there is one.
+
+    Raises:
+        StageError: the loss or the gradient is no longer a number; names the step and the rows.
+    """
+    of_class = objectives.class_weights(training.labels, int(training.labels.max()) + 1, class_weights)
+    feed = RowFeed(training, of_class[training.labels] * training.weights, plan, device)
+    objective = CrossEntropy(plan.regularization.label_smoothing)
+    found = loop.train(module, feed, objective, ClassScores(validation, device), plan, device, scratch, hooks)
+    logits = evaluation.logits_of(module, validation, device)
+    metrics = evaluation.scores(logits, validation.labels)
+    return Outcome(logits, metrics, found.best_step, found.steps, found.history)
