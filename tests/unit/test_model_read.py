@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 from support import small_models
 from support.fake_context import FakeContext
+from support.fake_hub import COMMIT, FakeHuggingFace, FakeModelScope
+from support.hostile_http import site
 
 from modelyard.errors import InputError
 from modelyard.methods import runtimes
@@ -251,21 +253,53 @@ def test_a_path_to_nothing_says_what_could_be_there(
         read(tmp_path, path, **settings)
 
 
-def test_a_hub_that_cannot_be_reached_is_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
-
-    asked: list[Any] = []
-
-    def offline(name: str, **settings: Any) -> str:
-        asked.append((name, settings["revision"], settings["allow_patterns"]))
-        raise ConnectionError("no route to host")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
-    with pytest.raises(InputError, match="cannot be fetched") as caught:
+def test_a_hub_without_the_model_is_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELYARD_CACHE", str(tmp_path / "cache"))
+    with site() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        with pytest.raises(InputError, match="cannot be fetched: huggingface:someone/model: no such repository"):
+            read(tmp_path, "someone/model", revision="a" * 40)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(InputError, match="HF_HUB_OFFLINE"):
         read(tmp_path, "someone/model", revision="a" * 40)
-    assert "name its folder" in caught.value.problems[0].remedy
-    assert asked[0][:2] == ("someone/model", "a" * 40)
-    assert not [pattern for pattern in asked[0][2] if pattern.endswith((".bin", ".py", ".pt"))]
+
+
+@pytest.mark.parametrize("hub", ["huggingface", "modelscope"])
+def test_a_model_of_a_hub_is_fetched_once_without_its_code(
+    tmp_path: Path, foreign: Path, monkeypatch: pytest.MonkeyPatch, hub: str
+) -> None:
+    files = {path.name: path.read_bytes() for path in foreign.iterdir() if path.is_file()}
+    extra = {"modeling_x.py": b"raise SystemExit", "pytorch_model.bin": b"\x80\x02", "onnx/model.onnx": b"x"}
+    monkeypatch.setenv("MODELYARD_CACHE", str(tmp_path / "cache"))
+    with site() as server:
+        monkeypatch.setenv("HF_ENDPOINT" if hub == "huggingface" else "MODELSCOPE_ENDPOINT", server.url)
+        (FakeHuggingFace if hub == "huggingface" else FakeModelScope)(server, "li/model", files | extra, "model")
+        path, revision = "li/model", COMMIT
+        if hub == "modelscope":
+            path = "modelscope:li/model"
+            with pytest.raises(InputError, match="they come to sha256") as caught:
+                read(tmp_path, path, revision="sha256:" + "0" * 64)
+            revision = str(caught.value).partition("they come to ")[2][:71]
+        before = len(server.asked)
+        first = read(tmp_path, path, revision=revision)
+        asked = str([(item.path, item.params) for item in server.asked[before:]])
+        assert "model.safetensors" in asked
+        assert not [name for name in extra if name in asked]
+        count = len(server.asked)
+        second = read(tmp_path, path, revision=revision)
+        assert len(server.asked) == count
+    folders = [context.output("model") for context in (first, second)]
+    assert [(f / "model.safetensors").read_bytes() for f in folders] == [files["model.safetensors"]] * 2
+
+
+def test_a_model_that_is_only_pickled_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELYARD_CACHE", str(tmp_path / "cache"))
+    with site() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        FakeHuggingFace(server, "li/model", {"config.json": b"{}", "pytorch_model.bin": b"\x80\x02"}, "model")
+        with pytest.raises(InputError, match="no safetensors") as caught:
+            read(tmp_path, "li/model", revision=COMMIT)
+    assert "pytorch_model.bin" in str(caught.value)
 
 
 def test_the_fingerprint_is_the_bytes_or_the_commit(tmp_path: Path, foreign: Path) -> None:

@@ -203,12 +203,9 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("base", ["./missing", "somebody/no-such-model-here"])
 def test_a_base_that_cannot_be_had_is_refused_with_what_to_do(tmp_path: Path, base: str, monkeypatch) -> None:
-    import huggingface_hub
-
-    def offline(*arguments: Any, **settings: Any) -> str:
-        raise OSError("no network")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
+    monkeypatch.setenv("MODELYARD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "none"))
     with pytest.raises(InputError, match=base) as caught:
         pretrained.locate(base, tmp_path)
     assert caught.value.problems[0].expected

@@ -1,4 +1,4 @@
-"""Where a model to bring in lies: a folder, an ONNX file, or a pinned commit on the Hugging Face hub."""
+"""Where a model to bring in lies: a folder, an ONNX file, or a pinned state of a repository on a hub."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from modelyard.base.canonical import Json, digest_file
 from modelyard.base.messages import t
 from modelyard.errors import InputError
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-COMMIT = re.compile(r"[0-9a-f]{40}")
+HUB_ID = re.compile(r"((huggingface|modelscope):)?[\w.-]+/[\w.-]+")
+PINNED = re.compile(r"[0-9a-f]{40}|sha256:[0-9a-f]{64}")
 
 WANTED = ("config.json", "*.safetensors", "model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json")
-"""What is fetched from the hub; never pickles, never Python."""
+"""The files of a folder that make a model; never pickles, never Python."""
 
 READ = (*WANTED, "*.onnx")
 """The files whose bytes can change what is made, and so the fingerprint."""
@@ -35,35 +35,37 @@ def locate(path: str, revision: str | None, base: Path) -> Path:
             where="path",
             expected=t("a Hugging Face folder, an ONNX file, or `owner/name` of the hub with a `revision`"),
         )
-    if not revision or not COMMIT.fullmatch(revision):
+    if not revision or not PINNED.fullmatch(revision):
         raise InputError(
             t("`{path}` is no folder here, and as a hub id it has no pinned commit", path=path),
             where="revision",
-            expected=t("the 40 hex digits of a commit: a branch can change under you"),
+            expected=t("the 40 hex digits of a commit (of ModelScope `sha256:…`): a branch can change under you"),
             remedy=t("copy the commit from the model's page: Files and versions, History"),
         )
     return _from_hub(path, revision)
 
 
 def _from_hub(name: str, revision: str) -> Path:
-    from huggingface_hub import snapshot_download
+    from modelyard.methods.data.hubs.models import model_folder, parse
 
+    named = parse(name)
+    assert named is not None, name
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(WANTED)))
-    except Exception as error:  # the hub's client raises errors of several libraries; all mean the same here
-        first = (str(error).strip().splitlines() or [""])[0]
+        return model_folder(named[0], named[1], revision)
+    except InputError as error:
+        first = error.problems[0]
         raise InputError(
-            t("`{name}` cannot be fetched: {error}", name=name, error=f"{type(error).__name__}: {first}"),
+            t("`{name}` cannot be fetched: {error}", name=name, error=f"{first.where}: {first.found}"),
             where="path",
-            expected=t("a model of the hub and a network"),
-            remedy=t("download the model where there is a network and name its folder"),
+            expected=first.expected or t("a model of the hub and a network"),
+            remedy=first.remedy or t("download the model where there is a network and name its folder"),
         ) from None
 
 
 def fingerprint(path: str, revision: str | None, tokenizer: str | None, base: Path) -> Json:
     """What identifies the bytes: the commit of a hub model (known without fetching it), else every file's digest."""
     local = base / Path(path).expanduser()
-    if not local.exists() and revision and COMMIT.fullmatch(revision):
+    if not local.exists() and revision and PINNED.fullmatch(revision):
         return {"hub": path, "commit": revision}
     found = locate(path, revision, base)
     extra = [base / Path(tokenizer).expanduser()] if tokenizer else []

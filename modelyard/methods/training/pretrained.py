@@ -22,8 +22,6 @@ from modelyard.methods.training.settings import ClassWeights, Freeze
 RATE_TIMES_WIDTH = 0.06
 """The usual learning rate times the encoder's width: 8e-5 at 768, 1.6e-4 at 384 (matrices want a rate that falls with
 the width: Yang et al. 2022, "Tensor Programs V")."""
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w.-]+)?")
-_WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")
 _KNOWN = re.compile(r".+\.(json|safetensors|txt|model)")
 
 
@@ -36,25 +34,22 @@ def locate(base: str, project: Path) -> Path:
     folder = (project / Path(base).expanduser()).resolve()
     if folder.is_dir():
         return folder
-    if not _HUB_ID.fullmatch(base) or base.startswith("."):
+    from modelyard.methods.data.hubs.models import model_folder, parse
+
+    named = parse(base)
+    if named is None:
         raise InputError(
             t("no folder `{base}`", base=base), where="base", expected=t("a Hugging Face folder, or an id of the hub")
         )
-    return _from_hub(base)
-
-
-def _from_hub(base: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    name, _, revision = base.partition("@")
     try:
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(_WANTED)))
-    except Exception as error:  # the hub's client raises errors of several libraries; all mean the same here
+        return model_folder(*named)
+    except InputError as error:
+        first = error.problems[0]
         raise InputError(
-            t("`{base}` is neither a folder nor to be had from the hub: {error}", base=base, error=_first_line(error)),
+            t("`{base}` is neither a folder nor to be had from the hub: {error}", base=base, error=first.found),
             where="base",
-            expected=t("a Hugging Face folder, or an id of the hub and a network"),
-            remedy=t("download the model where there is a network and name its folder"),
+            expected=first.expected or t("a Hugging Face folder, or an id of the hub and a network"),
+            remedy=first.remedy or t("download the model where there is a network and name its folder"),
         ) from None
 
 

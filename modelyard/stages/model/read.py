@@ -1,9 +1,9 @@
 """Bring a text classifier that was trained elsewhere; from here on it is a model like any other.
 
 `path` is a Hugging Face folder (config.json, model.safetensors, tokenizer.json), an ONNX file with its tokenizer.json,
-or `owner/name` on the hub with the commit as `revision`. The bytes are copied. Refused, each with what to do instead:
-pickles (.bin, .pt, .pkl), configurations that name code (`auto_map`), weights in files outside, a missing tokenizer,
-labels that do not fit the scores.
+or `owner/name` on the Hugging Face hub with the commit as `revision` (`modelscope:owner/name` with the digest of its
+files). The bytes are copied. Refused, each with what to do instead: pickles (.bin, .pt, .pkl), configurations that name
+code (`auto_map`), weights in files outside, a missing tokenizer, labels that do not fit the scores.
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ class Config(BaseModel):
     path: str = Field(
         min_length=1,
         max_length=1000,
-        description="a Hugging Face folder, an ONNX file (relative to the project), or `owner/name` of the hub",
+        description="a Hugging Face folder, an ONNX file (relative to the project), `owner/name` of the hub, or "
+        "`modelscope:owner/name`",
     )
     revision: str | None = Field(
-        None, pattern="^[0-9a-f]{40}$", description="the commit, 40 hex digits; a hub id needs it"
+        None,
+        pattern="^([0-9a-f]{40}|sha256:[0-9a-f]{64})$",
+        description="what cannot change: the commit, 40 hex digits; of ModelScope `sha256:…` of the files, which the "
+        "error of a wrong one says; a hub id needs it",
     )
     tokenizer: str | None = Field(
         None, min_length=1, max_length=1000, description="tokenizer.json, if it is not beside the weights"

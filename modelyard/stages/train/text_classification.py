@@ -44,7 +44,8 @@ class Config(BaseModel):
         SCRATCH,
         min_length=1,
         max_length=1000,
-        description="`scratch`; a Hugging Face folder (relative to the project); or a hub id: `name`, `name@revision`",
+        description="`scratch`; a Hugging Face folder (relative to the project); or a hub id: `name`, `name@revision`, "
+        "`modelscope:owner/name`",
     )
     size: Size = Field("auto", description="What to train from scratch; `auto` tries several and says which")
     freeze: Freeze = Field("nothing", description="With a base: the part that keeps its weights")
