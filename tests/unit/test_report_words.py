@@ -13,7 +13,8 @@ import modelyard
 from modelyard.methods.reporting.words import Words, seconds, size
 
 PACKAGE = Path(modelyard.__file__).parent
-SOURCES = [*sorted((PACKAGE / "methods" / "reporting").rglob("*.py")), PACKAGE / "stages" / "report" / "card.py"]
+PAGES = [path for path in sorted((PACKAGE / "methods" / "reporting").rglob("*.py")) if path.parent.name != "datasheet"]
+SOURCES = [*PAGES, PACKAGE / "stages" / "report" / "card.py"]
 CATALOGUE = json.loads((PACKAGE / "base" / "catalogue" / "zh" / "report.json").read_text(encoding="utf-8"))
 
 

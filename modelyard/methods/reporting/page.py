@@ -6,7 +6,7 @@ every request, so that nothing in the data could cause one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modelyard.base.messages import LANGUAGES, t
@@ -70,19 +70,28 @@ def render(record: Record | Mapping[str, Any], lang: str = "en", about: About | 
     said = about or read.words_of_owner()
     name = said.title or read.title or read.project
     read = read.model_copy(update={"title": name})
+    return document(name, lang, [_main(View(read, Words(one), said)) for one in LANGUAGES])
+
+
+def document(title: str, lang: str, bodies: Sequence[Markup]) -> str:
+    """A page around one `main` for each language of LANGUAGES, with the switch between them.
+
+    Args:
+        title: of the window.
+        lang: the language it opens in.
+    """
     head = el(
         "head",
         el("meta", charset="utf-8"),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", http_equiv="Content-Security-Policy", content=POLICY),
         el("meta", name="generator", content="modelyard"),
-        el("title", name),
+        el("title", title),
         el("style", Markup(CSS)),
     )
     switches = [_switch(one, one == lang) for one in LANGUAGES]
-    bodies = [_main(View(read, Words(one), said)) for one in LANGUAGES]
-    document = el("html", head, el("body", switches, _bar(), bodies), lang=TAGS[lang])
-    return f"<!doctype html>\n{document}\n"
+    whole = el("html", head, el("body", switches, _bar(), bodies), lang=TAGS[lang])
+    return f"<!doctype html>\n{whole}\n"
 
 
 def language_of(record: Record) -> str:

@@ -30,7 +30,7 @@ class Config(Contract):
         "`remove_rows`: rows that break a rule go to `removed`",
     )  # fmt: skip
     show_values: bool = Field(
-        True, description="values in violations and messages (cut); false where they are personal"
+        True, description="values in `violations` and errors (cut); false where they are personal"
     )
     examples: int = Field(3, ge=0, le=20, description="rows named in messages for each rule")
 
@@ -84,7 +84,10 @@ def _fail(outcome: Outcome) -> None:
 
     remedy = t("mend the source; `on_violation: measure` keeps every violation as a row of `violations`")
     raise InputError.of(
-        [Problem(item.column or "data.contract", item.line(), item.expected, remedy) for item in outcome.broken]
+        [
+            Problem(item.column or "data.contract", item.line(values=True), item.expected, remedy)
+            for item in outcome.broken
+        ]
     )
 
 

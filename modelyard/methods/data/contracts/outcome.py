@@ -14,6 +14,8 @@ from modelyard.methods.data.dataset import ROW_ID, Column, SplitWriter, write_sc
 from modelyard.methods.data.statistics.drift import Moved
 
 LONGEST_VALUE = 200
+"""Characters of a value that are stored."""
+LONGEST_SHOWN = 60
 COLUMNS = tuple(Column(name, "other", "string") for name in (ROW_ID, "rule", "column", "value", "expected"))
 SCHEMA = pa.schema([(column.name, pa.string()) for column in COLUMNS])
 BATCH = 4_096
@@ -39,16 +41,19 @@ class Broken:
     examples: list[tuple[str, str]] = field(default_factory=list)
     whole: bool = False
 
-    def line(self) -> str:
-        """One line for the user."""
+    def line(self, values: bool = False) -> str:
+        """One line for the user. Values of rows stand in it only where asked for: notes travel with a release."""
         head = f"{self.column}: {t(self.rule)}" if self.column else t(self.rule)
-        shown = "; ".join(
-            f"{row_id} {value!r}" if row_id and value else row_id or value for row_id, value in self.examples
-        )
+        shown = "; ".join(_example(row_id, value if values or self.whole else "") for row_id, value in self.examples)
         if self.whole:
             return t("{head}: found {found}, expected {expected}", head=head, found=shown, expected=self.expected)
-        words = "{head}: {n:,} rows, expected {expected}"
-        return t(words, head=head, n=self.rows, expected=self.expected) + (f" ({shown})" if shown else "")
+        text = t("{head}: {n:,} rows, expected {expected}", head=head, n=self.rows, expected=self.expected)
+        return text + (f" ({shown})" if shown else "")
+
+
+def _example(row_id: str, value: str) -> str:
+    cut = value if len(value) <= LONGEST_SHOWN else value[: LONGEST_SHOWN - 1] + "…"
+    return f"{row_id} {cut!r}" if row_id and cut else row_id or cut
 
 
 @dataclass
