@@ -1,0 +1,179 @@
+"""Names of people in text of Latin, Greek and Cyrillic letters, without a model.
+
+Capitalised words count by what is known about them (given names and surnames that are often borne, endings of
+surnames) and by what stands around: a title, `my name is`, `Dear`, a signature. A name found surely is found again
+where a part of it stands alone. Words in lower case count only after such a phrase.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from modelyard.methods.privacy.spans import Span
+from modelyard.methods.privacy.tables import words
+from modelyard.methods.privacy.view import View
+
+TYPES = ("person_name",)
+_LETTERS = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u03ff\u0400-\u052f\u1e00-\u1eff"
+_UPPER = "".join(
+    chr(code)
+    for low, high in ((0x41, 0x5B), (0xC0, 0x250), (0x370, 0x530), (0x1E00, 0x1F00))
+    for code in range(low, high)
+    if chr(code).isupper()
+)
+WORD = f"[{_UPPER}][{_LETTERS}'’\\-]{{1,24}}"
+_PARTICLE = "(?:(?:van|von|der|den|de|da|del|dos|du|di|la|le|bin|al|el|ter|ibn|af|zu) ){1,2}"
+SEQUENCE = re.compile(
+    rf"(?<![{_LETTERS}0-9@/._\-]){WORD}(?: (?:[{_UPPER}]\.? )?(?:{_PARTICLE})?{WORD}){{0,3}}"
+    rf"(?![{_LETTERS}0-9@/_]|\.[{_LETTERS}])"
+)
+TOKEN = re.compile(rf"[{_LETTERS}'’\-]+\.?")
+TITLE = re.compile(
+    r"(?:\b(?:mr|mrs|ms|miss|mx|dr|prof|professor|sir|madam|mme|herr|frau|rev|sgt|capt|judge|senator)\.? |"
+    r"\bmr\. ?and mrs\. ?)$"
+)
+INTRO = re.compile(
+    r"(?:\b(?:my|his|her|their|our|the|full|maiden|first|last|legal)? ?names? ?(?:is|are|was|:|should be|to)|"
+    r"name[:=]|\bi'?m|\bi am|this is|called|named|"
+    r"\bdear|\bhi|\bhello|\bhey|regards,?|sincerely,?|yours,?|thanks,?|cheers,?|signed(?: by)?|attn:?|from:|to:|"
+    r"contact:?|cc:|"
+    r"\bnamed him|\bnamed her|speak (?:to|with)|follow up with|account of|under|written by|directed by|starring|"
+    r"said|sung by|"
+    r"name\? ?|everyone calls me|on behalf of|in the name of|guardian|patient:?|customer:?|client:?|employee:?|"
+    r"author:?|by)[ :,\n\t]{0,3}$"
+)
+STRONG = re.compile(
+    r"(?:name[sd]?|i'?m|i am|dear|regards,?|sincerely,?|calls me|attn:?|patient:?|customer:?)[^a-z]{0,6}(?:is|"
+    r"are|to|was)?[ :,\n?]{0,4}$"
+)
+FOLLOWED = re.compile(
+    r"(?:'s\b|,? said\b| says\b| told\b| lives?\b| was born| wrote\b| asked\b|, can\b| and i\b| had\b| has\b|:)"
+)
+LOWER = re.compile(
+    rf"(?:(?:my|his|her|full|maiden) name is|name:|follow up with|\bmrs?\.|\bms\.|\bdr\.|calls me|"
+    rf"called) ([{_LETTERS}'’\-]{{2,20}}(?: [{_LETTERS}'’\-]{{2,20}})?)"
+)
+ENDING = re.compile(
+    r"(?:son|sen|ssen|sson|ov|ova|ev|eva|ski|sky|ska|ská|ová|vić|vic|vich|dóttir|dottir|ez|ić|enko|yan|nen|ström|strom|berg|"
+    r"stein|mann|escu|ides|akis|opoulos|oğlu|elli|etti|ucci|sdóttir|szky|fia|quist|qvist|gaard|feld|bauer|maier|meyer)$"
+)
+COMPANY = re.compile(
+    r"(?:,? (?:inc|ltd|llc|corp|gmbh|plc|co|group|corporation|company|holdings|university|bank|street|road|"
+    r"avenue|st)\b)"
+)
+
+
+@cache
+def _known(key: str) -> frozenset[str]:
+    return words("names_en", key)
+
+
+def find(view: View) -> Iterator[Span]:
+    """Names of a text."""
+    text = view.text
+    found: list[Span] = []
+    for match in SEQUENCE.finditer(text):
+        for start, end in _parts(text, match.start(), match.end()):
+            span = _judge(view, start, end)
+            if span is not None:
+                found.append(span)
+    if "name" in view.lower or "with" in view.lower or "." in text or "call" in view.lower:
+        found.extend(_lower(view))
+    yield from found
+    yield from _again(text, found)
+
+
+def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The stretches of a sequence between words that are no names."""
+    first = last = -1
+    for token in TOKEN.finditer(text, start, end):
+        word = token.group().lower().rstrip(".")
+        word = word.removesuffix("'s").removesuffix("’s")
+        if word in _known("stop") and not (first >= 0 and len(word) == 1):
+            if first >= 0:
+                yield first, last
+            first = -1
+            continue
+        if first < 0:
+            if not token.group()[0].isupper():
+                continue
+            first = token.start()
+        last = token.end() - (2 if token.group().lower().endswith(("'s", "’s")) else 0)
+    if first >= 0:
+        yield first, last
+
+
+def _judge(view: View, start: int, end: int) -> Span | None:
+    text = view.text
+    tokens = text[start:end].split(" ")
+    while tokens and tokens[-1].endswith((".", "-")) and len(tokens[-1]) < 3:
+        end -= len(tokens.pop()) + 1
+    if not tokens or (tokens == [tokens[0].upper()] and len(tokens[0]) < 4) or COMPANY.match(view.lower, end):
+        return None
+    score, evidence = _by_words([token.lower() for token in tokens if len(token.rstrip(".")) > 1])
+    if evidence == "capitals" and text[start:end].isupper():
+        score = 0.2
+    around = _by_context(view, start, end, len(tokens))
+    score = min(0.95, score + around)
+    return Span(start, end, "person_name", round(score, 2), f"{evidence}{', context' if around > 0.1 else ''}")
+
+
+def _by_words(tokens: list[str]) -> tuple[float, str]:
+    given, surnames, ambiguous = _known("given"), _known("surnames"), _known("ambiguous")
+    if not tokens:
+        return 0.0, ""
+    first, last = tokens[0], tokens[-1]
+    if len(tokens) == 1:
+        if first in given and first not in ambiguous:
+            return 0.5, "given name"
+        if (first in surnames and first not in ambiguous) or ENDING.search(first):
+            return 0.3, "surname"
+        return 0.15, "capitals"
+    if first in given and (last in surnames or ENDING.search(last)):
+        return 0.85, "given name, surname"
+    if first in given:
+        return (0.45 if first in ambiguous else 0.7), "given name"
+    if ENDING.search(last) or last in surnames:
+        return (0.5 if len(tokens) < 4 else 0.35), "surname"
+    return (0.35 if all(map(str.isascii, tokens)) else 0.5), "capitals"
+
+
+def _by_context(view: View, start: int, end: int, num_tokens: int) -> float:
+    before = view.before(start, 30)
+    if TITLE.search(before):
+        return 0.6
+    score = 0.0
+    if STRONG.search(before):
+        score = 0.45
+    elif INTRO.search(before):
+        score = 0.25
+    if FOLLOWED.match(view.lower, end):
+        score += 0.15
+    return score if num_tokens < 5 else 0.0
+
+
+def _lower(view: View) -> Iterator[Span]:
+    """Names in small letters after a phrase that introduces one."""
+    given, surnames = _known("given"), _known("surnames")
+    for match in LOWER.finditer(view.lower):
+        start, end = match.span(1)
+        if view.text[start].isupper():
+            continue
+        first, *rest = match[1].split(" ")
+        if rest and (rest[0] in _known("stop") or (rest[0] not in surnames and first not in given)):
+            end, rest = start + len(first), []
+        if first in given - _known("stop") or (rest and rest[0] in surnames):
+            yield Span(start, end, "person_name", 0.7, "names, context")
+
+
+def _again(text: str, found: list[Span]) -> Iterator[Span]:
+    for span in found:
+        if span.score < 0.7 or " " not in text[span.start : span.end]:
+            continue
+        for part in text[span.start : span.end].split(" "):
+            if len(part) < 3 or part.lower() in _known("stop") or text.count(part) < 2:
+                continue
+            for match in re.finditer(rf"(?<![{_LETTERS}]){re.escape(part)}(?![{_LETTERS}@])", text):
+                yield Span(match.start(), match.end(), "person_name", 0.6, "named elsewhere in the text")
