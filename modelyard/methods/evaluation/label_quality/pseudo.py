@@ -166,7 +166,7 @@ def _split(
     found = [("people", people, [str(part.labels[place]) for place in people], [1.0] * len(people))]
     rest = [place for place, label in enumerate(part.labels) if label is None]
     if predictor is None or chosen is None or not chosen.any:
-        outcome.left_out["no threshold"] += len(rest)
+        outcome.left_out["no label" if predictor is None else "no threshold"] += len(rest)
         return [one for one in found if one[1]]
     probabilities = answers(predictor, [part.texts[place] for place in rest])
     best, confidence = probabilities.argmax(1), probabilities.max(1)
