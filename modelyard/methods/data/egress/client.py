@@ -64,14 +64,14 @@ class Egress:
         headers: Mapping[str, str] | None = None,
         seed: int = 0,
         clock: Callable[[], float] = monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.num_retries = 0
         self._secrets = tuple(secrets)
         self._headers = {name.lower(): value for name, value in (headers or {}).items()}
-        self._seed, self._sleep = seed, sleep
-        self._bucket = TokenBucket(self.limits.requests_per_second, clock, sleep)
+        self._seed, self._sleep = seed, sleep or pause
+        self._bucket = TokenBucket(self.limits.requests_per_second, clock, self._sleep)
         self._deadline = Deadline(clock)
         allow = self.limits.allow_private
         network = GuardedNetwork(allow, self._deadline.left)
@@ -114,11 +114,12 @@ class Egress:
         *,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        accept: Collection[int] = (),
         cache: HttpCache | None = None,
     ) -> Reply:
         """As `get`, of an answer that must be JSON (`Reply.json()`); one that is cut short is asked for again."""
         ask = self._ask("GET", url, params, {"accept": "application/json", **(headers or {})})
-        return self._cached(ask, (), cache, _must_be_json)
+        return self._cached(ask, accept, cache, _must_be_json)
 
     def post_json(
         self,
@@ -192,6 +193,9 @@ class Egress:
                 response = self._client.send(request, stream=True)
             except FAULTS as error:
                 raise self._fault(error, url) from error
+            except UnicodeError:
+                found = t("a header holds letters that HTTP does not know")
+                raise InputError(found, where=self.shown(url), expected="ASCII") from None
             try:
                 target = self._redirect(ask, response, url)
                 if target is None:
@@ -305,11 +309,18 @@ class Egress:
         return target
 
 
+def pause(seconds: float) -> None:
+    """Sleep."""
+    time.sleep(seconds)
+
+
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 def _must_be_json(reply: Reply) -> None:
+    if reply.status >= 300:
+        return
     try:
         reply.json()
     except InputError as error:
