@@ -166,7 +166,7 @@ def _other(sample: bytes) -> str | None:
     from charset_normalizer import from_bytes
 
     guess = from_bytes(sample).best()
-    if guess is not None:
+    if guess is not None and not guess.encoding.startswith(("utf_16", "utf_32")):  # lines of those were told before
         return guess.encoding
     return best if scores[best] > 0 else None
 

@@ -13,18 +13,16 @@ from modelyard.methods.data.delimited import DelimitedReader
 from modelyard.methods.data.files.limits import ArchiveLimits
 from modelyard.methods.data.files.workbook import office_kind
 from modelyard.methods.data.images import ImageLimits
+from modelyard.methods.data.kinds import another_kind, refuse_binary, sniff_format
 from modelyard.methods.data.lines import TextFile, newline_of
 from modelyard.methods.data.roles import Limits
 from modelyard.methods.data.rows import Reader
 from modelyard.methods.data.sources import (
     ZIP,
     Source,
-    another_kind,
     head_of,
     is_compressed,
     open_bytes,
-    refuse_binary,
-    sniff_format,
 )
 from modelyard.methods.data.structured import JsonReader, TableReader
 

@@ -22,14 +22,15 @@ LITTER = frozenset(("thumbs.db", "desktop.ini", "ehthumbs.db", "__macosx", "icon
 SHOWN = 5
 
 
-def decoded(raw: bytes) -> str | None:
-    """A member's name from its bytes: UTF-8, else what Windows in China writes (GB18030); None if it is neither."""
+def encoding_of(raw: bytes) -> str:
+    """The encoding of names: UTF-8, or what Windows in China writes (GB18030) where they are not."""
     for encoding in ("utf-8", "gb18030"):
         try:
-            return raw.decode(encoding)
+            raw.decode(encoding)
         except UnicodeDecodeError:
             continue
-    return None
+        return encoding
+    return "utf-8"
 
 
 def plain(name: str) -> str:

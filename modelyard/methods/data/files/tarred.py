@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 from modelyard.base.messages import t
 from modelyard.errors import InputError, Problem
 from modelyard.methods.data.files.limits import FREE_BYTES, ArchiveLimits
-from modelyard.methods.data.files.names import decoded, hostile, plain, problems_of, shown
+from modelyard.methods.data.files.names import encoding_of, hostile, plain, problems_of, shown
 from modelyard.methods.data.files.tree import Entry
 from modelyard.methods.data.files.zipped import too_dense, too_large, too_many
 from modelyard.methods.data.sources import Source, is_compressed, open_bytes
@@ -50,6 +50,9 @@ class TarTree:
         self._path = path
         self._members = {plain(member.name): member for member in members if not member.is_folder}
         self.entries = [Entry(inner, self._members[inner].size) for inner in sorted(self._members)]
+
+    def path(self, name: str) -> Path | None:
+        return None
 
     def open(self, name: str) -> BinaryIO:
         member = self._members[name]
@@ -136,11 +139,11 @@ def _members(stream: BinaryIO, end: int, name: str) -> Iterator[Member]:
         if kind in (LONG_NAME, PAX, PAX_GLOBAL):
             data = _extension(stream, size, name)
             if kind == LONG_NAME:
-                long_name = _text(data.rstrip(b"\0"), name)
+                long_name = _text(data.rstrip(b"\0"))
             elif kind == PAX:
                 pax = _records(data, name)
             continue
-        found = pax.get("path") or long_name or _header_name(block, name)
+        found = pax.get("path") or long_name or _header_name(block)
         long_name, pax = None, {}
         if kind not in FILES and kind != FOLDER:
             raise InputError.of([hostile(name, shown(found), t("a link, a device or another special file"))])
@@ -170,21 +173,19 @@ def _records(data: bytes, name: str) -> dict[str, str]:
         if key.startswith(b"GNU.sparse"):
             raise InputError.of([hostile(name, "", t("a link, a device or another special file"))])
         if key in (b"path", b"size"):
-            found[key.decode("ascii")] = _text(value, name)
+            found[key.decode("ascii")] = _text(value)
     return found
 
 
-def _header_name(block: bytes, name: str) -> str:
+def _header_name(block: bytes) -> str:
     short, prefix = block[:100].split(b"\0")[0], block[345:500].split(b"\0")[0]
     ustar = block[257:263] == b"ustar\0"
-    return _text(prefix + b"/" + short if ustar and prefix else short, name)
+    return _text(prefix + b"/" + short if ustar and prefix else short)
 
 
-def _text(raw: bytes, name: str) -> str:
-    found = decoded(raw)
-    if found is None:
-        raise InputError.of([hostile(name, shown(repr(raw)), t("control characters or bytes that are no text"))])
-    return found
+def _text(raw: bytes) -> str:
+    """A name; bytes that are no text become surrogates, which no name may hold."""
+    return raw.decode(encoding_of(raw), errors="surrogateescape")
 
 
 def _number(field: bytes, name: str) -> int:

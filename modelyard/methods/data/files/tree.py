@@ -44,6 +44,10 @@ class Tree(Protocol):
         """
         ...
 
+    def path(self, name: str) -> Path | None:
+        """Where a file lies on this machine, None if it lies in an archive."""
+        ...
+
 
 class PathTree:
     """Files of this machine under names of their own, which need not be where they lie."""
@@ -54,6 +58,9 @@ class PathTree:
         self.notes = notes
         self._paths = dict(paths)
         self.entries = [Entry(inner, self._paths[inner].stat().st_size) for inner in sorted(self._paths)]
+
+    def path(self, name: str) -> Path | None:
+        return self._paths[name]
 
     def open(self, name: str) -> BinaryIO:
         try:

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, cast
 from modelyard.base.messages import t
 from modelyard.errors import InputError, Problem
 from modelyard.methods.data.files.limits import FREE_BYTES, ArchiveLimits
-from modelyard.methods.data.files.names import decoded, hostile, plain, problems_of, shown
+from modelyard.methods.data.files.names import encoding_of, hostile, plain, problems_of, shown
 from modelyard.methods.data.files.tree import Entry
 
 ENCRYPTED = 0x1
@@ -46,6 +46,9 @@ class ZipTree:
         self.entries = [Entry(inner, members[inner].file_size) for inner in sorted(members)]
         self._archive = archive
         self._members = members
+
+    def path(self, name: str) -> Path | None:
+        return None
 
     def open(self, name: str) -> BinaryIO:
         where = f"{self.name}/{name}"
@@ -115,14 +118,23 @@ def directory_of(path: Path, name: str) -> Directory:
 
 
 def _names(infos: Sequence[zipfile.ZipInfo]) -> list[str]:
-    """Names as they were meant: those not marked as UTF-8 are bytes that zipfile took for code page 437."""
-    names = []
-    for info in infos:
-        name = info.orig_filename
-        if not info.flag_bits & UTF8_NAME and not name.isascii():
-            name = decoded(name.encode("cp437")) or "\ud800"
-        names.append(name)
-    return names
+    """Names as they were meant: those not marked as UTF-8 are bytes that zipfile took for code page 437.
+
+    They are decoded together: one name alone may be text in two encodings.
+    """
+    unmarked = [info for info in infos if not info.flag_bits & UTF8_NAME]
+    encoding = encoding_of(b"\n".join(info.orig_filename.encode("cp437") for info in unmarked))
+    return [
+        info.orig_filename.encode("cp437").decode(encoding, errors="surrogateescape")
+        if not info.flag_bits & UTF8_NAME
+        else info.orig_filename
+        for info in infos
+    ]
+
+
+def trusted(setting: str) -> str:
+    """What to do with an archive that is as it should be and passes a limit."""
+    return t("if the archive is to be trusted, raise `{example}`", example=f"archive: {{{setting}: …}}")
 
 
 def too_many(name: str, num: int, limits: ArchiveLimits) -> Problem:
@@ -130,7 +142,7 @@ def too_many(name: str, num: int, limits: ArchiveLimits) -> Problem:
         name,
         t("{n:,} members", n=num),
         t("at most {limit:,}", limit=limits.max_members),
-        t("if the archive is to be trusted, raise `archive: {{max_members: …}}`"),
+        trusted("max_members"),
     )
 
 
@@ -139,7 +151,7 @@ def too_large(name: str, num_bytes: int, limit: int, setting: str) -> Problem:
         name,
         t("{n:,} bytes after decompression", n=num_bytes),
         t("at most {limit:,}", limit=limit),
-        t("if the archive is to be trusted, raise `archive: {{{setting}: …}}`", setting=setting),
+        trusted(setting),
     )
 
 
@@ -148,7 +160,7 @@ def too_dense(name: str, ratio: float, limits: ArchiveLimits) -> Problem:
         name,
         t("{ratio:,.0f} times as large after decompression, as a bomb is", ratio=ratio),
         t("at most {limit:,}", limit=limits.max_ratio),
-        t("if the archive is to be trusted, raise `archive: {{{setting}: …}}`", setting="max_ratio"),
+        trusted("max_ratio"),
     )
 
 
