@@ -41,8 +41,8 @@ def _head(sheet: Datasheet, words: Words) -> Markup:
         el("p", digest_code(sheet.digest), class_="version"),
     )
     said = list(limits(sheet, words))
-    mood = el("span", words.t("To be settled"), class_="badge")
-    told = el("div", mood, el("span", words.t("{n} points", n=len(said))), class_="verdict draft") if said else None
+    badge = el("span", words.t("To be settled"), f": {len(said)}", class_="badge")
+    told = el("div", badge, class_="verdict draft") if said else None
     listed = el("ul", *(el("li", isolated(text)) for text in said), class_="limits") if said else None
     sizes = facts(
         [
@@ -65,7 +65,7 @@ def _section(part: Part, extra: Node, words: Words) -> Markup:
 
 def _answer(answer: Answer, words: Words) -> Markup:
     lines = answer.answer.splitlines()
-    shown = [el("p", isolated(line)) for line in lines] or el("p", words.t("not stated"), class_="lead")
+    shown = [el("p", isolated(line)) for line in lines] or el("em", words.t("not stated"))
     return el("div", el("dt", answer.question), el("dd", shown))
 
 
@@ -159,9 +159,10 @@ def _evidence_table(
     for item in items:
         part = ", ".join(f"{name} = {value}" for name, value in sorted(item.slice.items()))
         value = el("span", words.value(item.value, item.unit, item.claim), class_="num", **proof(item))
-        name = el("span", words.title(item.claim, sheet.claims.get(item.claim)), el("code", item.claim, class_="claim"))
+        title_of = el("span", words.title(item.claim, sheet.claims.get(item.claim)))
+        named = el("span", title_of, el("code", item.claim, class_="claim"), class_="claimed")
         ends = words.t("exact") if item.exact else words.interval(item.low, item.high, item.unit, item.claim)
-        rows.append([el("span", name, class_="claimed"), isolated(part, 80) if part else DASH, value, ends,
+        rows.append([named, isolated(part, 80) if part else DASH, value, ends,
                      count(item.n), item.subject_step or DASH])  # fmt: skip
     heads = [title, words.t("Of"), "#" + words.t("Value"), words.t("95 % interval"), "#n", words.t("Step")]
     return table(heads, rows)
