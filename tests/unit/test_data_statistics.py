@@ -147,7 +147,6 @@ for name, mark in (("a", "one"), ("b", "two")):
 from modelyard.methods.data.statistics.describe import describe
 from modelyard.methods.data.difference import difference, marks
 from modelyard.methods.data.sampling import sample
-import scipy.stats
 marks.PART_ROWS = 8192
 a, b = Dataset.open(folder / "a"), Dataset.open(folder / "b")
 small = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -62,7 +62,7 @@ def parse(text: str, columns: Sequence[str]) -> Node:
     reader = _Reader(pieces, columns)
     node = reader.any_of(0)
     if reader.place < len(pieces):
-        raise UsageError(t("a closing bracket without an opening one"), remedy=_QUOTE())
+        raise UsageError(t("a closing bracket without an opening one"), remedy=_simpler())
     return node
 
 
@@ -75,12 +75,12 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
             continue
         place = match.end()
         if match["phrase"] is not None and not match["end"]:
-            raise UsageError(t("a quotation mark is not closed"), remedy=_QUOTE())
+            raise UsageError(t("a quotation mark is not closed"), remedy=_simpler())
         kind = match.lastgroup if match["phrase"] is None else "phrase"
         yield str(kind), match["phrase"] if kind == "phrase" else match.group().strip()
 
 
-def _QUOTE() -> str:  # noqa: N802
+def _simpler() -> str:
     return t("leave out what is punctuation: words are found without it")
 
 
@@ -95,7 +95,7 @@ class _Reader:
 
     def any_of(self, depth: int) -> Node:
         if depth > DEEPEST:
-            raise UsageError(t("brackets are nested more than {n} deep", n=DEEPEST))
+            raise UsageError(t("brackets are nested more than {n} deep", n=DEEPEST), remedy=_simpler())
         parts = [self._all(depth)]
         while self._peek() == ("word", "OR"):
             self.place += 1
@@ -113,7 +113,7 @@ class _Reader:
                 continue
             parts.append(self._one(depth))
         if not parts:
-            raise UsageError(t("a word is missing beside OR, - or a bracket"), remedy=_QUOTE())
+            raise UsageError(t("a word is missing beside OR, - or a bracket"), remedy=_simpler())
         return parts[0] if len(parts) == 1 else All(tuple(parts))
 
     def _one(self, depth: int) -> Node:
@@ -121,12 +121,12 @@ class _Reader:
         self.place += 1
         if kind == "minus" or (kind, text) == ("word", "NOT"):
             if self._peek()[0] in ("end", "close") or depth > DEEPEST:
-                raise UsageError(t("a word is missing beside OR, - or a bracket"), remedy=_QUOTE())
+                raise UsageError(t("a word is missing beside OR, - or a bracket"), remedy=_simpler())
             return Not(self._one(depth + 1))
         if kind == "open":
             node = self.any_of(depth + 1)
             if self._peek()[0] != "close":
-                raise UsageError(t("a bracket is not closed"), remedy=_QUOTE())
+                raise UsageError(t("a bracket is not closed"), remedy=_simpler())
             self.place += 1
             return node
         if kind == "phrase":
