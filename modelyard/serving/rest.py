@@ -13,7 +13,7 @@ from typing import Any
 
 from modelyard.base.messages import t
 from modelyard.methods.runtimes.predictor import Prediction, Record
-from modelyard.methods.tasks.text_classification import FIELD
+from modelyard.methods.tasks.text_classification import FIELD, Classification
 from modelyard.serving import strict_json
 from modelyard.serving.errors import Refusal
 from modelyard.serving.settings import ServingSettings
@@ -86,6 +86,8 @@ class Encoder:
 
     def __call__(self, predictions: Sequence[Prediction], columnar: bool) -> bytes:
         """The reply's body. Raises Refusal if a score is not a number: silence about it would be a wrong answer."""
+        if not all(isinstance(prediction, Classification) for prediction in predictions):
+            return _plain(predictions, columnar)
         names = self._encoded
         labels = [names[prediction.label] for prediction in predictions]
         scores = [self._scores(prediction) for prediction in predictions]
@@ -94,7 +96,7 @@ class Encoder:
         rows = [f'{{"label": {label}, "scores": {row}}}' for label, row in zip(labels, scores, strict=True)]
         return f'{{"predictions": [{", ".join(rows)}]}}\n'.encode()
 
-    def _scores(self, prediction: Prediction) -> str:
+    def _scores(self, prediction: Classification) -> str:
         names = self._encoded
         parts = []
         for label, score in prediction.scores.items():
@@ -102,3 +104,13 @@ class Encoder:
                 raise Refusal("model_output", t("the model gave a score that is not a number"))
             parts.append(f"{names[label]}: {float(score)!r}")
         return "{" + ", ".join(parts) + "}"
+
+
+def _plain(predictions: Sequence[Prediction], columnar: bool) -> bytes:
+    """The reply of a task that has no faster form: each answer as its task says it in JSON."""
+    rows = [prediction.to_json() for prediction in predictions]
+    value = {"outputs": {name: [row[name] for row in rows] for name in rows[0]}} if columnar else {"predictions": rows}
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    except ValueError:
+        raise Refusal("model_output", t("the model gave a score that is not a number")) from None

@@ -1,4 +1,4 @@
-"""Preprocessing: what turns texts into the arrays a network eats. It ships with the model, so that training,
+"""Preprocessing: what turns records (texts, images, rows of tables) into the arrays a network eats. It ships with the model, so that training,
 evaluation, export and serving all read a text the same way.
 
 A kind is one file: `tokens` (sub-words of a tokenizer), `ngrams` (weighted n-grams), `union` (several at once).
@@ -20,7 +20,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class Preprocessor(Protocol):
-    """Texts to arrays. Immutable once loaded; safe to call from several threads.
+    """Records' values (texts, …) to arrays. Immutable once loaded; safe to call from several threads.
 
     Attributes:
         input_names: of the arrays, in the order a network takes them.

@@ -2,8 +2,9 @@
 
 A model folder holds `model.json` (`ModelCard` in model_folder.py), its weights and its preprocessing files. Each
 runtime module has `open_network(folder, card, threads) -> Network`; everything around it (preprocessing, batching by
-length, answers) is the same for all and lives in batching.py. Heavy libraries are imported by the runtime that needs
-them only: an ONNX model is served without torch.
+length, answers) is the same for all tasks that give a row of numbers a record, and lives in batching.py. Tasks that
+answer otherwise (spans, generated text) name another module as their opener. Heavy libraries are imported by the
+runtime that needs them only: an ONNX model is served without torch.
 """
 
 from __future__ import annotations
@@ -35,24 +36,13 @@ def load(path: Path | str, threads: int | None = None, *, token_budget: int | No
         InputError: the folder is not a model, names files outside itself, brings code, or its parts do not fit.
         DependencyError: the library of that format is not installed.
     """
-    from modelyard.methods.runtimes.batching import BatchPredictor
-    from modelyard.methods.runtimes.manifest import manifest
+    from modelyard.methods import tasks
     from modelyard.methods.runtimes.model_folder import ModelCard
     from modelyard.methods.runtimes.validation import check, refuse
 
     folder = Path(path)
     card = ModelCard.read(folder)
     refuse(check(folder, card))
-    from modelyard.methods import preprocessing
-
-    preprocessor = preprocessing.load(folder, card.preprocessing)
-    runtime = importlib.import_module(f"{__name__}.{card.format}")
-    network = runtime.open_network(folder, card, threads)
-    budget = token_budget or network.token_budget
-    predictor = BatchPredictor(manifest(folder).digest, card.task, card.labels, preprocessor, network, budget)
-    try:
-        predictor.probe(str(folder))
-    except BaseException:
-        predictor.close()
-        raise
+    opener = importlib.import_module(f"{__name__}.{tasks.find(card.task).opener}")
+    predictor: Predictor = opener.open_predictor(folder, card, threads, token_budget)
     return predictor

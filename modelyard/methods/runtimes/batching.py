@@ -7,8 +7,10 @@ positions, each trimmed to its own longest record, and the logits are put back i
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -16,8 +18,11 @@ from numpy.typing import NDArray
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
+from modelyard.methods import preprocessing
+from modelyard.methods.runtimes.manifest import manifest
+from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import Prediction, Record
-from modelyard.methods.tasks import text_classification
+from modelyard.methods.tasks import Task, find
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
@@ -38,7 +43,7 @@ class Encoder(Protocol):
     @property
     def input_names(self) -> tuple[str, ...]: ...
 
-    def encode(self, texts: Sequence[str]) -> Mapping[str, NDArray[Any]]: ...
+    def encode(self, texts: Sequence[Any]) -> Mapping[str, NDArray[Any]]: ...
 
 
 class Network(Protocol):
@@ -60,12 +65,27 @@ class Network(Protocol):
     def close(self) -> None: ...
 
 
+def open_predictor(folder: Path, card: ModelCard, threads: int | None, token_budget: int | None) -> BatchPredictor:
+    """Open a model folder that `validation.check` has passed. Raises InputError if its parts do not fit."""
+    preprocessor = preprocessing.load(folder, card.preprocessing)
+    runtime = importlib.import_module(f"modelyard.methods.runtimes.{card.format}")
+    network = runtime.open_network(folder, card, threads)
+    budget = token_budget or network.token_budget
+    predictor = BatchPredictor(manifest(folder).digest, find(card.task), card.labels, preprocessor, network, budget)
+    try:
+        predictor.probe(str(folder))
+    except BaseException:
+        predictor.close()
+        raise
+    return predictor
+
+
 @dataclass
 class BatchPredictor:
-    """Implements `Predictor` over any `Network`."""
+    """Implements `Predictor` over any `Network`, for tasks that answer a record from one row of outputs."""
 
     digest: str
-    task: str
+    about: Task
     labels: tuple[str, ...]
     preprocessor: Encoder
     network: Network
@@ -73,19 +93,20 @@ class BatchPredictor:
 
     def __post_init__(self) -> None:
         self.runtime = self.network.runtime
+        self.task = self.about.name
 
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
-        texts = text_classification.texts(records)
-        if not texts:
+        values = self.about.values(records)
+        if not values:
             return []
-        return text_classification.predictions(self.logits(texts), self.labels)
+        return self.about.answers(self.logits(values), self.labels)
 
-    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Logits [texts, classes] of at least one text, in order. Raises InputError if one is not a number."""
+    def logits(self, texts: Sequence[Any]) -> NDArray[np.float32]:
+        """Outputs [records, …] of at least one record, in order. Raises InputError if one is not a number."""
         parts = [self._window(texts[start : start + WINDOW]) for start in range(0, len(texts), WINDOW)]
         logits = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if not np.isfinite(logits).all():
-            row = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
+            row = int(np.flatnonzero(~np.isfinite(logits).reshape(len(logits), -1).all(axis=1))[0])
             raise InputError(
                 t("the model's scores for record {row} are not numbers", row=row),
                 where=f"records[{row}]",
@@ -94,17 +115,17 @@ class BatchPredictor:
             )
         return logits
 
-    def _window(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def _window(self, texts: Sequence[Any]) -> NDArray[np.float32]:
         encoded = self.preprocessor.encode(texts)
         arrays = {name: encoded[name] for name in self.network.input_names}
-        if len(texts) == 1:
+        widths = presence(arrays) if len(texts) > 1 else {}
+        if not widths:
             return self.network.logits(arrays)
-        widths = presence(arrays)
         order, pieces = plan(widths, self.token_budget)
         if len(pieces) == 1:
             return self.network.logits(arrays)
         outputs = [self.network.logits(trim(arrays, widths, order[start:end])) for start, end in pieces]
-        logits = np.empty((len(texts), outputs[0].shape[1]), np.float32)
+        logits = np.empty((len(texts), *outputs[0].shape[1:]), np.float32)
         logits[order] = np.concatenate(outputs)
         return logits
 
@@ -118,10 +139,11 @@ class BatchPredictor:
                 expected=", ".join(self.preprocessor.input_names),
                 remedy=t("export the model again with the preprocessing it was trained with"),
             )
-        shape = self.logits(["a"]).shape
-        if shape != (1, len(self.labels)):
+        shape = self.logits(self.about.values([self.about.sample()])).shape
+        problem = self.about.width_problem(shape, self.labels)
+        if problem:
             raise InputError(
-                t("the network answers {found} scores a record", found=shape[1] if len(shape) == 2 else shape),
+                problem,
                 where=where,
                 expected=t("{count} scores, one for each label", count=len(self.labels)),
                 remedy=t("the labels in model.json and the weights belong to different models"),

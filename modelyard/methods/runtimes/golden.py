@@ -5,22 +5,22 @@ answers anybody: other answers mean that the bytes, the runtime or the processor
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from modelyard.base.canonical import canonical_json
 from modelyard.base.messages import t
 from modelyard.errors import InputError, Problem
 from modelyard.methods.runtimes import load
 from modelyard.methods.runtimes.model_folder import GOLDEN
-from modelyard.methods.runtimes.predictor import Prediction, Predictor, Record
+from modelyard.methods.runtimes.predictor import Predictor, Record
+from modelyard.methods.tasks import find
 
 NUM_RECORDS = 8
+SHOWN = 80
 TOLERANCE = 1e-3
 """Of a score. Other processors round in another order; int8 with f32 sums stays far inside."""
-
-DIGITS = 6
-"""Scores are kept to so many digits, far inside the tolerance: the last bits differ from machine to machine."""
 
 
 def write_golden(folder: Path, records: Sequence[Record], tolerance: float = TOLERANCE) -> None:
@@ -34,19 +34,16 @@ def write_golden(folder: Path, records: Sequence[Record], tolerance: float = TOL
         raise InputError(t("no record to make golden answers from"), where=str(folder))
     predictor = load(folder)
     try:
+        task = find(predictor.task)
         answers = [predictor.predict([record])[0] for record in chosen]
     finally:
         predictor.close()
     value = {
         "records": [dict(record) for record in chosen],
-        "predictions": [_rounded(answer) for answer in answers],
+        "predictions": [task.stored(answer) for answer in answers],
         "tolerance": tolerance,
     }
     (folder / GOLDEN).write_bytes(canonical_json(value) + b"\n")
-
-
-def _rounded(answer: Prediction) -> dict[str, object]:
-    return {"label": answer.label, "scores": {name: round(score, DIGITS) for name, score in answer.scores.items()}}
 
 
 def check_golden(folder: Path, predictor: Predictor) -> list[Problem]:
@@ -65,20 +62,19 @@ def check_golden(folder: Path, predictor: Predictor) -> list[Problem]:
             where=str(path),
             remedy=t("make the model again; every model folder carries golden.json"),
         ) from None
+    task = find(predictor.task)
     answers = predictor.predict(records)
     remedy = t("do not serve it: check the runtime's version and the processor, or make the model again here")
     problems = []
     for index, (answer, wanted) in enumerate(zip(answers, expected, strict=True)):
-        off = _distance(answer, wanted["scores"])
+        off = task.distance(answer, wanted)
         if not off <= tolerance:
-            found = t("answers `{label}`, a score is off by {off:.4f}", label=answer.label, off=off)
-            wish = t("`{label}` within {tolerance}", label=wanted["label"], tolerance=tolerance)
+            found = t("answers {answer}, which is off by {off:.4f}", answer=_short(task.stored(answer)), off=off)
+            wish = t("{answer} within {tolerance}", answer=_short(wanted), tolerance=tolerance)
             problems.append(Problem(f"golden.json[{index}]", found, wish, remedy))
     return problems
 
 
-def _distance(answer: Prediction, wanted: dict[str, float]) -> float:
-    """Largest difference of a score; infinite if the labels are not the same ones."""
-    if set(answer.scores) != set(wanted):
-        return float("inf")
-    return max(abs(answer.scores[name] - score) for name, score in wanted.items())
+def _short(answer: Mapping[str, Any]) -> str:
+    """An answer in a message: its label, or the beginning of all of it."""
+    return f"`{answer['label']}`" if "label" in answer else json.dumps(answer, ensure_ascii=False)[:SHOWN]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from modelyard.methods.tasks.text_classification import Classification
-
 Record: TypeAlias = Mapping[str, Any]
-Prediction: TypeAlias = Classification
+Prediction: TypeAlias = Any
+"""An answer of the model's task (`tasks.Answer`): who reads more of it than `to_json` knows which task it is."""
 
 
 @runtime_checkable
@@ -28,7 +27,7 @@ class Predictor(Protocol):
     runtime: str
 
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
-        """One answer a record, in order; the same label alone and in any batch. Safe to call from several threads.
+        """One answer a record, in order; the same alone and in any batch. Safe to call from several threads.
 
         Raises InputError for a record that the task cannot read. No records, no answers.
         """

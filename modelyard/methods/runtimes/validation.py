@@ -14,10 +14,10 @@ from typing import Any
 
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError, Problem
+from modelyard.methods import tasks
 from modelyard.methods.runtimes import FORMATS
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.safetensors_header import header_problem
-from modelyard.methods.tasks import text_classification
 
 WEIGHTS = {
     "hf": ("config.json", "model.safetensors"),
@@ -49,10 +49,12 @@ def refuse(problems: Sequence[Problem]) -> None:
 
 def _card_problems(folder: Path, card: ModelCard) -> Iterator[Problem]:
     where = str(folder / "model.json")
-    if card.task != text_classification.NAME:
-        yield Problem(where, t("no task `{task}`", task=card.task), text_classification.NAME)
-    if len(card.labels) < 2 or len(set(card.labels)) != len(card.labels):
-        yield Problem(where, t("the labels are fewer than two or not distinct"), t("one name for each class"))
+    if card.task not in tasks.NAMES:
+        yield Problem(where, t("no task `{task}`", task=card.task), ", ".join(tasks.NAMES))
+    else:
+        problem = tasks.find(card.task).labels_problem(card.labels)
+        if problem:
+            yield Problem(where, problem, t("one name for each class"))
     if not isinstance(card.preprocessing, Mapping) or "kind" not in card.preprocessing:
         yield Problem(where, t("`preprocessing` names no kind"), '{"kind": "tokens", …}')
 

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelyard.base.messages import t
 from modelyard.errors import InputError
 
 NAME = "text-classification"
 FIELD = "text"
 """The record's field, whatever the column was called in the data."""
+DIGITS = 6
+"""Golden scores are kept to so many digits: the last bits differ from machine to machine."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,46 @@ class Classification:
 
     def to_json(self) -> dict[str, Any]:
         return {"label": self.label, "scores": dict(self.scores)}
+
+
+class TextClassification:
+    """The task's face to runtimes, golden answers and serving."""
+
+    name = NAME
+    opener = "batching"
+    inputs: Mapping[str, Any] = {FIELD: {"type": "string", "shape": []}}
+
+    def values(self, records: Sequence[Mapping[str, Any]]) -> list[Any]:
+        return texts(records)
+
+    def sample(self) -> Mapping[str, Any]:
+        return {FIELD: "a"}
+
+    def answers(self, outputs: NDArray[np.float32], labels: Sequence[str]) -> list[Classification]:
+        return predictions(outputs, labels)
+
+    def labels_problem(self, labels: Sequence[str]) -> str:
+        distinct = len(labels) > 1 and len(set(labels)) == len(labels)
+        return "" if distinct else t("the labels are fewer than two or not distinct")
+
+    def width_problem(self, shape: tuple[int, ...], labels: Sequence[str]) -> str:
+        if shape == (1, len(labels)):
+            return ""
+        return t("the network answers {found} scores a record", found=shape[1] if len(shape) == 2 else shape)
+
+    def distance(self, answer: Classification, wanted: Mapping[str, Any]) -> float:
+        """Largest difference of a score; infinite if the labels are not the same ones."""
+        scores = wanted["scores"]
+        if set(answer.scores) != set(scores):
+            return float("inf")
+        return max(abs(answer.scores[name] - float(score)) for name, score in scores.items())
+
+    def stored(self, answer: Classification) -> dict[str, Any]:
+        scores = {name: round(score, DIGITS) for name, score in answer.scores.items()}
+        return {"label": answer.label, "scores": scores}
+
+
+TASK = TextClassification()
 
 
 def texts(records: Sequence[Mapping[str, Any]]) -> list[str]:

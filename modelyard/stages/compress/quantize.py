@@ -160,5 +160,10 @@ STAGE = Stage(
         ),
     ),
     libraries=("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "openvino", "nncf", "tokenizers"),
-    loads=("modelyard.methods.runtimes", "modelyard.methods.preprocessing", "modelyard.methods.networks"),
+    loads=(
+        "modelyard.methods.runtimes",
+        "modelyard.methods.tasks",
+        "modelyard.methods.preprocessing",
+        "modelyard.methods.networks",
+    ),
 )

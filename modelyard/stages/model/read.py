@@ -85,7 +85,12 @@ STAGE = Stage(
     outputs={"model": Port("model", description="the classifier, with model.json and golden answers")},
     claims=(Claim("size.bytes", "bytes of all files of the model", "bytes", better="lower", any_split=True),),
     libraries=("torch", "transformers", "safetensors", "tokenizers", "onnx", "onnxruntime"),
-    loads=("modelyard.methods.runtimes", "modelyard.methods.preprocessing", "modelyard.methods.networks"),
+    loads=(
+        "modelyard.methods.runtimes",
+        "modelyard.methods.tasks",
+        "modelyard.methods.preprocessing",
+        "modelyard.methods.networks",
+    ),
     external=("path", "revision", "tokenizer"),
     fingerprint=fingerprint,
 )

@@ -170,7 +170,12 @@ STAGE = Stage(
         "safetensors",
         "pyarrow",
     ),
-    loads=("modelyard.methods.networks", "modelyard.methods.preprocessing", "modelyard.methods.runtimes"),
+    loads=(
+        "modelyard.methods.networks",
+        "modelyard.methods.preprocessing",
+        "modelyard.methods.runtimes",
+        "modelyard.methods.tasks",
+    ),
     external=("base",),
     fingerprint=fingerprint,
 )
