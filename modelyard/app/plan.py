@@ -69,11 +69,13 @@ def check(project: str | Path | None = None, *, sets: Sequence[str] = ()) -> lis
 
 def _outside(bound: BoundProject) -> Iterator[Problem]:
     """What steps name outside the project and cannot be had: a data file, a base model."""
+    from modelyard.engine.profiles import DEFAULT, STORE, Profile, load_profile
+
+    folder = bound.project.folder
+    profile = load_profile(folder)[0] or Profile(DEFAULT, (folder / STORE).absolute())
     for step in bound.steps:
-        if step.stage.fingerprint is None:
-            continue
         try:
-            step.stage.fingerprint(step.config, bound.project.folder)
+            step.stage.outside(step.config, folder, profile.resolve_secret)
         except ModelyardError as error:
             where = f"{bound.project.path.name}:{step.step.line} ({step.name})"
             for problem in error.problems:

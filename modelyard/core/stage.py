@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -123,7 +124,7 @@ class Stage:
             show; every module in them belongs to the key.
         external: settings that name something outside (a path): fingerprinted, by `fingerprint`.
         fingerprint: `(config, base folder) -> JSON` of what the settings point to outside the store; it enters the key
-            instead of the `external` settings.
+            instead of the `external` settings. One that must log in to look takes a third argument, `secret(name)`.
         refresh: name of the setting (`never`, `always` or a duration) that says when to fetch anew what has no
             fingerprint; it enters no key, the number of the fetch does. `` for stages that fetch nothing.
         timing: evidence depends on the machine, whose fingerprint enters the key.
@@ -138,7 +139,18 @@ class Stage:
     libraries: tuple[str, ...] = ()
     loads: tuple[str, ...] = ()
     external: tuple[str, ...] = ()
-    fingerprint: Callable[[Any, Path], Json] | None = None
+    fingerprint: Callable[..., Json] | None = None
     refresh: str = ""
     timing: bool = False
     extra: str = ""
+
+    def outside(self, config: Any, base: Path, secret: Callable[[str], str]) -> Json:
+        """What the settings point to outside the store, by `fingerprint`; None without one.
+
+        Args:
+            secret: looks a secret up by name.
+        """
+        if self.fingerprint is None:
+            return None
+        takes_secret = len(signature(self.fingerprint).parameters) > 2
+        return self.fingerprint(config, base, secret) if takes_secret else self.fingerprint(config, base)

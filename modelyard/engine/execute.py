@@ -119,7 +119,8 @@ def prepare(bench: Bench, step: BoundStep, above: list[StepOutcome], renew: bool
     needs_record = any(port.kind == "record" for port in step.stage.inputs.values())
     record = record_bytes(record_of(bench.store, bench.bound, above)) if needs_record else b""
     bindings = bindings_of(step, outputs, record, bench.store)
-    identity = identity_of(step.found, step.config, bench.bound.project.seed, bindings, bench.base, bench.memo)
+    secret, seed = bench.profile.resolve_secret, bench.bound.project.seed
+    identity = identity_of(step.found, step.config, seed, bindings, bench.base, bench.memo, secret)
     fetch = _fetch(bench, step, identity, renew) if step.stage.refresh else None
     if fetch:
         identity = {**identity, refresh.PART: fetch.generation}

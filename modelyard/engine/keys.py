@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,14 @@ def identity_of(
     bindings: Sequence[Binding],
     base: Path,
     memo: CodeMemo,
+    secret: Callable[[str], str],
 ) -> dict[str, Any]:
     """The parts the key is made of, all but the generation of a fetch (`refresh.py`).
 
     Args:
         bindings: inputs, whose views (not whole artifacts) count.
         base: the project's folder: where relative paths in settings start.
+        secret: looks a secret up by name, for what must log in to look outside.
     """
     stage = found.stage
     outside = {*stage.external, stage.refresh}
@@ -42,7 +44,7 @@ def identity_of(
         "stage": found.uses,
         "code": code_digest(found.path, stage.loads, memo),
         "settings": settings,
-        "external": stage.fingerprint(config, base) if stage.fingerprint else None,
+        "external": stage.outside(config, base, secret),
         "seed": seed,
         "inputs": inputs,
         "libraries": library_versions(stage.libraries),

@@ -40,6 +40,7 @@ class Source:
         digest: of its bytes as they lie on the disk; of a folder, of the names and digests of its files.
         size: bytes.
         inner: of an archive: which of its members are meant, as a pattern; `` for all.
+        files: of a folder of an object store: where each of its files was laid; `path` is no path then.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class Source:
     digest: str
     size: int
     inner: str = ""
+    files: Mapping[str, Path] | None = None
 
 
 Fetch = Callable[[str], "list[Source]"]

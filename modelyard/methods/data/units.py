@@ -22,7 +22,7 @@ from modelyard.methods.data.files.names import is_litter
 from modelyard.methods.data.files.pictures import METADATA, DescribedReader, PictureReader
 from modelyard.methods.data.files.saved import Part, SavedReader, is_saved, parts_of
 from modelyard.methods.data.files.tarred import is_tar, open_tar
-from modelyard.methods.data.files.tree import Entry, Tree, folder_tree
+from modelyard.methods.data.files.tree import Entry, PathTree, Tree, folder_tree
 from modelyard.methods.data.files.workbook import office_kind
 from modelyard.methods.data.files.zipped import open_zip
 from modelyard.methods.data.opening import Reading, open_reader
@@ -94,6 +94,9 @@ def _file_opener(source: Source, reading: Reading) -> Callable[[], AbstractConte
 @contextmanager
 def _tree(source: Source, reading: Reading, room: Path) -> Iterator[Tree | None]:
     """The files in a folder or an archive; None for any other file."""
+    if source.files is not None:
+        yield PathTree(source.name, t("folder"), source.files, [])
+        return
     if source.path.is_dir():
         yield folder_tree(source.path, source.name)
         return

@@ -1,13 +1,14 @@
-"""Read CSV, TSV, JSONL, Parquet or Arrow files, plain or in gzip or zstd, into a data set.
+"""Read files into a data set: CSV, TSV, JSON, JSONL, Parquet, Arrow, Excel, folders of images; also in archives.
 
 Encoding, delimiter and format are found and said. A row that cannot be used is kept apart in `rejected` with its file,
-line and reason; past `max_bad_fraction` of them the step fails. `path` may name several files, patterns, or one path
+line and reason; past `max_bad_fraction` of them the step fails. `path` may name several files, patterns, a folder of
+images or one that `datasets` saved, a zip or tar, a URL of an object store (`s3://bucket/key*.parquet`), or one path
 for each of train, validation and test when the data comes already split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods.data.files.settings import Archive
+from modelyard.methods.data.files.settings import Archive, Options, holds_credential, looked_up, plain_secrets
 from modelyard.methods.data.settings import ColumnName, ColumnRoles, roles_of
 
 PathText = Annotated[str, Field(min_length=1)]
@@ -28,7 +29,10 @@ class _Where(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: PathText | list[PathText] | dict[Literal["train", "validation", "test"], PathText | list[PathText]] = Field(
-        description="file or pattern (`data/*.csv.gz`), relative to the project; a list; or one for each split"
+        description="file, pattern (`data/*.csv.gz`), folder of images or URL; a list; or one for each split"
+    )
+    storage_options: Options = Field(
+        {}, description="for URLs: fsspec's options (`endpoint_url`, `key: {secret: NAME}`)"
     )
 
 
@@ -61,13 +65,20 @@ class Config(ColumnRoles, _Where):
             raise ValueError("`columns` names one twice")
         if isinstance(self.path, dict) and "train" not in self.path:
             raise ValueError("`path` by split needs at least `train`")
+        plain = list(plain_secrets(self.storage_options))
+        if plain:
+            raise ValueError(
+                f"`storage_options` holds a credential: `{plain[0]}`; write `{plain[0]}: {{secret: NAME}}`"
+            )
+        if any(holds_credential(path) for path in _all_paths(self.path)):
+            raise ValueError("a URL in `path` holds a credential; name it in `storage_options: {key: {secret: NAME}}`")
         return self
 
 
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.images import ImageLimits
     from modelyard.methods.data.reading import Reading, read
-    from modelyard.methods.data.sources import resolve
+    from modelyard.methods.data.sources import Source, resolve
 
     reading = Reading(
         roles=roles_of(config),
@@ -86,8 +97,16 @@ def run(config: Config, context: Context) -> None:
         archive=config.archive.limits(),
         room=context.scratch(),
     )
+    options, hidden = looked_up(config.storage_options, context.secret)
+
+    def fetch(url: str) -> list[Source]:
+        from modelyard.methods.data.files.remote import bring
+
+        room = context.scratch() / "fetched"
+        return bring(url, options, hidden, room, lambda done, total: context.progress(done, total, "bytes"))
+
     outcome = read(
-        resolve(_paths(config), context.base),
+        resolve(_paths(config), context.base, fetch),
         reading,
         context.output("data"),
         context.output("rejected"),
@@ -102,17 +121,38 @@ def run(config: Config, context: Context) -> None:
     context.measure("data.rejected_rate", outcome.rejected_rate, about="data", on="", n=total, interval="exact")
 
 
-def fingerprint(config: Config, base: Path) -> Json:
-    """Digest of every file that is read, by its name relative to the project and the split it is named for."""
-    from modelyard.methods.data.sources import resolve
+def _no_secret(name: str) -> str:
+    raise KeyError(name)
 
-    return [[source.split, source.name, source.digest] for source in resolve(_paths(config), base)]
+
+def fingerprint(config: Config, base: Path, secret: Callable[[str], str] = _no_secret) -> Json:
+    """Digest of every file that is read, by its name relative to the project and the split it is named for.
+
+    Of a file in an object store: of what the store says of its bytes (ETag and size, else time and size).
+    """
+    from modelyard.methods.data.sources import Source, resolve
+
+    def identify(url: str) -> list[Source]:
+        from modelyard.methods.data.files import remote
+
+        return remote.identify(url, *looked_up(config.storage_options, secret))
+
+    sources = resolve(_paths(config), base, identify)
+    return [[source.split, source.name, source.digest, *filter(None, [source.inner])] for source in sources]
 
 
 def _paths(config: Config) -> str | Sequence[str] | dict[str, str | Sequence[str]]:
     if isinstance(config.path, dict):
         return {str(split): paths for split, paths in config.path.items()}
     return config.path
+
+
+def _all_paths(path: object) -> Iterator[str]:
+    if isinstance(path, str):
+        yield path
+    else:
+        for item in path.values() if isinstance(path, dict) else path if isinstance(path, list) else ():
+            yield from _all_paths(item)
 
 
 STAGE = Stage(
@@ -133,6 +173,6 @@ STAGE = Stage(
         ),
     ),
     libraries=("pyarrow", "charset-normalizer", "pillow", "python-calamine"),
-    external=("path",),
+    external=("path", "storage_options"),
     fingerprint=fingerprint,
 )
