@@ -231,14 +231,15 @@ def test_the_outcome_does_not_depend_on_the_order_of_rows(tmp_path: Path) -> Non
 def test_threads_and_pieces_do_not_change_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = crowd(3, 300)
     folders = []
-    for threads, piece in (("1", 1 << 18), ("2", 700)):
+    for threads, piece, held in (("1", 1 << 18, 1 << 26), ("2", 700, 1 << 26), ("2", 900, 5_000)):
         monkeypatch.setenv("MODELYARD_THREADS", threads)
         monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
         monkeypatch.setattr(texts, "PIECE_BYTES", piece)
-        folder = tmp_path / threads
+        monkeypatch.setattr(texts, "HELD", held)
+        folder = tmp_path / str(piece)
         run(folder, text=rows)
         folders.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
-    assert folders[0] == folders[1]
+    assert folders[0] == folders[1] == folders[2]
 
 
 def test_a_bucket_with_more_rows_than_are_compared_at_once_still_leaves_no_pair(tmp_path: Path) -> None:

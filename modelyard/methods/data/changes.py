@@ -93,7 +93,7 @@ class ChangeLog:
 
 def row_json(row: Mapping[str, Any]) -> str:
     """A row as JSON: bytes as `{"base64": …}`, times as ISO 8601, the rest as it is."""
-    return json.dumps(dict(row), ensure_ascii=False, default=_encode, sort_keys=True)
+    return _ENCODER.encode(dict(row))
 
 
 def row_values(text: str, columns: Sequence[Column]) -> dict[str, Any]:
@@ -118,6 +118,9 @@ def _decode(value: Any, kind: str) -> Any:
     if isinstance(value, str) and kind.startswith("date"):
         return datetime.date.fromisoformat(value)
     return value
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=_encode, sort_keys=True)
 
 
 def _text(value: object) -> str | None:

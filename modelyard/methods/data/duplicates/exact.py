@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from modelyard.methods.data.duplicates import ragged
 from modelyard.methods.data.duplicates.candidates import Rows
-from modelyard.methods.data.duplicates.shingles import Shingles
 
 
 class ShingleSets:
@@ -32,13 +31,8 @@ class ShingleSets:
         self._values = np.zeros(0, np.uint32)
         self._starts = np.zeros(1, np.int64)
 
-    @staticmethod
-    def prepare(found: Shingles) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """The sets of some texts, sorted and end to end, and where each begins."""
-        return ragged.distinct(ragged.clip(found.hashes), found.starts)
-
     def add(self, values: NDArray[np.uint32], starts: NDArray[np.int64]) -> None:
-        """The next rows' sets, as `prepare` gives them."""
+        """The next rows' sets, as `ragged.distinct` gives them."""
         self._stream.write(values.tobytes())
         self._sizes.append(np.diff(starts))
 
@@ -49,7 +43,7 @@ class ShingleSets:
         assert len(sizes) == len(self._rows)
         self._starts = np.concatenate([[0], np.cumsum(sizes)])
         if self._starts[-1]:
-            self._values = np.memmap(self._path, np.uint32, "r")
+            self._values = np.memmap(self._path, np.uint32, "r").view(np.ndarray)
 
     def similarity(self, firsts: Rows, seconds: Rows, threshold: float = 0.0) -> NDArray[np.float64]:
         """[pairs] Jaccard similarity; 0 where the sizes alone show that it is below the threshold."""

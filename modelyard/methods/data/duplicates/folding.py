@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from modelyard.methods.data.duplicates.ragged import counting
 from modelyard.methods.data.text import normalized
 
 SPACE = 0x20
@@ -109,9 +109,8 @@ def _code_points(values: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
         return raw, offsets
     text = raw.tobytes().decode("utf-8")
     points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    # A text begins where so many characters have begun: bytes 10xxxxxx go on with one.
-    begun = np.concatenate([[0], np.cumsum((raw & 0xC0) != 0x80)])
-    return points, begun[offsets]
+    lengths = pc.utf8_length(values).to_numpy(zero_copy_only=False).astype(np.int64)
+    return points, np.concatenate([[0], np.cumsum(lengths)])
 
 
 def _normalize_acting(
@@ -136,14 +135,13 @@ def _normalize_acting(
 def _expand(found: NDArray[np.uint32], starts: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Put all of its characters where one folds to several (`…` is three full stops)."""
     several = np.flatnonzero(found & np.uint32(_SEVERAL))
-    forms = [_several()[int(point)] for point in found[several] & np.uint32(_FOLD)]
-    extra = np.array([len(form) - 1 for form in forms], np.int64)
-    counts = np.ones(len(found), np.int64)
-    counts[several] += extra
-    result = np.repeat(found, counts)
-    before = np.concatenate([[0], np.cumsum(extra)])
-    result[np.repeat(several + before[:-1], extra + 1) + counting(extra + 1)] = np.concatenate(forms)
-    return result, starts + before[np.searchsorted(several, starts)]
+    forms = [_several()[point] for point in (found[several] & np.uint32(_FOLD)).tolist()]
+    pieces, done = [], 0
+    for place, form in zip(several.tolist(), forms, strict=True):
+        pieces += [found[done:place], form]
+        done = place + 1
+    before = np.concatenate([[0], np.cumsum([len(form) - 1 for form in forms])])
+    return np.concatenate([*pieces, found[done:]]), starts + before[np.searchsorted(several, starts)]
 
 
 def _table() -> NDArray[np.uint32]:

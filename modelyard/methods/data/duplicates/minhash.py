@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from modelyard.methods.data.duplicates.shingles import Shingles
 _NONE = np.uint32(0xFFFFFFFF)
 _PIECE = 1 << 16
 """Shingles worked on at a time: what a pass touches stays in the processor's cache."""
-_DENSE_ATTEMPTS = 3
-"""So often all bins are looked at, before only those that are still empty."""
+_MANY = 0.05
+"""While so large a share of the bins is empty, all are looked at; then only those that are."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,20 @@ class Sketcher:
         shift = np.uint32(32 - (bins.bit_length() - 1))
         reduced = (found.hashes >> np.uint64(32)).astype(np.uint32)
         counts = np.diff(found.starts)
-        base = np.repeat(np.arange(num_texts, dtype=np.int64) * bins, counts)
+        text = np.repeat(np.arange(num_texts, dtype=np.int64), counts)
         result = np.empty((self.banding.rows, bins, num_texts), np.uint32)
-        for number, (salt, factor, probes) in enumerate(self._functions()):
+        for number, (salt, factor, probes) in enumerate(_functions(self.banding, self.seed)):
             table = np.full(num_texts * bins, _NONE)
             for start in range(0, len(reduced), _PIECE):
                 cut = slice(start, start + _PIECE)
                 values = reduced[cut] ^ salt
                 values *= factor
-                np.minimum.at(table, base[cut] + (values >> shift), values)
-            result[number] = _densify(table.reshape(num_texts, bins).T, counts > 0, probes)
+                places = (values >> shift).astype(np.int64)
+                places *= num_texts
+                places += text[cut]
+                np.minimum.at(table, places, values)
+            result[number] = table.reshape(bins, num_texts)
+            _densify(result[number], counts > 0, probes)
         return result
 
     def keys(self, found: Shingles) -> NDArray[np.uint32]:
@@ -69,34 +74,43 @@ class Sketcher:
         result: NDArray[np.uint32] = (keys >> np.uint64(32)).astype(np.uint32)
         return result
 
-    def _functions(self) -> list[tuple[np.uint32, np.uint32, NDArray[np.int64]]]:
-        """(salt, odd factor, [bins, attempts] the bins that an empty one asks) for each pass."""
-        bins = self.banding.bands
-        name = hashlib.sha256(f"{self.seed}/minhash".encode()).digest()
-        draw = np.random.Generator(np.random.Philox(key=int.from_bytes(name[:16], "little")))
-        functions: list[Any] = []
-        for _ in range(self.banding.rows):
-            salt, factor = draw.integers(0, 1 << 32, 2, dtype=np.uint32)
-            probes = np.stack([draw.permutation(np.delete(np.arange(bins), place)) for place in range(bins)])
-            functions.append((salt, factor | np.uint32(1), probes))
-        return functions
+
+@lru_cache(maxsize=4)
+def _functions(banding: Banding, seed: int) -> list[tuple[np.uint32, np.uint32, NDArray[np.int64]]]:
+    """(salt, odd factor, [bins, attempts] the bins that an empty one asks) for each pass."""
+    bins = banding.bands
+    name = hashlib.sha256(f"{seed}/minhash".encode()).digest()
+    draw = np.random.Generator(np.random.Philox(key=int.from_bytes(name[:16], "little")))
+    functions: list[Any] = []
+    for _ in range(banding.rows):
+        salt, factor = draw.integers(0, 1 << 32, 2, dtype=np.uint32)
+        probes = np.stack([draw.permutation(np.delete(np.arange(bins), place)) for place in range(bins)])
+        functions.append((salt, factor | np.uint32(1), probes))
+    return functions
 
 
-def _densify(table: NDArray[np.uint32], filled: NDArray[np.bool_], probes: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Fill empty bins of [bins, texts] from the first bin they ask that is not empty."""
-    original = np.ascontiguousarray(table)
-    result = original.copy()
-    for attempt in range(_DENSE_ATTEMPTS):
-        np.copyto(result, original[probes[:, attempt]], where=result == _NONE)
-    bins, texts = np.nonzero((result == _NONE) & filled)
-    for attempt in range(_DENSE_ATTEMPTS, probes.shape[1]):
-        if not bins.size:
+def _densify(table: NDArray[np.uint32], filled: NDArray[np.bool_], probes: NDArray[np.int64]) -> None:
+    """Fill empty bins of [bins, texts], in place, from the first bin they ask that is not empty."""
+    empty = table == _NONE
+    num_empty = int(np.count_nonzero(empty))
+    if not num_empty:
+        return
+    original = table.copy()
+    attempt = 0
+    while num_empty > _MANY * table.size and attempt < probes.shape[1]:
+        np.copyto(table, original[probes[:, attempt]], where=empty)
+        np.equal(table, _NONE, out=empty)
+        before, num_empty = num_empty, int(np.count_nonzero(empty))
+        attempt += 1
+        if num_empty == before:  # only texts without any shingle are left
             break
+    bins, texts = np.nonzero(empty & filled)
+    while bins.size and attempt < probes.shape[1]:
         borrowed = original[probes[bins, attempt], texts]
-        result[bins, texts] = borrowed
+        table[bins, texts] = borrowed
         left = borrowed == _NONE
         bins, texts = bins[left], texts[left]
-    return result
+        attempt += 1
 
 
 def estimate(minima: NDArray[np.uint32], first: int, second: int) -> float:

@@ -46,6 +46,14 @@ def fill(
     matrix[columns >= lengths[:, None]] = PAD
 
 
+def rows_of(
+    values: NDArray[np.uint32], starts: NDArray[np.int64], chosen: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Only the chosen rows, end to end, and where each begins."""
+    lengths = np.diff(starts)
+    return values[np.repeat(chosen, lengths)], np.concatenate([[0], np.cumsum(lengths[chosen])])
+
+
 def distinct(values: NDArray[np.uint32], starts: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Each row's values without repeats, sorted, end to end in the order of the rows; and where each begins.
 

@@ -21,20 +21,24 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from modelyard.methods.data.dataset import Dataset
-from modelyard.methods.data.duplicates import candidates, folding
+from modelyard.methods.data.duplicates import candidates, folding, ragged
 from modelyard.methods.data.duplicates.banding import Banding
 from modelyard.methods.data.duplicates.candidates import Buckets, Rows
 from modelyard.methods.data.duplicates.exact import ShingleSets
 from modelyard.methods.data.duplicates.graph import Edges, joined
 from modelyard.methods.data.duplicates.minhash import Sketcher
-from modelyard.methods.data.duplicates.shingles import Unit, fingerprints, shingles
+from modelyard.methods.data.duplicates.shingles import Shingles, Unit, fingerprints, shingles
 
 PIECE_BYTES = 1 << 18
+PAIRS = 1 << 20
+HELD = 1 << 26
+"""So many shingles of the first pass are held (4 bytes each); of more texts the second pass makes them again."""
 FIRST_LIMIT, GROWTH, ROUNDS = 24, 4, 4
 """All pairs of a bucket of so many rows are compared; of larger ones some, and the rest of those that stay in more
 rounds, each with a limit so many times as large."""
 SAMPLE_ROWS, SAMPLE_CHARACTERS = 1_024, 1_024
 Progress = Callable[[int], None]
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -101,6 +105,7 @@ class TextSearch:
         chosen = settings.unit
         self.unit: Unit = choose_unit(data, column) if chosen == "auto" else chosen
         self._sets: ShingleSets | None = None
+        self._held: list[tuple[int, NDArray[np.uint32], NDArray[np.int64]]] | None = []
 
     def run(self, resolve: Callable[[Found], NDArray[np.bool_]]) -> Found:
         """Search until nothing is left to compare.
@@ -149,19 +154,28 @@ class TextSearch:
             np.empty(num, dtype=bool),
         )
 
-        def work(piece: tuple[int, Any]) -> int:
+        def work(piece: tuple[int, Any]) -> tuple[int, Any, Any]:
             start, texts = piece
-            made = shingles(folding.fold(texts), self.unit, self._settings.size)
+            made = self._shingles(texts)
             rows = slice(start, start + len(texts))
             result.keys[:, rows] = sketcher.keys(made)
             result.prints[rows] = fingerprints(made)
             result.lengths[rows] = made.lengths
             result.filled[rows] = np.diff(made.starts) > 0
-            return len(texts)
+            return start, ragged.clip(made.hashes), made.starts
 
-        for num_done in mapped(work, pieces(self._data, self._column), self._threads):
-            self._progress(num_done)
+        num_held = 0
+        for start, hashes, starts in mapped(work, pieces(self._data, self._column), self._threads):
+            num_held += len(hashes)
+            if num_held > HELD or not self._settings.verify:
+                self._held = None
+            if self._held is not None:
+                self._held.append((start, hashes, starts))
+            self._progress(len(starts) - 1)
         return result
+
+    def _shingles(self, texts: Any) -> Shingles:
+        return shingles(folding.fold(texts), self.unit, self._settings.size)
 
     def _collect(self, every: list[Buckets], num_rows: int) -> ShingleSets:
         """The shingles of all rows that share a bucket."""
@@ -170,38 +184,53 @@ class TextSearch:
             involved[one.members] = True
         sets = ShingleSets(self._scratch / "shingles", np.flatnonzero(involved).astype(np.int32))
 
-        def work(piece: tuple[int, Any]) -> tuple[int, Any]:
+        def prepare(piece: tuple[int, NDArray[np.uint32], NDArray[np.int64]]) -> tuple[int, Any]:
+            start, hashes, starts = piece
+            chosen = involved[start : start + len(starts) - 1]
+            return len(chosen), ragged.distinct(*ragged.rows_of(hashes, starts, chosen))
+
+        def make(piece: tuple[int, Any]) -> tuple[int, Any]:
             start, texts = piece
             chosen = involved[start : start + len(texts)]
-            return len(texts), ragged_set(texts.filter(pa.array(chosen))) if chosen.any() else None
+            made = self._shingles(texts.filter(pa.array(chosen)))
+            return len(chosen), ragged.distinct(ragged.clip(made.hashes), made.starts)
 
-        def ragged_set(texts: Any) -> Any:
-            return ShingleSets.prepare(shingles(folding.fold(texts), self.unit, self._settings.size))
-
-        for num_done, prepared in mapped(work, pieces(self._data, self._column), self._threads):
-            if prepared is not None:
-                sets.add(*prepared)
+        if self._held is not None:
+            results = mapped(prepare, iter(self._held), self._threads)
+        else:
+            results = mapped(make, pieces(self._data, self._column), self._threads)
+        for num_done, prepared in results:
+            sets.add(*prepared)
             self._progress(num_done)
+        self._held = None
         sets.seal()
         return sets
 
     def _compare(self, found: Found, every: list[Buckets], keys: NDArray[np.uint32], limit: int) -> None:
         """Add the edges among pairs that share a bucket and were not seen in an earlier band."""
         parts = [found.edges]
+        waiting: list[tuple[Rows, Rows]] = []
         for band, one in enumerate(every):
             firsts, seconds = candidates.unique(*candidates.pairs(one, limit))
             fresh = np.ones(len(firsts), dtype=bool)
             for earlier in keys[:band]:
                 fresh &= earlier[firsts] != earlier[seconds]
-            firsts, seconds = firsts[fresh], seconds[fresh]
-            found.num_candidates += len(firsts)
-            if self._sets is None:
-                near, weights = np.ones(len(firsts), dtype=bool), np.full(len(firsts), np.nan)
-            else:
-                weights = self._sets.similarity(firsts, seconds, self._settings.threshold)
-                near = weights >= self._settings.threshold
-            parts.append(Edges(firsts[near].astype(np.int64), seconds[near].astype(np.int64), weights[near]))
+            waiting.append((firsts[fresh], seconds[fresh]))
+            found.num_candidates += len(waiting[-1][0])
+            # Many pairs at a time compare faster; not all, since they must fit into memory.
+            if sum(len(pair[0]) for pair in waiting) > PAIRS or band + 1 == len(every):
+                parts.append(self._near(*(np.concatenate(column) for column in zip(*waiting, strict=True))))
+                waiting = []
         found.edges = _once(parts)
+
+    def _near(self, firsts: Rows, seconds: Rows) -> Edges:
+        """The edges among candidate pairs."""
+        if self._sets is None:
+            near, weights = np.ones(len(firsts), dtype=bool), np.full(len(firsts), np.nan)
+        else:
+            weights = self._sets.similarity(firsts, seconds, self._settings.threshold)
+            near = weights >= self._settings.threshold
+        return Edges(firsts[near].astype(np.int64), seconds[near].astype(np.int64), weights[near])
 
 
 def pieces(data: Dataset, column: str) -> Iterator[tuple[int, Any]]:
@@ -219,9 +248,7 @@ def pieces(data: Dataset, column: str) -> Iterator[tuple[int, Any]]:
         row += batch.num_rows
 
 
-def mapped(
-    work: Callable[[tuple[int, Any]], Result], items: Iterator[tuple[int, Any]], threads: int
-) -> Iterator[Result]:
+def mapped(work: Callable[[Item], Result], items: Iterator[Item], threads: int) -> Iterator[Result]:
     """Results in the order of the items, `threads` at a time."""
     if threads < 2:
         yield from map(work, items)
