@@ -92,17 +92,28 @@ def test_cluster_margin_spreads_over_clusters_where_margin_takes_one():
     assert (selecting.choose("cluster_margin", one, 5, 0) < 20).sum() <= 2
 
 
-def learning_curve(strategy, texts, labels, held, start, batch, rounds, seed):
+@pytest.fixture(scope="module")
+def mails():
+    """Features, short vectors and labels of 1,600 mails to learn from, and of those to test on."""
+    with (EXAMPLES / "spam-en" / "mail.csv").open(encoding="utf-8") as stream:
+        rows = [(row["text"][:300], row["label"]) for row in csv.DictReader(stream)]
+    order = np.random.default_rng(0).permutation(len(rows))
+    texts, labels = [rows[place][0] for place in order], np.array([rows[place][1] for place in order])
+    vectorizer = TfidfVectorizer(sublinear_tf=True).fit(texts[:1600])
+    x = vectorizer.transform(texts)
+    vectors = embeddings.fit(texts[:1600], 32, 0)(texts[:1600])
+    return x[:1600], vectors, labels[:1600], x[1600:], labels[1600:]
+
+
+def learning_curve(strategy, mails, seed, start=30, batch=15, rounds=8):
     """Accuracy on held-out rows after each batch, a fresh model each time."""
-    order = np.random.default_rng(seed).permutation(len(texts))
+    x, vectors, labels, x_held, held = mails
+    order = np.random.default_rng(seed).permutation(len(labels))
     chosen, left = order[:start].tolist(), order[start:].tolist()
-    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 2), sublinear_tf=True)
-    x, x_held = vectorizer.fit_transform(texts), vectorizer.transform(held[0])
-    vectors = embeddings.fit(texts, 32, 0)(texts) if selecting.needs_embeddings(strategy) else np.zeros((len(texts), 0))
     found = []
     for step in range(rounds + 1):
         model = LogisticRegression(C=30).fit(x[chosen], labels[chosen])
-        found.append(float((model.predict(x_held) == held[1]).mean()))
+        found.append(float((model.predict(x_held) == held).mean()))
         if step < rounds:
             rows = selecting.Pool(
                 model.predict_proba(x[left]), vectors[left], vectors[chosen], [str(row) for row in left]
@@ -115,19 +126,13 @@ def learning_curve(strategy, texts, labels, held, start, batch, rounds, seed):
 
 @pytest.mark.proof
 @pytest.mark.parametrize("strategy", ["margin", "cluster_margin", "badge"])
-def test_a_strategy_beats_chance_on_real_mails_by_more_than_luck(strategy):
-    with (EXAMPLES / "spam-en" / "mail.csv").open(encoding="utf-8") as stream:
-        rows = [(row["text"][:600], row["label"]) for row in csv.DictReader(stream)]
-    texts, labels = [text for text, _ in rows], np.array([label for _, label in rows])
-    order = np.random.default_rng(0).permutation(len(rows))
-    train, test = order[:1600], order[1600:]
-    held = ([texts[place] for place in test], labels[test])
-    gains = []
-    for seed in range(8):
-        curves = [
-            learning_curve(one, [texts[place] for place in train], labels[train], held, 30, 15, 8, seed)
-            for one in (strategy, "random")
+def test_a_strategy_beats_chance_on_real_mails_by_more_than_luck(strategy, mails):
+    """From 90 to 150 labelled mails, over 20 beginnings: 3 standard errors of gain (p = 0.004) but for some room."""
+    gains = np.array(
+        [
+            (learning_curve(strategy, mails, seed) - learning_curve("random", mails, seed))[4:].mean()
+            for seed in range(20)
         ]
-        gains.append((curves[0] - curves[1])[2:].mean())
-    gains = np.array(gains)
-    assert gains.mean() > 3 * gains.std(ddof=1) / np.sqrt(len(gains))  # one-sided, 7 degrees of freedom: p < 0.01
+    )
+    assert gains.mean() > 0.01
+    assert gains.mean() > 2.8 * gains.std(ddof=1) / np.sqrt(len(gains))
