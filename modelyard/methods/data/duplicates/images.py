@@ -41,7 +41,7 @@ class FoundImages:
     """Which images are near each other; see `texts.Found`. `num_empty` counts what is no image."""
 
     texts: NDArray[np.int64]
-    lengths: NDArray[np.int64]
+    lengths: NDArray[np.int32]
     edges: Edges
     num_empty: int = 0
     num_candidates: int = 0
@@ -67,7 +67,7 @@ class ImageSearch:
         """Hash all, compare those that share a part."""
         num = self._data.num_rows("all")
         hashes, small = np.zeros(num, np.uint64), np.zeros((num, 48), np.uint8)
-        pixels = np.zeros(num, np.int64)
+        pixels = np.zeros(num, np.int32)
 
         def work(piece: tuple[int, Any]) -> int:
             start, values = piece

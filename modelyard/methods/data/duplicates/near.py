@@ -40,7 +40,7 @@ class Finding(Protocol):
     """
 
     texts: NDArray[np.int64]
-    lengths: NDArray[np.int64]
+    lengths: NDArray[np.int32]
     edges: Edges
 
 
@@ -98,7 +98,7 @@ class _Columns:
     """What decides besides texts: side and label number of each row."""
 
     sides: NDArray[np.int8]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int32]
     names: list[str]
 
 
@@ -151,7 +151,7 @@ class _Settled:
 def _read(data: Dataset) -> _Columns:
     label, split = data.role("label"), data.role("split")
     num = data.num_rows("all")
-    columns = _Columns(np.zeros(num, np.int8), np.full(num, -1, np.int64), [])
+    columns = _Columns(np.zeros(num, np.int8), np.full(num, -1, np.int32), [])
     numbers: dict[Any, int] = {}
     row = 0
     for batch in data.batches("all", [name for name in (label, split) if name]) if label or split else ():
@@ -190,7 +190,7 @@ def _settle(found: Finding, columns: _Columns, choice: Choice) -> _Settled:
     }[choice.keep]
     ranks = np.empty(len(rows), np.int64)
     ranks[order] = np.arange(len(rows))
-    graph = clusters.Graph(found.texts[rows], columns.sides[rows], ranks, labels, found.edges)
+    graph = clusters.Graph(found.texts[rows], columns.sides[rows], ranks, labels.astype(np.int64), found.edges)
     part = clusters.settle(graph, choice.linkage, choice.conflicts)
     return _spread(part, rows, num)
 

@@ -31,7 +31,7 @@ from modelyard.methods.data.duplicates.shingles import Shingles, Unit, fingerpri
 
 PIECE_BYTES = 1 << 18
 PAIRS = 1 << 20
-HELD = 1 << 26
+HELD = 1 << 25
 """So many shingles of the first pass are held (4 bytes each); of more texts the second pass makes them again."""
 FIRST_LIMIT, GROWTH, ROUNDS = 24, 4, 4
 """All pairs of a bucket of so many rows are compared; of larger ones some, and the rest of those that stay in more
@@ -76,7 +76,7 @@ class Found:
     """
 
     texts: NDArray[np.int64]
-    lengths: NDArray[np.int64]
+    lengths: NDArray[np.int32]
     edges: Edges
     unit: Unit
     num_empty: int = 0
@@ -90,7 +90,7 @@ class Sketches:
 
     keys: NDArray[np.uint32]
     prints: NDArray[np.uint64]
-    lengths: NDArray[np.int64]
+    lengths: NDArray[np.int32]
     filled: NDArray[np.bool_]
 
 
@@ -115,6 +115,7 @@ class TextSearch:
         """
         sketches = self._sketch()
         texts = first_with_same(sketches.prints, sketches.filled)
+        sketches.prints = np.zeros((0, 2), np.uint64)  # 16 bytes a row that are not needed any more
         lone = np.zeros(0, np.int64)
         found = Found(texts, sketches.lengths, Edges(lone, lone, np.zeros(0)), self.unit)
         found.num_empty = int((~sketches.filled).sum())
@@ -150,7 +151,7 @@ class TextSearch:
         result = Sketches(
             np.empty((self._settings.banding.bands, num), np.uint32),
             np.empty((num, 2), np.uint64),
-            np.empty(num, np.int64),
+            np.empty(num, np.int32),
             np.empty(num, dtype=bool),
         )
 
