@@ -95,6 +95,6 @@ STAGE = Stage(
             subject="lineage",
             any_split=True,
         ),
-    ),  # fmt: skip
+    ),
     libraries=("pyarrow", "numpy", "scikit-learn"),
 )
