@@ -23,12 +23,14 @@ class Examples:
         labels: [rows] int64, positions in the list of labels.
         names: row ids, for messages.
         weights: [rows] of each row in training; ones if the data has none.
+        soft: [rows, classes] shares of each class where annotators differ (rows sum to 1); None: the label alone.
     """
 
     texts: Sequence[str]
     labels: NDArray[np.int64]
     names: Sequence[str]
     weights: NDArray[np.float32]
+    soft: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,30 @@ from modelyard.methods.training.axes import Batch
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.settings import ClassWeights
 
+Renewal = Callable[[NDArray[np.int64], int], batching.Rows]
+"""Rows anew for an epoch: the rows chosen, changed as this epoch changes them, in the order given."""
+
 
 class RowFeed:
     """Batches of rows of nearly equal length, in an order that the seed and the epoch decide.
 
     Args:
         row_weights: [rows] of each row's loss, class weights included.
+        soft: [rows, classes] shares of the classes, instead of the label alone.
+        renew: changes the rows of each batch anew in every epoch (augmentation on the fly).
     """
 
     def __init__(
-        self, rows: batching.Rows, row_weights: NDArray[np.float32], plan: loop.Plan, device: torch.device
+        self,
+        rows: batching.Rows,
+        row_weights: NDArray[np.float32],
+        plan: loop.Plan,
+        device: torch.device,
+        soft: NDArray[np.float32] | None = None,
+        renew: Renewal | None = None,
     ) -> None:
-        self._rows, self._plan, self._device = rows, plan, device
+        self._rows, self._plan, self._device, self._renew = rows, plan, device, renew
+        self._soft = None if soft is None else torch.from_numpy(soft).to(device)
         self._labels = torch.from_numpy(rows.labels).to(device)
         self._weights = torch.from_numpy(row_weights).to(device)
         self._order: tuple[int, list[NDArray[np.int64]]] = (-1, [])
@@ -39,31 +51,40 @@ class RowFeed:
             plan = self._plan
             self._order = (epoch, batching.order(self._rows.lengths, plan.batch_size, plan.seed, epoch))
         start = position * self._plan.accumulation
-        return [self.batch(rows) for rows in self._order[1][start : start + self._plan.accumulation]]
+        return [self.batch(rows, epoch) for rows in self._order[1][start : start + self._plan.accumulation]]
 
-    def batch(self, rows: NDArray[np.int64]) -> Batch:
+    def batch(self, rows: NDArray[np.int64], epoch: int = 0) -> Batch:
         """These rows as one batch."""
         chosen = torch.from_numpy(rows).to(self._device)
         weights = self._weights[chosen]
+        source, places = self._rows, rows
+        if self._renew is not None:
+            source, places = self._renew(rows, epoch), np.arange(len(rows))
+        targets = {"labels": self._labels[chosen], "weights": weights}
+        if self._soft is not None:
+            targets["shares"] = self._soft[chosen]
         return Batch(
-            inputs=self._rows.batch(rows, self._device),
-            targets={"labels": self._labels[chosen], "weights": weights},
+            inputs=source.batch(places, self._device),
+            targets=targets,
             weight=float(weights.double().sum()),
             names=[self._rows.names[row] for row in rows[: loop.NAMED]],
-            tokens=int(self._rows.lengths[rows].sum()),
+            tokens=int(source.lengths[places].sum()),
         )
 
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Weighted cross-entropy with label smoothing."""
+    """Weighted cross-entropy with label smoothing, against the label or against shares of classes."""
 
     smoothing: float = 0.0
 
     def __call__(self, module: torch.nn.Module, batch: Batch) -> Tensor:
         output: Any = module(**batch.inputs)
         logits = output if isinstance(output, Tensor) else output.logits
-        return objectives.cross_entropy(logits, batch.targets["labels"], batch.targets["weights"], self.smoothing)
+        weights = batch.targets["weights"]
+        if "shares" in batch.targets:
+            return objectives.soft_cross_entropy(logits, batch.targets["shares"], weights, self.smoothing)
+        return objectives.cross_entropy(logits, batch.targets["labels"], weights, self.smoothing)
 
 
 @dataclass(frozen=True)
@@ -103,14 +124,19 @@ def train(
     scratch: Path,
     hooks: Hooks | None = None,
     class_weights: ClassWeights = "none",
+    soft: NDArray[np.float32] | None = None,
+    renew: Renewal | None = None,
 ) -> Outcome:
     """Train a classifier in place, from the newest checkpoint in `scratch` if there is one.
+
+    Args:
+        soft, renew: as of `RowFeed`.
 
     Raises:
         StageError: the loss or the gradient is no longer a number; names the step and the rows.
     """
     of_class = objectives.class_weights(training.labels, int(training.labels.max()) + 1, class_weights)
-    feed = RowFeed(training, of_class[training.labels] * training.weights, plan, device)
+    feed = RowFeed(training, of_class[training.labels] * training.weights, plan, device, soft, renew)
     objective = CrossEntropy(plan.regularization.label_smoothing)
     found = loop.train(module, feed, objective, ClassScores(validation, device), plan, device, scratch, hooks)
     logits = evaluation.logits_of(module, validation, device)

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from modelyard.base.messages import t
 from modelyard.methods import networks
+from modelyard.methods.data.augmentation.text import TextChanges, change_text
+from modelyard.methods.data.row_random import generator
 from modelyard.methods.preprocessing import bpe, tokens
 from modelyard.methods.training import batching, classification, devices, evaluation, loop
 from modelyard.methods.training.candidates import Candidate, Examples
@@ -63,6 +67,23 @@ def reading(tokenizer: tokens.Tokens, training: Examples, validation: Examples) 
     return Reading(tokenizer, rows[0], rows[1])
 
 
+def renewal(
+    tokenizer: tokens.Tokens, training: Examples, changes: TextChanges | None, seed: int
+) -> classification.Renewal | None:
+    """Texts changed anew in every epoch, each by draws of its own row; None if nothing is to be changed."""
+    if changes is None:
+        return None
+
+    def renew(rows: NDArray[np.int64], epoch: int) -> batching.Rows:
+        texts = [
+            change_text(training.texts[row], changes, generator(seed, "augment", training.names[row], epoch))
+            for row in rows.tolist()
+        ]
+        return batching.token_rows(tokenizer.ids(texts), tokenizer.pad_id, training.labels[rows], [""] * len(rows))
+
+    return renew
+
+
 def network_spec(kind: Kind, vocabulary_size: int, max_length: int, num_labels: int, dropout: float) -> dict[str, Any]:
     """The spec for methods/networks."""
     if kind == "cnn":
@@ -103,6 +124,8 @@ def train(
     device: torch.device,
     scratch: Path,
     hooks: Hooks,
+    soft: NDArray[np.float32] | None = None,
+    renew: classification.Renewal | None = None,
 ) -> Candidate:
     """Train one network from fresh weights."""
     size = read_as.tokens.tokenizer.get_vocab_size()
@@ -111,7 +134,7 @@ def train(
         seed_torch(plan.seed, "weights", 0)
         module = networks.build(spec)
     outcome = classification.train(
-        module, read_as.training, read_as.validation, plan, device, scratch, hooks, class_weights
+        module, read_as.training, read_as.validation, plan, device, scratch, hooks, class_weights, soft, renew
     )
     module = module.cpu()
     hooks.say(

@@ -36,6 +36,20 @@ def cross_entropy(logits: Tensor, labels: Tensor, row_weights: Tensor, smoothing
     return -(row_weights * target).sum()
 
 
+def soft_cross_entropy(logits: Tensor, shares: Tensor, row_weights: Tensor, smoothing: float) -> Tensor:
+    """As `cross_entropy`, with a share for each class instead of one label (Peterson et al. 2019, human uncertainty).
+
+    Args:
+        logits: [B, C].
+        shares: [B, C], rows sum to 1.
+        row_weights: [B].
+        smoothing: share of the target spread evenly.
+    """
+    log_probabilities = torch.log_softmax(logits.float(), 1)
+    target = (1 - smoothing) * (shares * log_probabilities).sum(1) + smoothing * log_probabilities.mean(1)
+    return -(row_weights * target).sum()
+
+
 def l1_penalty(module: torch.nn.Module) -> Tensor:
     """Sum of absolute values of all trained matrices (biases and norms are spared)."""
     parts = [

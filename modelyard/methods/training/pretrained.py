@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from modelyard.base.canonical import digest_file
@@ -161,6 +163,8 @@ def train(
     device: torch.device,
     scratch: Path,
     hooks: Hooks,
+    soft: NDArray[np.float32] | None = None,
+    renew: classification.Renewal | None = None,
 ) -> Candidate:
     """Fine-tune a model of `open_base`."""
     with devices.reproducible(torch.device("cpu"), plan.threads):
@@ -168,7 +172,7 @@ def train(
         _fresh_head(model)
     freeze(model, frozen)
     outcome = classification.train(
-        model, reading.training, reading.validation, plan, device, scratch, hooks, class_weights
+        model, reading.training, reading.validation, plan, device, scratch, hooks, class_weights, soft, renew
     )
     return Candidate(
         name="base",

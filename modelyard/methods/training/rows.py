@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError, Problem
@@ -26,17 +29,48 @@ def read_splits(data: Dataset) -> tuple[Examples, Examples, list[str], list[str]
     """
     columns = [_columns(data, split) for split in ("train", "validation")]
     labels = sorted({label for _, label, _, _ in columns[0]})
+    shares = _shares(data, "train") if data.role("soft_label") else {}
+    labels = sorted({*labels, *(name for found in shares.values() for name in found)})
     problems = _problems(columns[0], columns[1], labels)
     if problems:
         raise InputError.of(problems)
     places = {label: position for position, label in enumerate(labels)}
     training, validation = (_examples(rows, places) for rows in columns)
     notes = []
+    if shares:
+        training = replace(training, soft=_soft(training, shares, places))
+        differing = sum(len(found) > 1 for found in shares.values())
+        notes.append(
+            t("{count:,} training rows have shares of several classes, which networks learn from", count=differing)
+        )
     for split, rows in (("train", training), ("validation", validation)):
         left_out = data.num_rows(split) - len(rows)
         if left_out:
             notes.append(t("{count} {split} rows without a text or a label were left out", count=left_out, split=split))
     return training, validation, labels, notes
+
+
+def _shares(data: Dataset, split: str) -> dict[str, dict[str, float]]:
+    """Row id to the share of each class, of rows that have a soft label."""
+    name = data.need("soft_label")
+    table = data.table(split, [ROW_ID, name])
+    pairs = zip(table.column(ROW_ID).to_pylist(), table.column(name).to_pylist(), strict=True)
+    return {
+        row_id: {label: part for label, part in json.loads(text).items() if part > 0} for row_id, text in pairs if text
+    }
+
+
+def _soft(
+    examples: Examples, shares: Mapping[str, Mapping[str, float]], places: Mapping[str, int]
+) -> NDArray[np.float32]:
+    """[rows, classes]: a row's shares, or all on its label if it has none."""
+    found = np.zeros((len(examples), len(places)), np.float32)
+    for row, (name, label) in enumerate(zip(examples.names, examples.labels.tolist(), strict=True)):
+        for of_class, part in shares.get(name, {}).items():
+            found[row, places[of_class]] = part
+        if name not in shares:
+            found[row, label] = 1.0
+    return found
 
 
 _Row = tuple[str, str, str, float]

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from modelyard.base.messages import t
+from modelyard.methods.data.augmentation.text import TextChanges
 from modelyard.methods.training import batching, blending, linear, loop, neural, pretrained
 from modelyard.methods.training.candidates import Candidate, Examples
 from modelyard.methods.training.hooks import Hooks
@@ -46,6 +47,7 @@ class Settings:
     regularization: Regularization = field(default_factory=Regularization)
     early_stopping: EarlyStopping = field(default_factory=EarlyStopping)
     linear: LinearSettings = field(default_factory=LinearSettings)
+    augment: TextChanges | None = None
     precision: str = "fp32"
     threads: int = 1
     checkpoint_seconds: float = 30.0
@@ -115,16 +117,9 @@ def from_base(work: Work, folder: Path) -> Candidate:
     rows = neural.reading(fast, work.training, work.validation)
     plan = _plan(work, pretrained.defaults_for(model), rows, None)
     return pretrained.train(
-        model,
-        tokenizer,
-        rows,
-        plan,
-        settings.class_weights,
-        settings.freeze,
-        work.device,
-        work.scratch / "base",
-        work.hooks,
-    )
+        model, tokenizer, rows, plan, settings.class_weights, settings.freeze, work.device, work.scratch / "base",
+        work.hooks, work.training.soft, neural.renewal(fast, work.training, settings.augment, work.seed),
+    )  # fmt: skip
 
 
 def _linear(work: Work) -> Candidate:
@@ -152,8 +147,9 @@ def _neural(work: Work, kind: neural.Kind) -> Candidate:
     rate = defaults.dropout if dropout is None else dropout
     scratch = work.scratch / kind
     return neural.train(
-        kind, rows, plan, work.num_labels, settings.class_weights, rate, work.device, scratch, work.hooks
-    )
+        kind, rows, plan, work.num_labels, settings.class_weights, rate, work.device, scratch, work.hooks,
+        work.training.soft, neural.renewal(rows.tokens, work.training, settings.augment, work.seed),
+    )  # fmt: skip
 
 
 def _plan(work: Work, defaults: neural.Defaults, rows: neural.Reading, budget: float | None) -> loop.Plan:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods.data.augmentation.settings import TextSettings
 from modelyard.methods.training.settings import (
     ClassWeights,
     Compute,
@@ -63,6 +64,9 @@ class Config(BaseModel):
     schedule: Schedule = Field(default_factory=Schedule, description="How the learning rate moves")
     regularization: Regularization = Field(default_factory=Regularization, description="Against overfitting")
     early_stopping: EarlyStopping = Field(default_factory=EarlyStopping, description="When to stop")
+    augment: TextSettings | None = Field(
+        None, description="Change training texts anew in every epoch (networks only), beside data.augment"
+    )
     compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
 
 
@@ -120,11 +124,14 @@ def run(config: Config, context: Context) -> None:
 
 
 def _settings(config: Config, precision: str, threads: int) -> Settings:
+    from modelyard.methods.data.augmentation.text import TextChanges
     from modelyard.methods.training.text_classifier import Settings
 
     same = ("size", "epochs", "batch_size", "accumulation", "class_weights", "budget", "freeze", "reading")
     blocks = ("optimizer", "schedule", "regularization", "early_stopping", "linear")
     values: dict[str, Any] = {name: getattr(config, name) for name in (*same, *blocks)}
+    if config.augment is not None:
+        values["augment"] = TextChanges(**config.augment.model_dump())
     return Settings(
         **values, precision=precision, threads=threads, checkpoint_seconds=config.compute.checkpoint_seconds
     )
