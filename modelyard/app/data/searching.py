@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelyard.app.data.finding import Found, opened, plain
 from modelyard.base.messages import t
 from modelyard.errors import InputError, StoreError
-from modelyard.store import derived
+from modelyard.store import Store, derived
 
 if TYPE_CHECKING:
     from modelyard.methods.data.searching.index import Index
@@ -66,15 +66,15 @@ def _index(data: Found, progress: Progress | None, say: Callable[[str], None] | 
     target = derived.entry(data.store.root, "search", VERSION, data.digest)
     with ExitStack() as stack:
         index = _usable(target)
-        if index is None:
-            try:
-                index = Index.open(_build(data, target, progress))
-            except (OSError, StoreError):
+        if index is None and not _writable(data.store):
+            room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modelyard-search-")))
+            index = _usable(_linked(target, room / "linked"))
+            if index is None:
                 if say:
                     say(t("the store cannot be written to: the index is made for this search alone"))
-                room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modelyard-search-")))
-                index = Index.open(_fill(data, room, progress))
-        yield index
+                (room / "made").mkdir()
+                index = Index.open(_fill(data, room / "made", progress))
+        yield index or Index.open(_build(data, target, progress))
 
 
 def _usable(target: Path) -> Index | None:
@@ -86,6 +86,23 @@ def _usable(target: Path) -> Index | None:
     except InputError:
         return None
     return index
+
+
+def _writable(store: Store) -> bool:
+    try:
+        store.artifacts.workspace()
+    except StoreError:
+        return False
+    return True
+
+
+def _linked(target: Path, room: Path) -> Path:
+    """The files of an index where a lock can be made beside them: without one it is not opened."""
+    room.mkdir()
+    for path in sorted(target.glob("*")):
+        if path.suffix != ".lock":
+            (room / path.name).symlink_to(path)
+    return room
 
 
 def _build(data: Found, target: Path, progress: Progress | None) -> Path:
