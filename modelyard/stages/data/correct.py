@@ -24,7 +24,7 @@ from modelyard.methods.data.settings import ColumnName
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from modelyard.methods.data.labelling.applying import Outcome
+    from modelyard.methods.data.labelling.fitting import Outcome
     from modelyard.methods.data.sources import Source
 
 PathText = Annotated[str, Field(min_length=1)]
@@ -54,7 +54,8 @@ def run(config: Config, context: Context) -> None:
     from modelyard.base.messages import t
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.data.labelling.answers import Answer, BadLine, parse
-    from modelyard.methods.data.labelling.applying import Correcting, apply
+    from modelyard.methods.data.labelling.applying import apply
+    from modelyard.methods.data.labelling.fitting import Correcting
 
     answers: list[Answer] = []
     bad: list[BadLine] = []

@@ -6,19 +6,26 @@ and not with the data; the second writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 
-from modelyard.base.messages import did_you_mean, t
+from modelyard.base.messages import t
 from modelyard.errors import InputError, Problem
-from modelyard.methods.data.account import Account
 from modelyard.methods.data.changes import ChangeLog
 from modelyard.methods.data.dataset import ROW_ID, Column, Dataset, SplitWriter, write_schema
-from modelyard.methods.data.labelling.answers import Adjudicate, Answer, BadLine, Settled, settle
+from modelyard.methods.data.labelling.answers import Answer, BadLine, settle
+from modelyard.methods.data.labelling.fitting import (
+    Correcting,
+    Outcome,
+    Progress,
+    bad_answer,
+    check_labels,
+    chosen,
+    survey,
+)
 from modelyard.methods.data.roles import schema_of
 from modelyard.methods.data.text import text_key
 
@@ -31,60 +38,6 @@ REJECTED = (
     Column("raw", "other", "string"),
 )
 EXAMPLES = 5
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Correcting:
-    """How answers are applied; the settings of data.correct.
-
-    Attributes:
-        adjudicate: where authors differ: the last by time holds, the row is left as it is, or nothing is done at all.
-        new_labels: labels that no row has yet may be given.
-        rematch: an answer whose row id is gone finds rows by the key of their text.
-        label: name of the label column to make where the data has none.
-        max_bad_fraction: more answers that do not fit than this share are an error.
-    """
-
-    adjudicate: Adjudicate = "last"
-    new_labels: bool = False
-    rematch: bool = True
-    label: str = "label"
-    max_bad_fraction: float = 0.05
-
-
-@dataclass
-class Outcome:
-    """What became of the answers.
-
-    Attributes:
-        num_answers: rows answered for, and lines that are no answer.
-        bad: answers that could not be applied.
-        num_confirmed: labels that stay because their answer says so.
-        num_already: rows that already had the label of their answer.
-        num_rematched: answers that found their rows by text.
-        num_disputed: rows whose authors differ.
-        audited, wrong: rows drawn at random that were answered for, and those of them whose label was changed.
-    """
-
-    num_answers: int = 0
-    bad: list[BadLine] = field(default_factory=list)
-    num_confirmed: int = 0
-    num_already: int = 0
-    num_rematched: int = 0
-    num_disputed: int = 0
-    audited: int = 0
-    wrong: int = 0
-    account: Account = field(default_factory=Account)
-
-
-@dataclass
-class _Seen:
-    """What the first pass found: labels there are, and which row ids and text keys that answers name do exist."""
-
-    labels: set[str] = field(default_factory=set)
-    row_ids: set[str] = field(default_factory=set)
-    keys: set[str] = field(default_factory=set)
 
 
 def apply(
@@ -105,95 +58,17 @@ def apply(
     """
     settled = settle(answers)
     outcome = Outcome(len(settled) + len(bad), list(bad))
-    seen = _survey(data, settled, progress)
-    by_row, by_key = _chosen(settled, seen, correcting, outcome)
-    _check_labels(by_row, by_key, seen.labels, correcting, outcome)
+    seen = survey(data, settled, progress)
+    by_row, by_key = chosen(settled, seen, correcting, outcome)
+    check_labels(by_row, by_key, seen.labels, correcting, outcome)
     used = _write(data, by_row, by_key, correcting, target, removed, outcome, progress)
     for answer in {id(one): one for one in (*by_row.values(), *by_key.values())}.values():
         if id(answer) not in used:
-            outcome.bad.append(_bad(answer, "stale", t("the row no longer has the label it was judged by")))
+            outcome.bad.append(bad_answer(answer, "stale", t("the row no longer has the label it was judged by")))
     outcome.bad.sort(key=lambda one: _order(one.place))
     _write_rejected(rejected, outcome.bad)
     _refuse_too_many(outcome, correcting)
     return outcome
-
-
-def _survey(data: Dataset, settled: Mapping[str, Settled], progress: Progress) -> _Seen:
-    seen, wanted = _Seen(), {one.answer.key for one in settled.values() if one.answer and one.answer.key}
-    label, text = data.role("label"), data.role("text")
-    total, done = 2 * data.num_rows("all"), 0
-    for batch in data.batches("all", [name for name in (ROW_ID, label, text) if name]):
-        seen.row_ids.update(row_id for row_id in batch.column(ROW_ID).to_pylist() if row_id in settled)
-        if label:
-            seen.labels.update(str(value) for value in batch.column(label).unique().to_pylist() if value is not None)
-        if text and wanted:
-            keys = (text_key(value or "").hex() for value in batch.column(text).to_pylist())
-            seen.keys.update(key for key in keys if key in wanted)
-        done += batch.num_rows
-        progress(done, total)
-    return seen
-
-
-def _chosen(
-    settled: Mapping[str, Settled], seen: _Seen, correcting: Correcting, outcome: Outcome
-) -> tuple[dict[str, Answer], dict[str, Answer]]:
-    """The answer for each row id, and for each text key of those whose row id is gone."""
-    by_row: dict[str, Answer] = {}
-    by_key: dict[str, Answer] = {}
-    disputes: list[Problem] = []
-    for row_id, one in settled.items():
-        if one.answer is None:
-            continue
-        if one.others:
-            outcome.num_disputed += 1
-            disputes.append(_dispute(row_id, one))
-            if correcting.adjudicate == "leave":
-                outcome.bad.append(_bad(one.answer, "disputed", disputes[-1].found))
-                continue
-        if row_id in seen.row_ids:
-            by_row[row_id] = one.answer
-        elif correcting.rematch and one.answer.key in seen.keys:
-            by_key[one.answer.key] = one.answer
-            outcome.num_rematched += 1
-        else:
-            outcome.bad.append(_bad(one.answer, "unknown row", t("no row has this id")))
-    if disputes and correcting.adjudicate == "refuse":
-        raise InputError.of(disputes)
-    return by_row, by_key
-
-
-def _dispute(row_id: str, one: Settled) -> Problem:
-    assert one.answer is not None
-    said = [f"{answer.author or '?'}: {answer.after}" for answer in (*one.others, one.answer)]
-    return Problem(
-        one.answer.place,
-        t("the authors differ about row {row}: {said}", row=row_id, said=", ".join(said)),
-        t("one label"),
-        t("let them agree, or set `adjudicate: last`"),
-    )
-
-
-def _check_labels(
-    by_row: dict[str, Answer],
-    by_key: dict[str, Answer],
-    labels: set[str],
-    correcting: Correcting,
-    outcome: Outcome,
-) -> None:
-    """Take out answers that give a label no row has, unless that is allowed or there are no labels at all."""
-    if correcting.new_labels or not labels:
-        return
-    known = sorted(labels)
-    for answers in (by_row, by_key):
-        for name in [name for name, answer in answers.items() if answer.after not in labels]:
-            answer = answers.pop(name)
-            hint = did_you_mean(str(answer.after), known[:20])
-            found = t("no row has the label `{label}`", label=answer.after)
-            outcome.bad.append(_bad(answer, "unknown label", f"{found}; {hint}" if hint else found))
-
-
-def _bad(answer: Answer, kind: str, detail: str) -> BadLine:
-    return BadLine(answer.place, answer.row_id, kind, detail, answer.to_line())
 
 
 def _order(place: str) -> tuple[str, int]:
