@@ -12,7 +12,7 @@ from typing import Any
 import openpyxl
 import pytest
 from support import workbooks
-from support.reading_files import pairs, read_bytes
+from support.reading_files import pairs, read_bytes, run_as
 from support.workbooks import SHEET, compound, ods, ods_row, record, replaced, saved, xls, xlsx
 
 from modelyard.errors import InputError
@@ -89,6 +89,11 @@ def test_empty_rows_titles_and_a_table_that_begins_elsewhere(tmp_path: Path) -> 
     assert [row["row_id"].split("-")[1] for row in rows] == ["1", "2"]
     assert "header in row 4" in context.said[0]
     assert any("rows above the header" in line for line in context.said)
+
+
+def test_a_title_is_not_taken_for_the_header_when_no_column_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "data.xlsx").write_bytes(xlsx([["Reviews"], [], ["text", "label"], ["a", "x"]]))
+    assert run_as(tmp_path, path="data.xlsx")[0][0]["text"] == "a"
 
 
 def test_lines_of_rejected_rows_are_those_of_the_sheet(tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ class ExcelReader:
         if not first:
             raise InputError(t("the sheet `{name}` is empty", name=self._sheet.name), where=self._name)
         fitting = (row for row in first if wanted and wanted <= {str(cell).strip() for cell in row[1]})
-        number, cells = next(fitting, first[0])
+        several = (row for row in first if sum(cell is not None for cell in row[1]) > 1)  # a title is one cell
+        number, cells = next(fitting, next(several, first[0]))
         if number != first[0][0]:
             self.notes.append(
                 t("{file}: rows above the header are passed over: {n:,}", file=self._name, n=number - first[0][0])
