@@ -42,6 +42,7 @@ def run(root: Path, texts: list[str], **config: Any) -> tuple[list[str], dict[st
         ("This is a perfectly ordinary English sentence.", "en"),
         ("Bonjour, je voudrais une chambre pour deux personnes", "fr"),
         ("这家酒店的 WiFi and breakfast 都不错，下次还会来", "zh"),
+        ("喜欢初音ミク的都来看，这首歌真好听", "zh"),
         ("The word 酒店 means hotel, and it is used every day in China", "en"),
         ("ok", UNDECIDED), ("12345 !!! 😀", UNDECIDED), ("", UNDECIDED),
     ],
@@ -133,6 +134,12 @@ def test_good_prose_passes_the_pretraining_rules() -> None:
     )
     for text in (ENGLISH, chinese):
         assert failed(text, PRESETS["pretraining"], Detector()) is None
+
+
+def test_a_run_of_one_sign_does_not_outweigh_the_words() -> None:
+    limits = PRESETS["classification"]
+    assert failed("很不错！！！！！！！！！！！！！！！！！！！！！！！！！！！", limits, Detector()) is None
+    assert failed("很不错?!。，；？!～…—·「」『』【】", limits, Detector()) is not None
 
 
 def test_languages_are_counted_and_undecided_texts_stay_unless_told(tmp_path: Path) -> None:

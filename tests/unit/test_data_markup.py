@@ -81,15 +81,22 @@ def test_code_is_kept_as_it_stands_or_dropped() -> None:
 
 
 def test_width_is_folded_and_chinese_punctuation_is_kept_unless_asked() -> None:
-    text = "ＡＢＣ　１２３！（５０％）～＠：，。「」"
-    assert to_half_width(text) == "ABC 123！（50%）～@：，。「」"
-    assert to_half_width(text, "half") == "ABC 123!(50%)~@:,。「」"
+    text = "ＡＢＣ　１２３！（５０％）～＠：，。「」好．７：３０，３．５"
+    assert to_half_width(text) == "ABC 123！（50%）～@：，。「」好．7:30，3.5"
+    assert to_half_width(text, "half") == "ABC 123!(50%)~@:,。「」好.7:30,3.5"
 
 
 def test_script_is_converted_by_phrase() -> None:
     assert to_script("皇后頭髮乾燥，發現鼠標", "simplified") == "皇后头发干燥，发现鼠标"
     assert to_script("头发发现，皇后，后面", "traditional") == "頭髮發現，皇后，後面"
     assert to_script("no Han at all ✓", "traditional") == "no Han at all ✓"
+
+
+def test_what_a_phrase_settled_is_not_converted_again() -> None:
+    """OpenCC alone would go on: 傢伙 to 傢夥, 證明了 to 證明瞭, 適合 to 適閤."""
+    once = to_script("侧面证明了他不适合，小家伙通过了解别人", "traditional")
+    assert once == "側面證明了他不適合，小傢伙通過了解別人"
+    assert to_script(once, "traditional") == once
 
 
 def test_the_kinds_of_repair_are_told_in_order() -> None:

@@ -1,6 +1,6 @@
 """Which language a text is in: by its script where that says it, else by a model of letter sequences.
 
-Han characters without Kana are Chinese, with Kana Japanese, Hangul is Korean, and so on: a text of two characters is
+Han characters are Chinese, with a good part of Kana Japanese, Hangul is Korean, and so on: a text of two characters is
 enough. Texts in scripts that many languages share (Latin, Cyrillic, Arabic, Devanagari) go to py3langid, a naive Bayes
 model over byte sequences (Lui and Baldwin 2012, langid.py). Below a confidence they are undecided.
 """
@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 UNDECIDED = ""
-MIN_KANA = 0.1
+MIN_KANA = 0.25  # of Han and Kana: below it Chinese that quotes a Japanese name or title
 MOST_CHARACTERS = 2_000  # enough for the model; it takes time in proportion
 
 # Scripts of one language, counted by character or by word as they are written.

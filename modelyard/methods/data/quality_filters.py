@@ -23,6 +23,7 @@ _WORD = re.compile(
     "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]"
     "|(?:(?![\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af])[^\\W_])+(?:['’\\-][^\\W_]+)*"
 )
+_RUN = re.compile(r"(.)\1{3,}", re.DOTALL)
 _URL = re.compile(r"(?:https?://|www\.)[\x21-\x7e]+", re.IGNORECASE)
 _BULLETS = ("-", "*", "•", "●", "‣", "·", "◦", "▪", "–")
 _ELLIPSES = ("...", "…")
@@ -69,12 +70,17 @@ class Measured:
         return count / max(1, self.num_visible if of is None else of)
 
     @cached_property
-    def letters(self) -> int:
-        return sum(map(str.isalpha, self.text))
+    def condensed(self) -> str:
+        """Without white space, and of a run of one character only three: `好！！！！！！` is not made of signs."""
+        return _RUN.sub(r"\1\1\1", "".join(self.text.split()))
 
     @cached_property
-    def digits(self) -> int:
-        return sum(map(str.isdecimal, self.text))
+    def letters(self) -> float:
+        return sum(map(str.isalpha, self.condensed)) / max(1, len(self.condensed))
+
+    @cached_property
+    def digits(self) -> float:
+        return sum(map(str.isdecimal, self.condensed)) / max(1, len(self.condensed))
 
     @cached_property
     def grams(self) -> Grams:
@@ -205,10 +211,10 @@ RULES: dict[str, Rule] = {
     "max_characters": _high(lambda text: len(text.text), "characters"),
     "min_words": _low(lambda text: len(text.words), "words"),
     "max_words": _high(lambda text: len(text.words), "words"),
-    "min_letter_share": _low(lambda text: text.share(text.letters), "of the characters are letters"),
-    "max_digit_share": _high(lambda text: text.share(text.digits), "of the characters are digits"),
+    "min_letter_share": _low(lambda text: text.letters, "of the characters are letters"),
+    "max_digit_share": _high(lambda text: text.digits, "of the characters are digits"),
     "max_symbol_share": _high(
-        lambda text: text.share(text.num_visible - text.letters - text.digits), "of the characters are signs"
+        lambda text: 1 - text.letters - text.digits if text.condensed else 0.0, "of the characters are signs"
     ),
     "max_url_share": _high(
         lambda text: text.share(sum(map(len, _URL.findall(text.text)))), "of the characters are in web addresses"

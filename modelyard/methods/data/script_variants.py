@@ -11,17 +11,22 @@ Script = Literal["simplified", "traditional"]
 Punctuation = Literal["keep", "half"]
 
 _FULL = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
-# Full-width forms that Chinese punctuation is written in: they are right as they are.
-_CHINESE = {code: half for code, half in _FULL.items() if chr(code) in "，！？：；（）～"}
+# Full-width forms that Chinese punctuation is written in: right as they are, but not inside a number or a time.
+_CHINESE = {code: half for code, half in _FULL.items() if chr(code) in "，！？：；（）～．"}
+_IN_NUMBER = re.compile("(?<=[0-9])[．：](?=[0-9])")
 _LETTERS = {code: half for code, half in _FULL.items() if code not in _CHINESE}
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 def to_half_width(text: str, punctuation: Punctuation = "keep") -> str:
     """Full-width letters, digits, signs and the ideographic space to ASCII (Unicode block FF00, Halfwidth and
-    Fullwidth Forms); `，！？：；（）～` only if `punctuation` is `half`.
+    Fullwidth Forms); `，！？：；（）～．` only if `punctuation` is `half`, or between digits (`７：３０`, `３．５`).
     """
-    return text if text.isascii() else text.translate(_FULL if punctuation == "half" else _LETTERS)
+    if text.isascii():
+        return text
+    if punctuation == "half":
+        return text.translate(_FULL)
+    return _IN_NUMBER.sub(lambda found: chr(_FULL[ord(found[0])]), text.translate(_LETTERS))
 
 
 def to_script(text: str, script: Script) -> str:

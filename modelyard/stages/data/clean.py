@@ -36,7 +36,7 @@ class Config(BaseModel):
         "keep", description="full-width letters, digits, signs and spaces to ASCII"
     )
     punctuation: Literal["keep", "half"] = Field(
-        "keep", description="Chinese punctuation (`，！？：；（）～`) when the width is changed"
+        "keep", description="Chinese punctuation (`，！？：；（）～．`) when the width is changed"
     )
     script: Literal["keep", "simplified", "traditional"] = Field("keep", description="of Chinese characters")
     whitespace: Literal["collapse", "lines", "keep"] = Field(
