@@ -180,11 +180,13 @@ def stats_command(
 @click.argument("old")
 @click.argument("new", required=False)
 @click.option("--examples", default=5, type=click.IntRange(0, 1_000), show_default=True, help=t("rows of each kind"))
+@click.option("--key", default="", help=t("columns that say which rows are the same, with commas between; else the id"))
 @_place
 def diff_command(
-    old: str, new: str | None, examples: int, project: str | None, profile: str | None, as_json: bool
+    old: str, new: str | None, examples: int, key: str, project: str | None, profile: str | None, as_json: bool
 ) -> None:
-    found = app.diff(old, new, examples=examples, project=project, profile=profile)
+    names = [name.strip() for name in key.split(",") if name.strip()]
+    found = app.diff(old, new, examples=examples, key=names, project=project, profile=profile)
     print_json(found) if as_json else print(views.diff(found))
 
 

@@ -166,9 +166,11 @@ def diff(found: Value) -> str:
             changed=found["changed"],
         )
     )
+    if found["key"] != ["row_id"]:
+        lines.append(t("rows are the same if they agree in: {names}", names=one_line(", ".join(found["key"]))))
     if any(found["repeated"]):
         lines.append(
-            t("rows whose id another has, not compared: {old:,} old, {new:,} new",
+            t("rows that repeat an id or key, not compared: {old:,} old, {new:,} new",
               old=found["repeated"][0], new=found["repeated"][1])
         )  # fmt: skip
     lines += _schema(found)

@@ -120,6 +120,8 @@ def test_figures_are_those_of_the_file_and_kept_beside_the_artifact(project: Pat
 def test_the_two_versions_differ_in_the_rows_that_were_changed(project: Path) -> None:
     found = ask(project, "diff", "mail")
     assert (found["num_old"], found["num_new"]) == (ROWS, ROWS + 1)
+    assert found["key"] == ["text"]  # a changed file gives its rows new ids
+    assert (found["num_flips"], found["changed"], found["added"], found["removed"]) == (CHANGED, CHANGED, 1, 0)
     history = ask(project, "history", "mail")
     assert [item["rows"] for item in history] == [ROWS, ROWS + 1]
     assert history[1]["psi_max"] is not None

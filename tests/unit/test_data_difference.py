@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.small_data import make
 
+from modelyard.errors import UsageError
 from modelyard.methods.data.dataset import Dataset, write_schema
 from modelyard.methods.data.difference import difference, marks
 
@@ -100,3 +101,21 @@ def test_rows_that_moved_between_splits_are_counted_and_test_rows_are_not_shown(
     assert (found.added, found.removed, found.changed) == (1, 1, 3)
     shown = [row["row_id"] for rows in found.examples.values() for row in rows]
     assert shown == ["1"]
+
+
+def test_rows_whose_ids_all_changed_are_known_by_their_text(tmp_path: Path) -> None:
+    """A file that was changed gives all its rows new ids."""
+    labels = {"text": ("text", "string", ["x", "y", "z", "z"]), "label": ("label", "string", ["a", "b", "a", "a"])}
+    old = make(tmp_path / "a", labels, ["o1", "o2", "o3", "o4"])
+    flipped = {"text": ("text", "string", ["z", "x", "w"]), "label": ("label", "string", ["a", "b", "a"])}
+    new = make(tmp_path / "b", flipped, ["n1", "n2", "n3"])
+    found = difference(old, new)
+    assert found.key == ("text",)
+    assert (found.num_same, found.changed, found.added, found.removed, found.repeated) == (1, 1, 1, 1, (1, 0))
+    assert found.flips == {("a", "b"): 1}
+    by_id = difference(old, new, key=["row_id"])
+    assert (by_id.added, by_id.removed) == (3, 4)
+    both = difference(old, new, key=["text", "label"])
+    assert (both.num_same, both.added, both.removed) == (1, 2, 2)
+    with pytest.raises(UsageError, match="nope"):
+        difference(old, new, key=["nope"])

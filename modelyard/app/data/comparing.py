@@ -29,17 +29,22 @@ def diff(
     new: str | None = None,
     *,
     examples: int = 5,
+    key: Sequence[str] = (),
     project: str | Path | None = None,
     profile: str | None = None,
 ) -> Value:
-    """What changed from one data set to another; with one name, from its version before to its newest."""
+    """What changed from one data set to another; with one name, from its version before to its newest.
+
+    Args:
+        key: columns that say which rows are the same; by id, or where no id is on both sides by text, if empty.
+    """
     from modelyard.methods.data.difference import difference
 
     if new is None:
         old, new = f"{old}~1", old
     with open_store(folder_of(project), profile) as (_, store):
         before, after = found(store, old), found(store, new)
-        value = difference(before.dataset, after.dataset, examples).to_json()
+        value = difference(before.dataset, after.dataset, examples, key or None).to_json()
         value["examples"] = {kind: [plain(row) for row in rows] for kind, rows in value["examples"].items()}
         return {
             "old": {"reference": old, "digest": before.digest},

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from modelyard.base.messages import t
+from modelyard.errors import UsageError
 from modelyard.methods.data.dataset import ROW_ID, Column, Dataset
 from modelyard.methods.data.difference.marks import (
     SPLITS,
@@ -34,6 +36,7 @@ class Difference:
     """What is different in `new` when one comes from `old`.
 
     Attributes:
+        key: the columns that say which rows are the same row; `row_id` where nothing else is asked for.
         num_old, num_new, num_same: rows; same means the same id and equal in every column both have.
         added, removed, changed: numbers of rows by id.
         repeated: rows of each side whose id an earlier row has; only the first of an id is compared.
@@ -45,6 +48,7 @@ class Difference:
         examples: `added`, `removed` and `changed` to a few rows; of a changed one only what differs, as [old, new].
     """
 
+    key: tuple[str, ...] = (ROW_ID,)
     num_old: int = 0
     num_new: int = 0
     num_same: int = 0
@@ -66,6 +70,7 @@ class Difference:
 
         return {
             **vars(self),
+            "key": list(self.key),
             "repeated": list(self.repeated),
             "flips": pairs(self.flips),
             "num_flips": self.flips.total(),
@@ -75,17 +80,53 @@ class Difference:
 
 
 def difference(
-    old: Dataset, new: Dataset, examples: int = 5, progress: Callable[[int, int], None] | None = None
+    old: Dataset,
+    new: Dataset,
+    examples: int = 5,
+    key: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Difference:
-    """Compare two data sets by row id.
+    """Compare two data sets row by row.
+
+    A file that was changed gives all its rows new ids. So where no id is on both sides, rows are the same if their
+    text is (or their image), if both sides have one.
 
     Args:
+        key: columns that together say which rows are the same; by id, else by text, if None.
         examples: rows to show of each kind; none from a test split, which is counted but not shown.
         progress: called with parts done and in all.
     """
+    found = _difference(old, new, examples, tuple(key or (ROW_ID,)), progress)
+    content = _content(old, new)
+    nothing_met = found.num_old and found.num_new and not found.num_same + found.changed
+    if key is None and content and nothing_met:
+        return _difference(old, new, examples, (content,), progress)
+    return found
+
+
+def _content(old: Dataset, new: Dataset) -> str | None:
+    """The text or image column that both sides have."""
+    for role in ("text", "image"):
+        name = old.role(role)
+        if name is not None and name == new.role(role):
+            return name
+    return None
+
+
+def _difference(
+    old: Dataset, new: Dataset, examples: int, key: tuple[str, ...], progress: Callable[[int, int], None] | None
+) -> Difference:
+    both = _names(old).keys() & _names(new).keys()
+    strange = [name for name in key if name not in both]
+    if strange:
+        raise UsageError(
+            t("`{name}` is not a column of both", name=strange[0]),
+            expected=t("one of: {names}", names=", ".join(sorted(both))),
+        )
     shared = [column for column in old.columns if column.name in _names(new) and column.name != ROW_ID]
     names = [column.name for column in shared]
     found = _schema(old, new)
+    found.key = key
     label = next((c.name for c in shared if c.role == "label" and c.name == new.role("label")), None)
     known: list[dict[int, str]] = [{}, {}]
     with tempfile.TemporaryDirectory(prefix="modelyard-diff-") as room:
@@ -93,7 +134,7 @@ def difference(
         found.num_old, found.num_new = totals
         parts = num_parts(max(totals))
         for side, (dataset, name) in enumerate(((old, "old"), (new, "new"))):
-            write_marks(dataset, names, Path(room) / name, parts)
+            write_marks(dataset, names, Path(room) / name, parts, key)
             if label:
                 known[side] = _labels(dataset, label)
         kept: dict[str, list[tuple[Place | None, Place | None]]] = {"added": [], "removed": [], "changed": []}

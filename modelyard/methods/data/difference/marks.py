@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from modelyard.methods.data.dataset import ROW_ID, Dataset
+from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.data.sampling import Place
-from modelyard.methods.data.statistics.hashing import hashes
+from modelyard.methods.data.statistics.hashing import hashes, mix
 
 PART_ROWS = 250_000
 """About so many rows of each side are in memory at once."""
@@ -30,15 +30,15 @@ def num_parts(rows: int) -> int:
     return max(1, -(-rows // PART_ROWS))
 
 
-def write_marks(dataset: Dataset, columns: Sequence[str], folder: Path, parts: int) -> None:
-    """Cut a data set's marks into `folder/0 … parts-1`."""
+def write_marks(dataset: Dataset, columns: Sequence[str], folder: Path, parts: int, key: Sequence[str]) -> None:
+    """Cut a data set's marks into `folder/0 … parts-1`; the columns of `key` together are the id."""
     folder.mkdir(parents=True)
     with ExitStack() as stack:
         files = [stack.enter_context((folder / str(part)).open("wb")) for part in range(parts)]
         for split in dataset.splits():
             start = 0
-            for batch in dataset.batches(split, [ROW_ID, *columns]):
-                ids = hashes(batch.column(ROW_ID))
+            for batch in dataset.batches(split, list(dict.fromkeys([*key, *columns]))):
+                ids = mix([hashes(batch.column(name)) for name in key])
                 place = np.arange(start, start + batch.num_rows, dtype=np.uint64)
                 place |= np.uint64(SPLITS.index(split)) << _PLACE_BITS
                 marks = np.column_stack([ids, place, *(hashes(batch.column(name)) for name in columns)])
