@@ -146,6 +146,13 @@ def test_rows_are_gathered_in_bounded_pages(tmp_path, monkeypatch):
     assert arrival.state.num_pages == 3
 
 
+def test_pages_of_long_texts_are_short(tmp_path, monkeypatch):
+    monkeypatch.setattr("modelyard.methods.data.arrival.PAGE_BYTES", 1_000)
+    arrival = Arrival(tmp_path, "x")
+    arrival.gather((({"text": "x" * 400}, i) for i in range(9)), None, lambda _: None)
+    assert (arrival.state.num_pages, arrival.num_rows) == (3, 9)
+
+
 @pytest.mark.parametrize(("most", "more"), [(9, True), (10, False), (11, False)])
 def test_max_rows_stops_and_says_whether_there_was_more(tmp_path, most, more):
     arrival = Arrival(tmp_path, "x")

@@ -18,6 +18,7 @@ from support.hostile_http import Answer, FakeTime, in_turn, site
 from modelyard.errors import InputError
 from modelyard.methods.data.egress import Egress, HttpCache, Limits
 from modelyard.methods.data.egress.addresses import literal, verdict
+from modelyard.methods.data.egress.decoding import PIECE_BYTES, pieces
 from modelyard.methods.data.egress.limits import TokenBucket, backoff, retry_after
 from modelyard.methods.data.egress.reply import masked_url
 from modelyard.methods.data.egress.transport import proxy_of
@@ -303,6 +304,14 @@ def test_a_small_answer_that_unpacks_to_a_huge_one_is_cut_off(pack):
         pytest.raises(InputError, match="1,000,000 bytes"),
     ):
         client.get(server.url)
+
+
+def test_unpacking_never_makes_more_than_a_piece_at_once():
+    packed = gzip.compress(bytes(20 * PIECE_BYTES))
+    response = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(packed))
+    sizes = [len(piece) for piece in pieces(response, "x")]
+    assert max(sizes) <= PIECE_BYTES
+    assert sum(sizes) == 20 * PIECE_BYTES
 
 
 def test_compressed_answers_are_unpacked_and_unknown_compressions_refused():

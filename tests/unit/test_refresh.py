@@ -179,6 +179,32 @@ def test_a_fetch_that_was_stopped_keeps_its_number_and_goes_on(outside, policy):
     assert outside.num_fetches - before == {"never": 0, "always": 0, "1h": 1}[policy]
 
 
+def test_a_fetch_that_was_stopped_and_then_done_is_not_gone_on_with_again(outside):
+    (outside.folder / "broken").touch()
+    with pytest.raises(StageError):
+        outside.run("always")
+    (outside.folder / "broken").unlink()
+    outside.run("always")
+    assert outside.num_fetches == 1
+    assert not outside.run("always")["rows"]
+    assert outside.num_fetches == 2
+
+
+def test_within_one_run_the_fetch_is_decided_once(outside):
+    """Trials and folds prepare a step again and again: with `always` too they must meet the same rows."""
+    from modelyard.app.session import open_session
+    from modelyard.engine.events import Silent
+    from modelyard.engine.execute import Bench, execute, prepare
+
+    outside.run("always")
+    with open_session(outside.folder, (), None) as session:
+        bench = Bench(session.bound, session.store, session.profile, Silent())
+        done = execute(bench)
+        run = session.store.ledger.runs(step="rows", limit=1)[0]
+        assert prepare(bench, session.bound.steps[0], []).key == run.key
+        assert dict(run.outputs and {"data": run.outputs[0].digest}) == dict(done[0].outputs)
+
+
 def test_an_old_unfinished_fetch_is_not_gone_on_with(outside):
     (outside.folder / "broken").touch()
     with pytest.raises(StageError):
