@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from modelyard.methods.data.annotators import adjudication, agreement
+from modelyard.methods.data.annotators import adjudication, agreement, bootstrap, pairwise
 from modelyard.methods.data.annotators.votes import Votes, ordered
 
 NONE = None
@@ -109,14 +109,14 @@ def test_fleiss_example() -> None:
 def test_cohens_kappa_and_its_interval_as_sas_prints_them() -> None:
     # SAS FREQ on this table: kappa 0.4842, standard error 0.1380, limits 0.2137 and 0.7547.
     table = np.array([[0, 4, 1], [0, 8, 0], [0, 1, 5]], dtype=float)
-    agree, kappa, low, high = agreement.cohen_kappa(table)
+    agree, kappa, low, high = pairwise.cohen_kappa(table)
     assert agree == pytest.approx(13 / 19)
     assert [round(value, 4) for value in (kappa, low, high)] == [0.4842, 0.2137, 0.7547]
 
 
 def test_pairwise_kappa_equals_a_count_by_hand() -> None:
     votes = krippendorff()
-    pairs = agreement.cohen_kappas(votes)
+    pairs = pairwise.cohen_kappas(votes)
     assert len(pairs) == 6
     for pair in pairs:
         rows = zip(KRIPPENDORFF[pair.first], KRIPPENDORFF[pair.second], strict=True)
@@ -139,7 +139,7 @@ def test_an_annotator_is_held_against_the_majority_of_the_others() -> None:
         [("a", "x")],
         [("a", "x"), ("b", "x"), ("c", "x")],
     ]
-    found = dict(zip("abc", agreement.standings(votes_of(rows)), strict=True))
+    found = dict(zip("abc", pairwise.standings(votes_of(rows)), strict=True))
     # a: others tie on the first, agree on x on the second (a says y), b alone says y on the third, agree on the last.
     assert (found["a"].num_votes, found["a"].n, found["a"].hits) == (5, 3, 1)
     assert (found["c"].num_votes, found["c"].n, found["c"].hits) == (3, 2, 1)
@@ -163,7 +163,7 @@ def test_without_variation_or_pairs_agreement_is_undefined(counts: list[list[int
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agreement, "RESAMPLES", 300)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 300)
     source = np.random.default_rng(7)
 
     def sample(n: int) -> np.ndarray:

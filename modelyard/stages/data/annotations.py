@@ -204,23 +204,15 @@ def _measure(config: Config, context: Context, gathered: Gathered, votes: Votes,
     import numpy as np
 
     from modelyard.base.messages import t
-    from modelyard.methods.data.annotators import agreement, exporting
+    from modelyard.methods.data.annotators.agreement import fleiss_kappa, krippendorff_alpha
 
-    ballots = gathered.collector.ballots
-    called = exporting.names_of(ballots, config.annotator_names == "number")
-    exporting.write_votes(context.output("votes"), ballots, called)
-    standings = agreement.standings(votes) if votes.named else []
-    exporting.write_annotators(context.output("annotators"), votes, standings, found, called)
-    pairs = agreement.cohen_kappas(votes) if votes.named else []
-    exporting.write_pairs(context.output("pairs"), votes, pairs, called)
-
-    for reason, n in ballots.reasons().most_common():
+    for reason, n in gathered.collector.ballots.reasons().most_common():
         context.say(t("{n:,} votes do not count: {reason}", n=n, reason=t(reason)))
     values = np.array([float(name) for name in votes.classes]) if config.scale == "interval" else None
     counts = votes.counts()
     estimates = {
-        "data.agreement_alpha": agreement.krippendorff_alpha(counts, config.scale, values, context.seed),
-        "data.fleiss_kappa": agreement.fleiss_kappa(counts, context.seed),
+        "data.agreement_alpha": krippendorff_alpha(counts, config.scale, values, context.seed),
+        "data.fleiss_kappa": fleiss_kappa(counts, context.seed),
     }
     _say(context, votes, found, estimates["data.agreement_alpha"])
     for claim, estimate in estimates.items():
@@ -233,27 +225,37 @@ def _measure(config: Config, context: Context, gathered: Gathered, votes: Votes,
         context.measure("data.disagreement_rate", rate, about="data", on="", n=several, interval="exact")
     num = len(votes.item)
     context.measure("data.votes", num, about="data", on="", n=num, unit="votes", interval="exact")
+    _people(config, context, gathered, votes, found)
+
+
+def _people(config: Config, context: Context, gathered: Gathered, votes: Votes, found: Resolution) -> None:
+    """Write the tables of votes and annotators, and measure the annotator who agrees least."""
+    from modelyard.base.messages import t
+    from modelyard.methods.data.annotators import exporting, pairwise
+
+    ballots = gathered.collector.ballots
+    called = exporting.names_of(ballots, config.annotator_names == "number")
+    exporting.write_votes(context.output("votes"), ballots, called)
+    standings = pairwise.standings(votes) if votes.named else []
+    exporting.write_annotators(context.output("annotators"), votes, standings, found, called)
+    pairs = pairwise.cohen_kappas(votes) if votes.named else []
+    exporting.write_pairs(context.output("pairs"), votes, pairs, called)
     compared = [standing for standing in standings if standing.n >= LEAST_COMPARED]
-    if compared:
-        worst = min(compared, key=lambda standing: (standing.accuracy, standing.annotator))
-        context.say(
-            t(
-                "least with the others: {name}, {rate:.1%} of {n:,} items [{low:.1%}, {high:.1%}]",
-                name=called[votes.annotators[worst.annotator]],
-                rate=worst.accuracy,
-                n=worst.n,
-                low=worst.low,
-                high=worst.high,
-            )
-        )
-        context.measure(
-            "data.annotator_accuracy",
-            worst.accuracy,
-            about="data",
-            on="",
+    if not compared:
+        return
+    worst = min(compared, key=lambda standing: (standing.accuracy, standing.annotator))
+    context.say(
+        t(
+            "least with the others: {name}, {rate:.1%} of {n:,} items [{low:.1%}, {high:.1%}]",
+            name=called[votes.annotators[worst.annotator]],
+            rate=worst.accuracy,
             n=worst.n,
-            interval=(worst.low, worst.high),
+            low=worst.low,
+            high=worst.high,
         )
+    )
+    ends = (worst.low, worst.high)
+    context.measure("data.annotator_accuracy", worst.accuracy, about="data", on="", n=worst.n, interval=ends)
 
 
 def _say(context: Context, votes: Votes, found: Resolution, alpha: object) -> None:

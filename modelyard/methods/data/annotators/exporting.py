@@ -14,8 +14,8 @@ import pyarrow as pa
 from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.data.annotators.adjudication import soft_label
-from modelyard.methods.data.annotators.agreement import Pair, Standing
 from modelyard.methods.data.annotators.ballots import Ballots, natural
+from modelyard.methods.data.annotators.pairwise import Pair, Standing
 from modelyard.methods.data.annotators.resolution import NO_VOTE, Resolution
 from modelyard.methods.data.annotators.votes import Votes
 from modelyard.methods.data.changes import ChangeLog

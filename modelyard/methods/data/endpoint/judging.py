@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelyard.methods.data.annotators.agreement import cohen_kappa
+from modelyard.methods.data.annotators.pairwise import cohen_kappa
 from modelyard.methods.data.endpoint.answering import Answer
 from modelyard.methods.data.row_random import ranks
 from modelyard.methods.statistics.wilson import wilson
