@@ -10,6 +10,10 @@ from support.small_model import reviews, write_dataset, write_linear_model
 from modelyard.errors import InputError
 from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
 from modelyard.methods.data.labelling import queue
+from modelyard.methods.data.row_random import ranks
+from modelyard.methods.evaluation.label_quality import pseudo
+from modelyard.methods.evaluation.rows import LabelledRows
+from modelyard.methods.tasks.text_classification import Classification
 from modelyard.stages.data import pseudo_label, select
 
 NEW = ("很好吃，真的", "太难吃了，真的", "送餐很快", "味道很差，一般", "嗯", "还会再来吧")
@@ -113,6 +117,25 @@ def test_precision_is_measured_on_rows_that_did_not_choose_the_threshold(known, 
     assert found.n <= 200  # of 400 rows of validation
     assert found.interval[0] <= found.value <= found.interval[1]
     assert found.on == "data/validation"
+
+
+class Sure:
+    """A predictor that always says good, surely."""
+
+    labels = ("bad", "good")
+
+    def predict(self, records):
+        return [Classification("good", {"bad": 0.0, "good": 1.0}) for _ in records]
+
+
+def test_the_half_that_chooses_does_not_measure():
+    """Rows of one half are all right and those of the other all wrong: one half lets all through, the other shows it."""
+    ids = tuple(f"v{place}" for place in range(200))
+    first = set(ranks(0, pseudo.PURPOSE, ids).argsort(kind="stable")[:100].tolist())
+    labels = tuple("good" if place in first else "bad" for place in range(200))
+    found = pseudo.choose(Sure(), LabelledRows(ids, ids, labels), 0.9, 0.05, "global", 0)
+    assert found.any
+    assert (found.precision.right, found.precision.n) == (0, 100)
 
 
 def test_a_target_out_of_reach_adds_nothing_and_says_so(known, tmp_path):
