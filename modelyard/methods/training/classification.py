@@ -15,6 +15,7 @@ from torch import Tensor
 from modelyard.methods.training import batching, evaluation, loop, objectives
 from modelyard.methods.training.axes import Batch
 from modelyard.methods.training.hooks import Hooks
+from modelyard.methods.training.loader.ahead import FeedAhead
 from modelyard.methods.training.settings import ClassWeights
 
 Renewal = Callable[[NDArray[np.int64], int], batching.Rows]
@@ -138,7 +139,14 @@ def train(
     of_class = objectives.class_weights(training.labels, int(training.labels.max()) + 1, class_weights)
     feed = RowFeed(training, of_class[training.labels] * training.weights, plan, device, soft, renew)
     objective = CrossEntropy(plan.regularization.label_smoothing)
-    found = loop.train(module, feed, objective, ClassScores(validation, device), plan, device, scratch, hooks)
+    # A device computes while a thread makes its next batches; on the processor the two would share the cores.
+    ahead = FeedAhead(feed) if device.type != "cpu" else None
+    try:
+        scores = ClassScores(validation, device)
+        found = loop.train(module, ahead or feed, objective, scores, plan, device, scratch, hooks)
+    finally:
+        if ahead is not None:
+            ahead.close()
     logits = evaluation.logits_of(module, validation, device)
     metrics = evaluation.scores(logits, validation.labels)
     return Outcome(logits, metrics, found.best_step, found.steps, found.history)
