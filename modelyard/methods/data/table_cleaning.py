@@ -139,7 +139,8 @@ def judge(rule: Rule, value: Any) -> tuple[Any, list[Step]]:
     if value is None:
         return None, []
     if rule.is_missing(value):
-        return None, [Step(MISSING, f"`{value}` stands for nothing", None, rule.on_missing)]
+        detail = f"`{_short(value)}` stands for nothing" if str(value).strip() else "an empty cell"
+        return None, [Step(MISSING, detail, None, rule.on_missing)]
     steps: list[Step] = []
     typed = rule.typed(value)
     if typed is None:
