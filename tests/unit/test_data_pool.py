@@ -129,7 +129,7 @@ class Sure:
 
 
 def test_the_half_that_chooses_does_not_measure():
-    """Rows of one half are all right and those of the other all wrong: one half lets all through, the other shows it."""
+    """All rows of one half are right, all of the other wrong: the one lets all through, the other shows it."""
     ids = tuple(f"v{place}" for place in range(200))
     first = set(ranks(0, pseudo.PURPOSE, ids).argsort(kind="stable")[:100].tolist())
     labels = tuple("good" if place in first else "bad" for place in range(200))
