@@ -101,7 +101,7 @@ def test_an_optional_port_stays_open_when_nothing_fits(load):
         ("model: int8\n", "model: int8.modle\n", "12", "no output `modle`", "did you mean `model`?"),
         ("quality.accuracy", "quality.acuracy", "14", "no step of the project measures",
          "did you mean `quality.accuracy`?"),
-        ("quality.accuracy", "data.rows", "14", "no step of the project measures", "`data.read`"),
+        ("quality.accuracy", "data.leakage_rate", "14", "no step of the project measures", "`data.split`"),
         ("of: clean", "of: claen", "15", "no step `claen`", "did you mean `clean`?"),
         ("of: clean", "of: card", "15", "`card` has no part in `int8.model`", "clean"),
         ("of: clean", "of: split", "15", "measured by `clean` about `reviews`, not about `split`", "of: reviews"),

@@ -275,3 +275,15 @@ def test_the_proposed_contract_is_kept_by_its_own_data_and_is_a_step_that_can_be
     context = FakeContext(tmp_path, {"data": data.path})
     run(Config.model_validate(settings), context)
     assert violations(context) == []
+
+
+def test_evidence_is_tied_to_the_contract_so_that_a_mended_rule_is_judged_anew(tmp_path: Path) -> None:
+    """The gate takes the worst evidence on the same data: here the data is the violations, which hold the contract."""
+    files = []
+    for place, most in enumerate((5, 6)):
+        rules = {"columns": {"text": {"max_length": most}}}
+        context = checked(tmp_path / str(place), {"text": ("text", "string", ["fine"])}, **rules)
+        measured = [m for m in context.measurements if m.claim.startswith("data.contract_")]
+        assert {m.on for m in measured} == {"violations"}
+        files.append((context.output("violations") / "contract.json").read_bytes())
+    assert files[0] != files[1]

@@ -165,6 +165,7 @@ def test_what_is_stated_is_counted_and_what_is_not_is_named(tmp_path: Path) -> N
     context, found, folder = sheet(tmp_path, [FULL, {"licence": "unknown"}])
     counts = {m.claim: (m.value, m.n) for m in context.measurements}
     assert counts["data.sources"] == (2, 2)
+    assert {m.on for m in context.measurements} == {"record"}  # a statement mended in the project is judged anew
     assert counts["data.sources_without_licence"] == (1, 2)
     assert counts["data.sources_without_basis"] == (1, 2)
     assert counts["data.retention_days_min"] == (90, 1)

@@ -38,6 +38,7 @@ class Config(Contract):
 def run(config: Config, context: Context) -> None:
     import pyarrow as pa
 
+    from modelyard.base.canonical import canonical_json
     from modelyard.methods.data.changes import ChangeLog
     from modelyard.methods.data.contracts.checking import Breaking, check
     from modelyard.methods.data.contracts.outcome import Violations
@@ -69,6 +70,8 @@ def run(config: Config, context: Context) -> None:
             data, rules, violations, context.scratch(), keep, reference,
             lambda done, total: context.progress(done, total, "rows"),
         )  # fmt: skip
+    # What was measured is tied to the contract it was measured by: a rule mended in the project is judged anew.
+    (context.output("violations") / "contract.json").write_bytes(canonical_json(rules.model_dump(mode="json")) + b"\n")
     for broken in outcome.broken:
         context.say(broken.line())
     if config.on_violation == "fail" and outcome.broken:
@@ -99,21 +102,34 @@ def _measure(outcome: Outcome, config: Config, context: Context) -> None:
     for item in outcome.broken:
         part = {"rule": item.rule, **({"column": item.column} if item.column else {})}
         context.measure(
-            "data.contract_violations", item.rows, about="data", on="", n=n, interval="exact", slice=part
+            "data.contract_violations", item.rows, about="data", on="violations", n=n, interval="exact", slice=part
         )  # fmt: skip
-    context.measure("data.contract_violations", outcome.num_violations, about="data", on="", n=n, interval="exact")
     context.measure(
-        "data.contract_rows_violating_rate", outcome.num_violating_rows / n, about="data", on="", n=n, interval="exact"
+        "data.contract_violations", outcome.num_violations, about="data", on="violations", n=n, interval="exact"
+    )
+    context.measure(
+        "data.contract_rows_violating_rate",
+        outcome.num_violating_rows / n,
+        about="data",
+        on="violations",
+        n=n,
+        interval="exact",
     )
     if outcome.freshness_days is not None:
         context.measure(
-            "data.freshness_days", outcome.freshness_days, about="data", on="", n=n, unit="days", interval="exact"
+            "data.freshness_days",
+            outcome.freshness_days,
+            about="data",
+            on="violations",
+            n=n,
+            unit="days",
+            interval="exact",
         )
     if outcome.moved:
         greatest = outcome.moved[0]
         rows = min(greatest.num_reference, greatest.num_rows)
         ends = psi_interval(outcome.moved, context.seed)
-        context.measure("data.drift_psi_max", greatest.psi, about="data", on="", n=rows, interval=ends)
+        context.measure("data.drift_psi_max", greatest.psi, about="data", on="violations", n=rows, interval=ends)
         context.say(
             t(
                 "moved most from the reference: `{column}`, PSI {psi:.3f} (by chance {chance:.3f}; n = {n:,})",
@@ -137,7 +153,9 @@ STAGE = Stage(
     },
     outputs={
         "data": Port("dataset", ("all",), description="the rows, unchanged; without those removed"),
-        "violations": Port("dataset", ("all",), side=True, description="row id, rule, column, value, expected"),
+        "violations": Port(
+            "dataset", ("all",), side=True, description="row id, rule, column, value, expected; and contract.json"
+        ),
         "removed": Port("dataset", ("all",), side=True, description="rows removed, with the rule"),
     },
     claims=(

@@ -87,12 +87,15 @@ def _measure(sheet: Datasheet, context: Context) -> None:
         "data.sources_non_commercial": sum(1 for one in sheet.sources if NON_COMMERCIAL.search(one.licence)),
         "data.provenance_conflicts": len(sheet.conflicts),
     }
+    # On the record: what was not stated in an earlier one says nothing of this one.
     for claim, value in counts.items():
-        context.measure(claim, value, about="data", on="", n=n, interval="exact")
+        context.measure(claim, value, about="data", on="record", n=n, interval="exact")
     days = sheet.retention_days_min
     if days is not None:
         stated = sum(1 for one in sheet.sources if one.retention)
-        context.measure("data.retention_days_min", days, about="data", on="", n=stated, unit="days", interval="exact")
+        context.measure(
+            "data.retention_days_min", days, about="data", on="record", n=stated, unit="days", interval="exact"
+        )
     for text in limits(sheet, Words(language())):
         context.say(text)
 
