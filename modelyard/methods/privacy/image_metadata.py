@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from dataclasses import dataclass
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -166,7 +167,13 @@ def _png(data: bytes, keep_profile: bool) -> Stripped:
             raise BrokenImage("a chunk is cut")
         at += len(chunk)
         name = PNG_PERSONAL.get(kind, "icc" if kind == b"iCCP" and not keep_profile else "")
-        if name:
+        turned = _orientation(chunk[8:-4]) if name == "exif" else 1
+        if turned > 1:
+            body = kind + _minimal_exif(turned)
+            parts.append(struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)))
+            name = "" if parts[-1] == chunk else name
+            removed += [name] * bool(name)
+        elif name:
             removed.append(name)
         else:
             parts.append(chunk)
@@ -182,7 +189,7 @@ def _webp(data: bytes, keep_profile: bool) -> Stripped:
         raise BrokenImage("the file is cut")
     removed = ["trailer"] if size + 8 < len(data) else []
     parts: list[bytes] = []
-    at, flags_at = 12, -1
+    at, flags_at, exif_flag = 12, -1, 0
     while at < size + 8:
         kind = data[at : at + 4]
         (length,) = struct.unpack_from("<I", data, at + 4)
@@ -191,6 +198,12 @@ def _webp(data: bytes, keep_profile: bool) -> Stripped:
             raise BrokenImage("a chunk is cut")
         at += 8 + length + length % 2
         name = {b"EXIF": "exif", b"XMP ": "xmp"}.get(kind, "icc" if kind == b"ICCP" and not keep_profile else "")
+        if name == "exif" and (turned := _orientation(chunk[8:].removeprefix(b"Exif\0\0"))) > 1:
+            exif_flag, body = 0x08, _minimal_exif(turned)
+            minimal = kind + struct.pack("<I", len(body)) + body
+            parts.append(minimal)
+            removed += [name] * (minimal != chunk)
+            continue
         if name:
             removed.append(name)
             continue
@@ -199,7 +212,7 @@ def _webp(data: bytes, keep_profile: bool) -> Stripped:
         parts.append(chunk)
     if removed and flags_at >= 0:
         head = bytearray(parts[flags_at])
-        head[8] &= ~(0x08 | 0x04 | (0 if keep_profile else 0x20)) & 0xFF
+        head[8] = (head[8] & ~(0x08 | 0x04 | (0 if keep_profile else 0x20)) & 0xFF) | exif_flag
         parts[flags_at] = bytes(head)
     body = b"WEBP" + b"".join(parts)
     return _done(data, [b"RIFF", struct.pack("<I", len(body)), body], removed, "webp")

@@ -81,8 +81,8 @@ _FORMS: dict[str, Callable[[_Draw, bool], str]] = {
     "birth_date": _date,
     "wechat": lambda draw, _: "alias-" + draw.token(14),
     "qq": lambda draw, _: "0" + draw.digits(11),
-    "person_name": lambda draw, chinese: "某" + draw.cycle(3) if chinese else _alias(draw),
+    "person_name": lambda draw, chinese: "某" + draw.cycle(5) if chinese else _alias(draw),
     "address": _address,
-    "company": lambda draw, chinese: f"某{draw.cycle(6)}公司" if chinese else f"{_alias(draw)} Company",
-    "place": lambda draw, chinese: f"某{draw.cycle(6)}地" if chinese else f"{_alias(draw)} Place",
+    "company": lambda draw, _: f"{_alias(draw)} Company",
+    "place": lambda draw, _: f"{_alias(draw)} Place",
 }

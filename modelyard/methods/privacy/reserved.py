@@ -21,9 +21,9 @@ Pseudonyms are taken from ranges that are reserved, unassigned or invalid, so th
 | birth_date | 18xx-xx-xx | nobody alive |
 | wechat, secrets | alias-…, secret-… | marked |
 | qq | 0 and 11 digits | numbers do not begin with 0 |
-| person_name | 某 and three signs of a cycle, or `Alias Xy…` | 某 is no surname |
+| person_name | 某 and five signs of old cycles, or `Alias Xy…` | 某 is no surname |
 | address | 某省某市…号, or … Alias Street | no such place |
-| company, place | 某…公司, 某…地 | no such name |
+| company, place | Alias Xy… Company, Alias Xy… Place | no such name |
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import re
 
 from modelyard.methods.privacy.spans import TYPES, Span
 
-CYCLE = "甲乙丙丁戊己庚辛壬癸子丑寅卯辰巳午未申酉戌亥"
+CYCLE = "甲乙丙丁戊己庚辛壬癸子丑寅卯辰巳午未申酉戌亥乾坤震巽坎离艮兑"
 TOKEN = "[a-z2-7]"
 LABEL = re.compile(rf"\[(?:{'|'.join(name.upper() for name in TYPES)})(?:[:~]{TOKEN}{{26,4096}})?\]")
 FORMS = (
@@ -48,11 +48,9 @@ FORMS = (
     ("-", re.compile(r"(?<![0-9A-Za-z-])(?:000|666)-[0-9]{2}-[0-9]{4}(?![0-9A-Za-z-])")),
     (
         "某",
-        re.compile(
-            rf"某(?:[A-Z0-9]{{6}}(?![0-9A-Za-z])|省某市某路[0-9]{{10}}号|[{CYCLE}]{{6}}(?:公司|地)|[{CYCLE}]{{3}})"
-        ),
+        re.compile(rf"某(?:[A-Z0-9]{{6}}(?![0-9A-Za-z])|省某市某路[0-9]{{10}}号|[{CYCLE}]{{5}})"),
     ),
-    (".", re.compile(r"(?<![0-9.])2(?:4[0-9]|5[0-4])(?:\.[0-9]{1,3}){3}(?![0-9.])")),
+    (".", re.compile(r"(?<![0-9.])2(?:4[0-9]|5[0-4])(?:\.[0-9]{1,3}){3}(?!\.?[0-9])")),
     ("03:", re.compile(r"(?<![0-9A-Za-z:])03(?::[0-9a-f]{2}){5}(?![0-9A-Za-z:])")),
     ("-", re.compile(r"(?<![0-9-])18[0-9]{2}-[01][0-9]-[0-3][0-9](?![0-9-])")),
     ("alias-", re.compile(rf"alias-{TOKEN}{{14}}(?![0-9A-Za-z_\-])")),
@@ -61,7 +59,7 @@ FORMS = (
     ("Alias", re.compile(r"Alias Xy[a-z]{8}(?: (?:Company|Place)|(?![a-z]))|[0-9]{10} Alias Street")),
 )
 REACH = 64
-BLANK = "\ufffc"
+BLANK = "["
 
 
 def without_labels(text: str) -> str:
@@ -71,14 +69,18 @@ def without_labels(text: str) -> str:
     return LABEL.sub(lambda match: BLANK * len(match.group()), text)
 
 
-def is_reserved(text: str, span: Span) -> bool:
-    """Whether a find lies wholly in one of the values above, or holds no letter and no digit: it hides nobody."""
+def forms_in(text: str) -> list[re.Pattern[str]]:
+    """The forms of values above whose mark stands in the text."""
+    return [form for mark, form in FORMS if mark in text]
+
+
+def is_reserved(text: str, span: Span, forms: list[re.Pattern[str]]) -> bool:
+    """Whether a find is one of the values above, for at least half of it, or holds no letter and no digit."""
     if not any(map(str.isalnum, text[span.start : span.end])):
         return True
     low, high = max(0, span.start - REACH), min(len(text), span.end + REACH)
     return any(
-        match.start() <= span.start and span.end <= match.end()
-        for mark, form in FORMS
-        if mark in text
+        2 * (min(match.end(), span.end) - max(match.start(), span.start)) >= span.end - span.start
+        for form in forms
         for match in form.finditer(text, low, high)
     )

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Protocol
 
 from modelyard.methods.privacy.recognizers import RECOGNIZERS, Recognizer
-from modelyard.methods.privacy.reserved import is_reserved, without_labels
+from modelyard.methods.privacy.reserved import forms_in, is_reserved, without_labels
 from modelyard.methods.privacy.spans import DEFAULT_TYPES, Span, settle
 from modelyard.methods.privacy.view import View
 
@@ -43,11 +43,12 @@ class Scanner:
         found = settle(self._found(view))
         if not found:
             return found
-        spans = [_trimmed(text, span) for span in found]
+        forms = forms_in(text)
+        spans = (_trimmed(text, span) for span in found)
         return [
             span
             for span in spans
-            if span.end > span.start and not self._allowed(text, span) and not is_reserved(text, span)
+            if span.end > span.start and not self._allowed(text, span) and not is_reserved(text, span, forms)
         ]
 
     def scan_all(self, texts: Sequence[str]) -> list[list[Span]]:

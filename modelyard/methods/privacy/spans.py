@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 STRUCTURED = (
@@ -58,19 +59,45 @@ class Span:
 def settle(spans: Iterable[Span]) -> list[Span]:
     """Spans without overlaps, in the order of the text: the surer wins, then the longer, then the first.
 
-    What loses is not always covered by what wins; the rest of it stays (a name beside the e-mail address that took
-    part of it is still a name), unless only one character is left.
+    What loses is not always covered by what wins; the rest of a name or an address stays (a name beside the e-mail
+    address that took part of it is still a name), unless only one character is left.
     """
-    found = list(spans)
-    if len(found) < 2:
-        return found
+    found = sorted(spans, key=lambda span: span.start)
     kept: list[Span] = []
-    for span in sorted(found, key=lambda span: (-span.score, span.start - span.end, span.start, span.type)):
-        rest: list[Span] = [span]
-        for winner in kept:
-            rest = [part for one in rest for part in _without(one, winner)]
-        kept.extend(part for part in rest if part is span or part.end - part.start > 1)
-    return sorted(kept, key=lambda span: span.start)
+    for group in _touching(found):
+        kept += group if len(group) == 1 else _settled(group)
+    return kept
+
+
+def _touching(spans: list[Span]) -> Iterator[list[Span]]:
+    """Spans by start, cut where none reaches over."""
+    group: list[Span] = []
+    end = -1
+    for span in spans:
+        if group and span.start >= end:
+            yield group
+            group = []
+        group.append(span)
+        end = max(end, span.end)
+    if group:
+        yield group
+
+
+def _settled(group: list[Span]) -> list[Span]:
+    kept: list[Span] = []
+    starts: list[int] = []
+    for span in sorted(group, key=lambda span: (-span.score, span.start - span.end, span.start, span.type)):
+        rest = [span]
+        place = max(0, bisect_right(starts, span.start) - 1)
+        while place < len(kept) and kept[place].start < span.end:
+            rest = [part for one in rest for part in _without(one, kept[place])]
+            place += 1
+        for part in rest:
+            if part is span or part.end - part.start > 1:
+                place = bisect_right(starts, part.start)
+                starts.insert(place, part.start)
+                kept.insert(place, part)
+    return kept
 
 
 def _without(span: Span, winner: Span) -> list[Span]:

@@ -28,6 +28,8 @@ _BLOCKS = ((0x00A0, 0x0100), (0x0660, 0x0F34), (0x180E, 0x180F), (0x2000, 0x2EFF
 SEPARATOR = re.compile(r"[ \t\r\n\-.()/·]{1,3}")
 DIGITS = re.compile(r"[0-9]+")
 FEWEST, MOST = 7, 19
+MIXED = re.compile(r"(?<![0-9A-Za-z])[0-9OoIl|]{14,18}[0-9OoIl|Xx](?![0-9A-Za-z])")
+AS_DIGITS = str.maketrans("OoIl|", "00111")
 _LAYOUTS = (
     "3-4-4 3-8 7-4 4-7 4-8 4-3-4 3-3-5 3-3-4 4-3-3 4-6 3-7 5-6 5-3-3 2-2-2-2-2 2-4-4 3-2-4 2-2-2-2 4-2-2-2 "
     "4-4-4-4 4-4-4-4-3 4-4-4-4-2 6-13 4-6-5 4-6-4 6-8-4 6-4-4-4 3-3-4-4-4 6-8-3 3-4 4-4 6-10 8-8 3-3-2-2 3-2-2"
@@ -115,20 +117,35 @@ class View:
         return lower if len(lower) == len(self.text) else "".join(_lower_one(char) for char in self.text)
 
     @cached_property
-    def has_digit(self) -> bool:
-        return DIGITS.search(self.text) is not None
+    def groups(self) -> list[Group]:
+        """Where digits stand."""
+        return [match.span() for match in DIGITS.finditer(self.text)]
+
+    @cached_property
+    def num_digits(self) -> int:
+        """Digits in the text: too few, and most recognisers need not look."""
+        return sum(end - start for start, end in self.groups)
 
     @cached_property
     def numbers(self) -> list[Number]:
         """Numbers of 7 to 19 digits: each group of digits, each line of groups, each window with a known layout."""
+        if self.num_digits < FEWEST:
+            return []
         return [number for run in self._runs() for number in _numbers_of(self.text, run)]
+
+    @cached_property
+    def mixed(self) -> list[Group]:
+        """Long words of digits among which letters stand that look like digits (O, o, l, I): 11O1O5…"""
+        if self.num_digits < FEWEST:
+            return []
+        found = (match.span() for match in MIXED.finditer(self.text))
+        return [(start, end) for start, end in found if not self.text[start : end - 1].isdigit()]
 
     def _runs(self) -> list[list[Group]]:
         """Groups of digits, gathered into runs: the groups of one run stand apart by a few separators only."""
         runs: list[list[Group]] = []
         last = -9
-        for match in DIGITS.finditer(self.text):
-            start, end = match.span()
+        for start, end in self.groups:
             if start - last <= 3 and SEPARATOR.fullmatch(self.text, last, start):
                 runs[-1].append((start, end))
             else:
@@ -188,14 +205,15 @@ def _numbers_of(text: str, run: list[Group]) -> list[Number]:
 
 
 def _in_line(text: str, line: list[Group]) -> list[Number]:
+    if len(line) == 2 and text[line[0][1] : line[1][0]] == ".":
+        return []
     found = _joined(text, line, True)
     if len(line) == 1:
         return found
-    decimal = len(line) == 2 and text[line[0][1] : line[1][0]] == "."
     for place in range(len(line)):
         for size in (1, 2, 3, 4, 5):
             part = line[place : place + size]
-            if len(part) < size or size == len(line) or (size == 1 and decimal):
+            if len(part) < size or size == len(line):
                 break
             if size == 1 or tuple(end - start for start, end in part) in LAYOUTS:
                 found += _joined(text, part, False)

@@ -18,6 +18,23 @@ WECHAT = re.compile(
 QQ = re.compile(
     rf"(?:(?<![a-z0-9])qq(?:群|号)?|扣扣|企鹅号?|秋秋|球球){_LINK}(?P<id>[1-9](?:[ \-]?[0-9]){{4,10}})(?![0-9a-z@.])"
 )
+WECHAT_WORDS = (
+    "微信",
+    "wechat",
+    "weixin",
+    "薇信",
+    "威信",
+    "徽信",
+    "v信",
+    "加v",
+    "加微",
+    "vx",
+    "wx",
+    "v:",
+    "v：",
+    "v=",
+    "v ",
+)
 WORDS = frozenset(
     {"wechat", "weixin", "account", "number", "please", "official", "payment", "contact", "friend", "moments", "follow",
      "public", "before", "should", "message", "messages", "username", "program"}
@@ -30,7 +47,7 @@ def find(view: View) -> Iterator[Span]:
     if "qq" in lower or "扣" in lower or "企鹅" in lower or "秋秋" in lower or "球球" in lower:
         for match in QQ.finditer(lower):
             yield Span(match.start("id"), match.end("id"), "qq", 0.85, "context")
-    if "信" in lower or "v" in lower or "x" in lower or "微" in lower or "we" in lower:
+    if any(word in lower for word in WECHAT_WORDS):
         for match in WECHAT.finditer(lower):
             if match["id"] not in WORDS:
                 yield Span(match.start("id"), match.end("id"), "wechat", 0.85, "context")

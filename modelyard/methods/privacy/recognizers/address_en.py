@@ -17,55 +17,57 @@ STREETS = (
     "circle|cir|highway|hwy|parkway|pkwy|trail|trl|row|walk|mews|gardens|grove|park|alley|plaza|quay|hill|rise|view|wharf|green|str"
 )
 _WORD = "[A-Z0-9\u00c0-\u00de\u0100-\u024f][\\w'’.\\-]{0,24}"
+HOUSE = re.compile(r"(?<![\w.,\-])[0-9]{1,6}(?=[A-Za-z]?[ /\-])")
 STREET = re.compile(
-    rf"(?<![\w.,\-])(?:[0-9]{{1,6}}[A-Za-z]?(?:[-/][0-9]{{1,5}})? ){{1,2}}(?:[NSEWnsew]\.? )?(?:{_WORD} ){{1,5}}?"
-    rf"(?i:{STREETS})\b\.?"
+    rf"(?:[0-9]{{1,6}}[A-Za-z]?(?:[-/][0-9]{{1,5}})? ){{1,2}}(?:[NSEWnsew]\.? )?(?:{_WORD} ){{1,5}}?(?i:{STREETS})\b\.?"
 )
-LOWER_STREET = re.compile(rf"(?<![\w.,\-])[0-9]{{1,6}} (?:[a-z'’.\-]{{2,24}} ){{1,3}}?(?:{STREETS})\b\.?")
-_LOCAL = (
-    "[\\w'’.\\-]{1,30}(?:gata|gatan|gade|vej|veien|vegen|katu|tie|kuja|strasse|straße|straat|laan|weg|gasse|allee|ulica|"
-    "utca|plein|väg|vägen|stræde|stígur|tänav)"
+LOWER_STREET = re.compile(rf"[0-9]{{1,6}} (?:[a-z'’.\-]{{2,24}} ){{1,3}}?(?:{STREETS})\b\.?")
+LOCAL = re.compile(
+    r"(?:gata|gatan|gade|vej|veien|vegen|katu|tie|kuja|strasse|straße|straat|laan|weg|gasse|allee|ulica|utca|plein|väg|"
+    r"vägen|stræde|stígur|tänav) ?,? ?[0-9]{1,5}[a-z]?(?!\w)"
 )
-FOREIGN = re.compile(
-    rf"(?:(?<![\w.,\-])[0-9]{{1,6}} )?(?:(?i:{_LOCAL})|(?<!\w)(?i:via|rua|calle|rue|avenida|av\.|ul\.|ulica|"
-    rf"viale|piazza|plaza|carrer|travessa|rúa|strada|u\.|náměstí|avenue|c/|paseo|"
-    rf"boulevard) (?:[\w'’.\-]{{1,24}} ?){{1,4}}?) ?,? ?[0-9]{{1,5}}[A-Za-z]?(?![\w])"
+PREFIXED = re.compile(
+    r"(?<!\w)(?:via|rua|calle|rue|avenida|av\.|ul\.|ulica|viale|piazza|plaza|carrer|travessa|rúa|strada|u\.|náměstí|"
+    r"avenue|c/|paseo|boulevard) (?:[\w'’.\-]{1,24} ){1,4}?,? ?[0-9]{1,5}[a-z]?(?!\w)"
 )
-NUMBER_LAST = re.compile(
-    rf"(?<![\w.,\-])(?:[0-9]{{4,6}} )?(?:{_WORD} ){{1,4}}?[0-9]{{1,4}}[A-Za-z]?(?=[,.\n]|$| Apt| Suite| (?:and|for) )"
-)
+NUMBER = re.compile(r"(?<= )[0-9]{1,4}[A-Za-z]?(?=[,.\n]|$| Apt| Suite| and | for )")
+CAPITALS_END = re.compile(rf"(?<!\w)(?:[0-9]{{4,6}} )?(?:{_WORD} ){{1,4}}\Z")
 UNIT = re.compile(
-    r"\b(?i:apt|apartment|suite|ste|unit|flat|room|rm|floor|bldg|building)\.? ?#?(?:[0-9]{1,5}[A-Za-z]?|[A-Z])\b"
+    r"\b(?:apt|apartment|suite|ste|unit|flat|room|rm|floor|bldg|building)\.? ?#?(?:[0-9]{1,5}[a-z]?|[a-z])\b"
 )
+UNITS = ("apt", "apartment", "suite", "ste", "unit", "flat", "room", "rm", "floor", "bldg", "building")
+FORCE = r"(?:apo|fpo|dpo) (?:aa|ae|ap)\b(?: [0-9]{5}(?:-[0-9]{4})?)?"
 BOX = re.compile(
-    r"\b(?i:(?:p\.? ?o\.? ?box|post(?:al )?box|postbox|pmb) [0-9]{1,7}|(?:psc|unit|"
-    r"cmr) [0-9]{1,6},? box [0-9]{1,6})(?:,?\s{0,3}\b(?i:apo|fpo|dpo) (?i:aa|ae|ap)\b(?: [0-9]{5}(?:-[0-9]{4})?)?)?"
+    r"\b(?:(?:p\.? ?o\.? ?box|post(?:al )?box|postbox|pmb) [0-9]{1,7}|(?:psc|unit|cmr) [0-9]{1,6},? box [0-9]{1,6})"
+    rf"(?:,?\s{{0,3}}\b{FORCE})?"
 )
-FORCES = re.compile(r"\b(?i:usns|usnv|uss|uscgc) [\w'’\-]{2,24}\s{1,3}(?i:apo|fpo|dpo) (?i:aa|ae|ap) [0-9]{5}\b")
+FORCES = re.compile(rf"\b(?:usns|usnv|uss|uscgc) [\w'’\-]{{2,24}}\s{{1,3}}{FORCE}")
 STATES = (
-    "AL|AK|AZ|AR|CA|CO|CT|DE|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR|PA|RI|SC|SD|TN|TX|UT|"
-    "VT|VA|WA|WV|WI|WY|DC|PR|AB|BC|MB|NB|NL|NS|ON|PE|QC|SK"
+    "AL|AK|AZ|AR|CA|CO|CT|DE|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR|PA|"
+    "RI|SC|SD|TN|TX|UT|VT|VA|WA|WV|WI|WY|DC|PR|AB|BC|MB|NB|NL|NS|ON|PE|QC|SK"
 )
-CITY = re.compile(
-    rf"(?<!\w)(?:{_WORD} ){{0,3}}?{_WORD}\s?, (?:{STATES})\.? (?:[0-9]{{5}}(?:-[0-9]{{4}})?|"
-    rf"[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9])\b"
+STATE = re.compile(
+    rf"\s?, (?:{STATES})\.? (?:[0-9]{{5}}(?:-[0-9]{{4}})?|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9])(?![0-9A-Za-z])"
 )
+TOWN_END = re.compile(rf"(?<!\w)(?:{_WORD} ){{0,3}}{_WORD}\Z")
 POSTCODE = re.compile(r"\b(?:GIR 0AA|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][ABD-HJLNP-UW-Z]{2})\b")
 _NAME = "[A-Z\u00c0-\u00de\u0100-\u024f][A-Za-z\u00c0-\u024f'’()\\-]{0,24}"
 REST = re.compile(
-    rf"[ \t]{{0,2}}[,\n]?[ \t\n?]{{0,3}}{_NAME}(?: {_NAME}){{0,2}}(?:\n? ?, ?(?:[A-Z]{{2}}|"
-    rf"nan)\b)?[,\n]?[ ?]{{0,4}}(?:{_NAME} ?){{0,3}}[0-9]{{4,6}}\b"
+    rf"[ \t]{{0,2}}[,\n]?[ \t\n?]{{0,3}}{_NAME}(?: {_NAME}){{0,2}}(?:\n? ?, ?(?:[A-Z]{{2}}|nan)\b)?"
+    rf"[,\n]?[ ?]{{0,4}}(?:{_NAME} ?){{0,3}}[0-9]{{4,6}}\b"
 )
 WORDS = re.compile(
     r"address|\blive[sd]?\b|living|reside|located|office is|restaurant is|meet|moved|ship|deliver|corner of|"
-    r"mail|\bsend|\bcome to|lives|home|drops you|taxi|\bto\b|side of|at\b|street"
+    r"mail|\bsend|"
+    r"\bcome to|lives|home|drops you|taxi|\bto\b|side of|at\b|street"
 )
-JOINT = re.compile(r"[\s,?.]{0,4}(?:and )?")
+JOINT = re.compile(rf"[\s,?.]{{0,4}}(?:and )?(?:{_NAME}\s{{1,2}}){{0,3}}")
+REACH = 110
 
 
 def find(view: View) -> Iterator[Span]:
     """Addresses of a text."""
-    if not view.has_digit:
+    if view.num_digits < 1:
         return
     text = view.text
     pieces = sorted(_pieces(view), key=lambda span: (span.start, -span.end))
@@ -75,7 +77,7 @@ def find(view: View) -> Iterator[Span]:
             whole = piece
         elif piece.start <= whole.end or JOINT.fullmatch(text, whole.end, piece.start):
             end, score = max(whole.end, piece.end), max(whole.score, piece.score)
-            more = 0.1 if piece.start >= whole.end else 0.0
+            more = 0.15 if piece.start >= whole.end else 0.0
             whole = Span(whole.start, end, "address", min(0.95, score + more), whole.evidence)
         else:
             yield _rest(text, whole)
@@ -85,27 +87,57 @@ def find(view: View) -> Iterator[Span]:
 
 
 def _pieces(view: View) -> Iterator[Span]:
-    text = view.text
-    for match in STREET.finditer(text):
-        yield Span(match.start(), match.end(), "address", 0.8, "number and street")
-    for pattern, score, evidence in ((UNIT, 0.5, "unit"), (BOX, 0.8, "box"), (FORCES, 0.8, "forces")):
-        for match in pattern.finditer(text):
-            yield Span(match.start(), match.end(), "address", score, evidence)
-    for match in CITY.finditer(text):
-        yield Span(match.start(), match.end(), "address", 0.75, "city, state, code")
-    for match in POSTCODE.finditer(text):
-        yield Span(match.start(), match.end(), "address", 0.6, "UK postcode")
+    text, lower = view.text, view.lower
+    for house in HOUSE.finditer(text):
+        match = STREET.match(text, house.start())
+        if match:
+            yield Span(house.start(), match.end(), "address", 0.8, "number and street")
+        elif (match := LOWER_STREET.match(text, house.start())) and WORDS.search(view.before(house.start(), 24)):
+            yield Span(house.start(), match.end(), "address", 0.5, "number and street, context")
+    if any(word in lower for word in UNITS):
+        yield from _all(UNIT, lower, 0.5, "unit")
+    if "box" in lower:
+        yield from _all(BOX, lower, 0.8, "box")
+    if "po a" in lower:
+        yield from _all(FORCES, lower, 0.8, "forces")
+    if "," in text:
+        for match in STATE.finditer(text):
+            town = TOWN_END.search(text, max(0, match.start() - REACH), match.start())
+            if town:
+                yield Span(town.start(), match.end(), "address", 0.75, "city, state, code")
+    yield from _all(POSTCODE, text, 0.6, "UK postcode")
     yield from _foreign(view)
 
 
+def _all(pattern: re.Pattern[str], text: str, score: float, evidence: str) -> Iterator[Span]:
+    for match in pattern.finditer(text):
+        yield Span(match.start(), match.end(), "address", score, evidence)
+
+
 def _foreign(view: View) -> Iterator[Span]:
+    """Street before number, as most of Europe writes it."""
     text = view.text
-    for match in FOREIGN.finditer(text):
-        yield Span(match.start(), match.end(), "address", 0.6, "street and number")
-    for pattern in (NUMBER_LAST, LOWER_STREET):
-        for match in pattern.finditer(text):
-            if WORDS.search(view.before(match.start(), 24)):
-                yield Span(match.start(), match.end(), "address", 0.5, "number, context")
+    yield from _all(PREFIXED, view.lower, 0.6, "street and number")
+    for match in LOCAL.finditer(view.lower):
+        start = match.start()
+        while start and match.start() - start < 30 and (text[start - 1].isalnum() or text[start - 1] in "'’.-"):
+            start -= 1
+        if start < match.start():
+            yield Span(start, match.end(), "address", 0.6, "street and number")
+    for match in NUMBER.finditer(text):
+        words = CAPITALS_END.search(text, max(0, match.start() - REACH), match.start())
+        if words and (WORDS.search(view.before(words.start(), 24)) or _own_line(text, words, match.end())):
+            yield Span(words.start(), match.end(), "address", 0.5, "number, context")
+
+
+def _own_line(text: str, words: re.Match[str], end: int) -> bool:
+    """A line of its own that begins with a number: 20789 Allika 46."""
+    before = text[max(0, words.start() - 8) : words.start()].rstrip(" ?\t")
+    return (
+        words.group()[0].isdigit()
+        and (words.start() == 0 or before.endswith("\n"))
+        and text[end : end + 1] in ("", "\n", ",", ".")
+    )
 
 
 def _rest(text: str, span: Span) -> Span:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from modelyard.methods.privacy.checksums import luhn
 from modelyard.methods.privacy.spans import Span
-from modelyard.methods.privacy.view import Number, View
+from modelyard.methods.privacy.view import AS_DIGITS, Number, View
 
 TYPES = ("bank_card",)
 REACH = 30
@@ -34,43 +34,45 @@ RANGES: tuple[tuple[re.Pattern[str], tuple[int, ...], str], ...] = tuple(
         (r"6011|64[4-9]|65", (16, 17, 18, 19), "Discover"),
         (r"220[0-4]", (16, 17, 18, 19), "Mir"),
         (r"60|6521|6522|82|508", (16,), "RuPay"),
-        (r"9558|6[0-9]{4}[0-9]", (18, 19), "a Chinese bank"),
+        (r"955[89]|6013|603[0-9]|98", (16, 19), "a Chinese bank"),
         (r"50|5[6-8]|6304|67|63[0-9]{2}", (12, 13, 14, 15, 16, 17, 18, 19), "Maestro"),
     )
 )
-LETTERS = re.compile(r"(?<![0-9A-Za-z])(?=[0-9]{0,18}[OoIl|])[0-9OoIl|]{15,19}(?![0-9A-Za-z])")
-AS_DIGITS = str.maketrans("OoIl|", "00111")
 
 
 def find(view: View) -> Iterator[Span]:
     """Card numbers of a text."""
-    if not view.has_digit:
+    if view.num_digits < 8:
         return
     for number in view.numbers:
         if len(number.digits) >= 12 and not _glued(view, number):
             found = _judge(view, number)
             if found:
                 yield Span(number.start, number.end, "bank_card", *found)
-    for match in LETTERS.finditer(view.text):
-        digits = match.group().translate(AS_DIGITS)
-        if luhn(digits) and _issuer(digits):
-            yield Span(match.start(), match.end(), "bank_card", 0.7, "checksum, issuer, letters for digits")
+    for start, end in view.mixed:
+        digits = view.text[start:end].translate(AS_DIGITS)
+        if digits.isdigit() and luhn(digits) and _issuer(digits):
+            yield Span(start, end, "bank_card", 0.7, "checksum, issuer, letters for digits")
 
 
 def _judge(view: View, number: Number) -> tuple[float, str] | None:
     digits = number.digits
     issuer = _issuer(digits)
     named = WORDS.search(view.before(number.start, REACH)) is not None
-    if len(set(digits)) == 1 or (not number.whole and len(number.layout) == 1 and len(digits) < 15):
+    if (
+        len(set(digits)) == 1
+        or "." in view.text[number.start : number.end]
+        or (not number.whole and len(number.layout) == 1 and len(digits) < 15)
+    ):
         return None
     if OTHER.search(view.before(number.start, 24)):
         return (0.4, "checksum, named otherwise") if luhn(digits) else None
     if luhn(digits):
         if issuer:
-            unsure = len(digits) < 14 or number.broken
-            return (0.98 if named else 0.55 if unsure else 0.9), f"checksum, issuer{', context' * named}"
+            unsure = 0.45 if len(digits) in (17, 18) or number.broken else 0.5 if len(digits) < 14 else 0.9
+            return (0.98 if named else unsure), f"checksum, issuer{', context' * named}"
         return (0.65, "checksum, context") if named else None
-    exact = issuer is not None and len(digits) in (16, 19) and not number.broken
+    exact = issuer is not None and len(digits) in (15, 16, 19) and not number.broken
     return (0.55, "issuer, context, wrong check digit") if named and exact else None
 
 

@@ -27,13 +27,14 @@ DATE = re.compile(
     r"|[一二][〇零○九八七六五四三二一]{3}年[一二三四五六七八九十]{1,2}月(?:[一二三四五六七八九十]{1,3}[日号]?)?"
 )
 AFTER = re.compile(r"[ ,，]{0,2}(?:出生|生人|生(?![产活效意成命长日])|诞生)")
+WORDS = ("生", "birth", "born", "dob", "d.o.b", "d.o b", "do.b", "née", "诞")
 YEAR_FIRST = re.compile(r"(?:(?:1[89]|20)[0-9]{2}|[一二][〇零○九八七六五四三二一]{3}) ?[-/.年]")
 
 
 def find(view: View) -> Iterator[Span]:
     """Dates of birth of a text."""
     lower = view.lower
-    if "生" not in lower and "birth" not in lower and "born" not in lower and "b" not in lower:
+    if not any(word in lower for word in WORDS):
         return
     for word in BEFORE.finditer(lower):
         gap = GAP.match(lower, word.end())

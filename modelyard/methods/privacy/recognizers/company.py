@@ -31,4 +31,4 @@ def find(view: View) -> Iterator[Span]:
         lead = LEAD.match(match.group()[:-2])
         start = match.start() + (lead.end() if lead else 0)
         if match.end() - start > 3:
-            yield Span(start, match.end(), "company", 0.6, "ending")
+            yield Span(start, match.end(), "company", 0.82, "ending")

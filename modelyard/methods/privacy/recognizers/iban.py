@@ -10,13 +10,13 @@ from modelyard.methods.privacy.spans import Span
 from modelyard.methods.privacy.view import View
 
 TYPES = ("iban",)
-START = re.compile(r"(?<![0-9A-Za-z])(?:[A-Z]{2}|[a-z]{2}) ?-?[0-9]{2}")
+START = re.compile(r"(?<![0-9A-Za-z\-])(?:[A-Z]{2}|[a-z]{2}) ?-?[0-9]{2}")
 NEXT = re.compile(r"[ -]{0,2}([0-9A-Za-z])")
 
 
 def find(view: View) -> Iterator[Span]:
     """IBANs of a text."""
-    if not view.has_digit:
+    if view.num_digits < 8:
         return
     for match in START.finditer(view.text):
         code = match.group()[:2].upper() + match.group()[-2:]

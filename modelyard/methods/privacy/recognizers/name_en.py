@@ -30,24 +30,18 @@ SEQUENCE = re.compile(
     rf"(?![{_LETTERS}0-9@/_]|\.[{_LETTERS}])"
 )
 TOKEN = re.compile(rf"[{_LETTERS}'’\-]+\.?")
-TITLE = re.compile(
-    r"(?:\b(?:mr|mrs|ms|miss|mx|dr|prof|professor|sir|madam|mme|herr|frau|rev|sgt|capt|judge|senator)\.? |"
-    r"\bmr\. ?and mrs\. ?)$"
+_TITLES = "mr mrs ms miss mx dr prof professor sir madam mme herr frau rev sgt capt judge senator doctor"
+_STRONG = (
+    "name is|name's|names are|name|names|named|i'm|i am| dear|regards|sincerely|calls me|attn|patient|customer|"
+    "name should be|name to|named him|named her"
 )
-INTRO = re.compile(
-    r"(?:\b(?:my|his|her|their|our|the|full|maiden|first|last|legal)? ?names? ?(?:is|are|was|:|should be|to)|"
-    r"name[:=]|\bi'?m|\bi am|this is|called|named|"
-    r"\bdear|\bhi|\bhello|\bhey|regards,?|sincerely,?|yours,?|thanks,?|cheers,?|signed(?: by)?|attn:?|from:|to:|"
-    r"contact:?|cc:|"
-    r"\bnamed him|\bnamed her|speak (?:to|with)|follow up with|account of|under|written by|directed by|starring|"
-    r"said|sung by|"
-    r"name\? ?|everyone calls me|on behalf of|in the name of|guardian|patient:?|customer:?|client:?|employee:?|"
-    r"author:?|by)[ :,\n\t]{0,3}$"
+_WEAK = (
+    "this is|called| hi| hello| hey|yours|thanks|cheers|signed|signed by| from| to|contact| cc|speak to|speak with|"
+    "follow up with|account of| under|written by|directed by|starring| said|sung by|on behalf of|in the name of|"
+    "guardian|client|employee|author| by|change it to"
 )
-STRONG = re.compile(
-    r"(?:name[sd]?|i'?m|i am|dear|regards,?|sincerely,?|calls me|attn:?|patient:?|customer:?)[^a-z]{0,6}(?:is|"
-    r"are|to|was)?[ :,\n?]{0,4}$"
-)
+TITLES, STRONG, WEAK = frozenset(_TITLES.split()), tuple(_STRONG.split("|")), tuple(_WEAK.split("|"))
+"""Titles before a name; what introduces one surely, and perhaps."""
 FOLLOWED = re.compile(
     r"(?:'s\b|,? said\b| says\b| told\b| lives?\b| was born| wrote\b| asked\b|, can\b| and i\b| had\b| has\b|:)"
 )
@@ -55,6 +49,7 @@ LOWER = re.compile(
     rf"(?:(?:my|his|her|full|maiden) name is|name:|follow up with|\bmrs?\.|\bms\.|\bdr\.|calls me|"
     rf"called) ([{_LETTERS}'’\-]{{2,20}}(?: [{_LETTERS}'’\-]{{2,20}})?)"
 )
+LOWER_WORDS = ("name is", "name:", "follow up with", "calls me", "called", "mr.", "mrs.", "ms.", "dr.")
 ENDING = re.compile(
     r"(?:son|sen|ssen|sson|ov|ova|ev|eva|ski|sky|ska|ská|ová|vić|vic|vich|dóttir|dottir|ez|ić|enko|yan|nen|ström|strom|berg|"
     r"stein|mann|escu|ides|akis|opoulos|oğlu|elli|etti|ucci|sdóttir|szky|fia|quist|qvist|gaard|feld|bauer|maier|meyer)$"
@@ -73,16 +68,12 @@ def _known(key: str) -> frozenset[str]:
 def find(view: View) -> Iterator[Span]:
     """Names of a text."""
     text = view.text
-    found: list[Span] = []
-    for match in SEQUENCE.finditer(text):
-        for start, end in _parts(text, match.start(), match.end()):
-            span = _judge(view, start, end)
-            if span is not None:
-                found.append(span)
-    if "name" in view.lower or "with" in view.lower or "." in text or "call" in view.lower:
+    places = [place for match in SEQUENCE.finditer(text) for place in _parts(text, match.start(), match.end())]
+    found = [span for start, end in places if (span := _judge(view, start, end)) is not None]
+    if any(word in view.lower for word in LOWER_WORDS):
         found.extend(_lower(view))
     yield from found
-    yield from _again(text, found)
+    yield from _again(text, places, found)
 
 
 def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -113,7 +104,7 @@ def _judge(view: View, start: int, end: int) -> Span | None:
     if not tokens or (tokens == [tokens[0].upper()] and len(tokens[0]) < 4) or COMPANY.match(view.lower, end):
         return None
     score, evidence = _by_words([token.lower() for token in tokens if len(token.rstrip(".")) > 1])
-    if evidence == "capitals" and text[start:end].isupper():
+    if text[start:end].isupper() and evidence != "given name, surname":
         score = 0.2
     around = _by_context(view, start, end, len(tokens))
     score = min(0.95, score + around)
@@ -141,14 +132,10 @@ def _by_words(tokens: list[str]) -> tuple[float, str]:
 
 
 def _by_context(view: View, start: int, end: int, num_tokens: int) -> float:
-    before = view.before(start, 30)
-    if TITLE.search(before):
+    before = " " + view.before(start, 30).rstrip(" :,\n\t?.")
+    if before[before.rfind(" ") + 1 :].strip("(\"'\n") in TITLES:
         return 0.6
-    score = 0.0
-    if STRONG.search(before):
-        score = 0.45
-    elif INTRO.search(before):
-        score = 0.25
+    score = 0.45 if before.endswith(STRONG) else 0.25 if before.endswith(WEAK) else 0.0
     if FOLLOWED.match(view.lower, end):
         score += 0.15
     return score if num_tokens < 5 else 0.0
@@ -168,12 +155,11 @@ def _lower(view: View) -> Iterator[Span]:
             yield Span(start, end, "person_name", 0.7, "names, context")
 
 
-def _again(text: str, found: list[Span]) -> Iterator[Span]:
-    for span in found:
-        if span.score < 0.7 or " " not in text[span.start : span.end]:
-            continue
-        for part in text[span.start : span.end].split(" "):
-            if len(part) < 3 or part.lower() in _known("stop") or text.count(part) < 2:
-                continue
-            for match in re.finditer(rf"(?<![{_LETTERS}]){re.escape(part)}(?![{_LETTERS}@])", text):
-                yield Span(match.start(), match.end(), "person_name", 0.6, "named elsewhere in the text")
+def _again(text: str, places: list[tuple[int, int]], found: list[Span]) -> Iterator[Span]:
+    """Words that are part of a sure full name, where they stand alone."""
+    whole = (text[span.start : span.end] for span in found if span.score >= 0.7)
+    known = {part for name in whole if " " in name for part in name.split(" ") if len(part) > 2} - _known("stop")
+    if known:
+        for start, end in places:
+            if text[start:end] in known:
+                yield Span(start, end, "person_name", 0.6, "named elsewhere in the text")

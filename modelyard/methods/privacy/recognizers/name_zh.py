@@ -52,17 +52,18 @@ def find(view: View) -> Iterator[Span]:
     text = view.text
     if text.isascii() or HAN.search(text) is None:
         return
+    starts = [match.span() for match in _surname().finditer(text)]
     found: list[Span] = []
     end = 0
-    for match in _surname().finditer(text):
-        if match.start() >= end:
-            best = _best(text, match.start(), match.end())
+    for start, middle in starts:
+        if start >= end:
+            best = _best(text, start, middle)
             if best is not None:
                 found.append(best)
                 end = best.end
-    found.extend(_foreign(text))
     yield from found
-    yield from _again(text, found)
+    yield from _foreign(text)
+    yield from _again(text, [start for start, _ in starts], found)
 
 
 def _best(text: str, start: int, middle: int) -> Span | None:
@@ -97,7 +98,8 @@ def _left(text: str, start: int) -> float:
     if start == 0 or text[start - 1] in BOUND:
         label = text[max(0, start - 6) : start].rstrip(":： \t\"“'")
         return 0.35 if label and any(label[-size:] in _words("before") for size in (2, 3, 4)) else 0.1
-    if any(text[max(0, start - size) : start] in _words("before") for size in (4, 3, 2)):
+    words = _words("before")
+    if text[start - 2 : start] in words or text[start - 3 : start] in words or text[start - 4 : start] in words:
         return 0.3
     return 0.08 if text[start - 1] in LINK else -0.08
 
@@ -105,7 +107,8 @@ def _left(text: str, start: int) -> float:
 def _right(text: str, end: int) -> float:
     if end == len(text) or text[end] in BOUND:
         return 0.1
-    if any(text[end : end + size] in _words("after") for size in (4, 3, 2, 1)):
+    words = _words("after")
+    if text[end : end + 2] in words or text[end] in words or text[end : end + 3] in words:
         return 0.3
     return 0.05 if text[end] in FOLLOW else -0.08
 
@@ -126,13 +129,11 @@ def _foreign(text: str) -> Iterator[Span]:
             yield Span(match.start(), match.end(), "person_name", 0.6, "foreign, context")
 
 
-def _again(text: str, found: list[Span]) -> Iterator[Span]:
-    for span in found:
-        name = text[span.start : span.end]
-        if span.score >= 0.6 and len(name) > 1:
-            place = text.find(name, span.end)
-            if place >= 0:
-                yield from (
-                    Span(match.start(), match.end(), "person_name", 0.6, "named elsewhere in the text")
-                    for match in re.finditer(re.escape(name), text)
-                )
+def _again(text: str, starts: list[int], found: list[Span]) -> Iterator[Span]:
+    known = {text[span.start : span.end] for span in found if span.score >= 0.6}
+    for start in starts if known else ():
+        for size in (4, 3, 2):
+            if text[start : start + size] in known:
+                end = min(start + size, len(text))
+                yield Span(start, end, "person_name", 0.6, "named elsewhere in the text")
+                break

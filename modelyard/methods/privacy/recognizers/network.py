@@ -14,10 +14,10 @@ _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _DOT = r"(?: ?(?:\.|。|\[\.\]|\(\.\)) ?)"
 IPV4 = re.compile(rf"(?<![0-9A-Za-z.\-])(?<![0-9][.。]){_OCTET}(?:{_DOT}{_OCTET}){{3}}(?![0-9A-Za-z]|\.[0-9])")
 IPV6 = re.compile(
-    r"(?<![0-9A-Za-z:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:[.][0-9]{1,3}){3})?(?![0-9A-Za-z:])"
+    r"(?<![0-9A-Za-z.])(?<![0-9]:)(?<!::)[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:[.][0-9]{1,3}){3})?(?![0-9A-Za-z:])"
 )
 MAC = re.compile(
-    r"(?<![0-9A-Za-z:\-])(?:[0-9A-F]{2}(?P<gap>[:\-])[0-9A-F]{2}(?:(?P=gap)[0-9A-F]{2}){4}|[0-9A-F]{4}\.[0-9A-F]{4}\.[0-9A-F]{4})"
+    r"(?<![0-9A-Za-z\-])(?<![^A-Za-z][0-9A-Fa-f]{2}:)(?:[0-9A-F]{2}(?P<gap>[:\-])[0-9A-F]{2}(?:(?P=gap)[0-9A-F]{2}){4}|[0-9A-F]{4}\.[0-9A-F]{4}\.[0-9A-F]{4})"
     r"(?![0-9A-Za-z:\-])",
     re.IGNORECASE,
 )
@@ -29,17 +29,16 @@ VERSION = re.compile(r"(?:version|ver\.?|\bv|版本|固件|release|build|chapter
 
 def find(view: View) -> Iterator[Span]:
     """Machine addresses of a text."""
-    if not view.has_digit and ":" not in view.text:
-        return
     text = view.text
-    if view.has_digit and ("." in text or "。" in text):
+    if view.num_digits >= 4 and ("." in text or "。" in text):
         for match in IPV4.finditer(text):
             yield Span(match.start(), match.end(), "ip_address", *_judge(view, match))
-    if text.count(":") >= 2:
+    colons = text.count(":")
+    if colons >= 2:
         for match in IPV6.finditer(text):
             if _is_ipv6(match.group()):
                 yield Span(match.start(), match.end(), "ip_address", 0.9, "IPv6")
-    if view.has_digit or text.count(":") >= 5:
+    if colons >= 5 or text.count("-") >= 5 or (text.count(".") >= 2 and view.num_digits) or "mac" in view.lower:
         yield from _hardware(view)
 
 

@@ -26,7 +26,7 @@ OTHER = re.compile(
     r"ref(?:erence)?|ticket|item|isbn|version|amount|price|zip|id)"
     r"(?:号|号码|no\.?|number|#|为|是|[:#： ]){0,4}$"
 )
-TELEPHONE = re.compile(r"(?:tel|phone|mobile|mob|cell|call|fax|ph|t|m|f|p|vx|wx|v)$")
+TELEPHONE = re.compile(r"(?<![a-z0-9])(?:tel|phone|mobile|mob|cell|call|fax|ph|vx|wx|v)$")
 MOBILE = re.compile(r"1[3-9][0-9]{9}")
 MOBILE_PREFIX = re.compile(r"(?:\(?(?:\+ ?86|0086|86)\)?[ \-]{0,2})$")
 AREA = re.compile(r"0(?:10|2[0-57-9]|3[1357][0-9]|4(?:[1345][0-9]|[12789][0-9])|5[1-9][0-9]|6(?:3[1-5]|6[0238]|9[12])|"
@@ -42,12 +42,14 @@ AMERICAN_LAYOUTS = ((3, 3, 4), (1, 3, 3, 4), (3, 7), (1, 3, 7))
 MOBILE_LAYOUTS = ((11,), (3, 4, 4), (3, 8), (7, 4), (3, 3, 5), (4, 3, 4), (4, 7))
 NATIONAL_LAYOUTS = ((4, 3, 3), (5, 3, 3), (5, 6), (2, 2, 2, 2, 2), (2, 4, 4), (3, 4, 4), (4, 2, 2, 2), (3, 3, 4),
                     (4, 3, 4), (3, 3, 2, 2), (2, 8), (4, 6), (4, 7), (3, 7), (3, 8), (5, 5))  # fmt: skip
+BARE_LAYOUTS = ((3, 3, 3), (2, 3, 3), (3, 2, 3), (2, 2, 2, 2), (2, 3, 2, 2), (3, 3, 2, 2), (2, 3, 3, 4), (2, 3, 4),
+                (2, 4, 4), (3, 3, 4), (1, 3, 3, 4), (2, 6), (3, 4, 4))  # fmt: skip
 DATES = ((4, 2, 2), (2, 2, 4), (4, 2, 2, 2), (4, 2, 2, 2, 2), (4, 2, 2, 2, 2, 2), (4, 4), (1, 2, 4), (2, 1, 4))
 
 
 def find(view: View) -> Iterator[Span]:
     """Phone numbers of a text."""
-    if not view.has_digit:
+    if view.num_digits < 7:
         return
     for number in view.numbers:
         found = _judge(view, number)
@@ -73,13 +75,15 @@ def _judge(view: View, number: Number) -> tuple[float, str, int] | None:
     if OTHER.search(view.before(start, 14)):
         return 0.4, "looks like a phone, named otherwise", start
     opening = _with_prefix(view, number, opening) if evidence == "mobile" else opening
-    return (min(0.98, score + 0.15), f"{evidence}, context", opening) if named else (score, evidence, opening)
+    return (round(min(0.98, score + 0.1), 2), f"{evidence}, context", opening) if named else (score, evidence, opening)
 
 
 def _glued(view: View, number: Number) -> bool:
     """Whether letters or digits touch it, other than words such as `tel` and extensions."""
     text = view.text
     after = text[number.end : number.end + 1]
+    if after == "-" and text[number.end + 1 : number.end + 2].isalnum():
+        return True
     if after.isascii() and after.isalpha() and not EXTENSION.match(view.lower, number.end):
         return True
     before = text[number.start - 1 : number.start]
@@ -138,18 +142,24 @@ def _foreign(text: str, number: Number) -> tuple[float, str] | None:
     gaps = set(text[number.start : number.end]) - set("0123456789")
     if layout in AMERICAN_LAYOUTS and AMERICAN.fullmatch(digits) and (number.whole or "-" in gaps):
         return 0.8 if gaps & {"-", ".", ")"} else 0.6, "North American"
-    if not number.whole or layout in DATES or gaps == {"/"}:
+    if not number.whole or _date_like(number) or gaps == {"/"}:
         return None
     if digits.startswith("00") and len(layout) > 1 and 10 <= len(digits) <= 16 and COUNTRY.match(digits, 2):
-        return 0.7, "international prefix"
+        return 0.85, "international prefix"
     if digits[0] == "0" and layout in NATIONAL_LAYOUTS and digits[1] != "0":
         return 0.65, "national"
-    return None
+    return (0.5, "layout") if layout in BARE_LAYOUTS and gaps <= {" ", "(", ")", "-"} else None
+
+
+def _date_like(number: Number) -> bool:
+    """A year at either end: 2024-01-31 10 20, 31.01.2024, 1990-1995."""
+    year = number.digits[-4:] if number.layout[-1] == 4 and number.layout[0] < 4 else number.digits[:4]
+    return number.layout in DATES and "1900" <= year <= "2099"
 
 
 def _phone_like(text: str, number: Number) -> bool:
     """What may be a phone number beside a word that says so: 7 to 15 digits that are no date, decimal or card."""
-    if len(number.digits) > 15 or number.layout in DATES or len(set(number.digits)) == 1:
+    if len(number.digits) > 15 or _date_like(number) or len(set(number.digits)) == 1:
         return False
     gaps = set(text[number.start : number.end]) - set("0123456789")
     return not (gaps == {"."} and len(number.layout) < 3) and gaps != {"/"} and len(number.layout) <= 7

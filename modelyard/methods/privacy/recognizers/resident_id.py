@@ -21,40 +21,39 @@ from modelyard.methods.privacy.checksums import (
     taiwan,
 )
 from modelyard.methods.privacy.spans import Span
-from modelyard.methods.privacy.view import View
+from modelyard.methods.privacy.view import AS_DIGITS, View
 
 TYPES = ("resident_id", "hk_id", "macau_id", "taiwan_id")
 REACH = 20
 WORDS = re.compile(r"身份|身分|证件|證件|公民|证号|居住证|居民证|\bid\b|\bidentity|\bidentification|id card|citizen")
-HONG_KONG_WORDS = re.compile(r"hkid|hong kong|香港|身份|身分|identity|\bid\b")
-MACAU_WORDS = re.compile(r"macau|macao|澳门|澳門|bir\b|身份|身分|identity|\bid\b")
+HONG_KONG_WORDS = re.compile(r"hkid|hong kong|香港|身份|身分|identity")
+MACAU_WORDS = re.compile(r"macau|macao|澳门|澳門|\bbir\b")
 TAIWAN_WORDS = re.compile(r"taiwan|台湾|台灣|臺灣|身份|身分|居留|統一編號|统一编号|identity|\bid\b")
-LETTERS = re.compile(r"(?<![0-9A-Za-z])(?=[0-9]{0,16}[OoIl|])[0-9OoIl|]{17}[0-9XxOoIl|](?![0-9A-Za-z])")
-AS_DIGITS = str.maketrans("OoIl|", "00111")
 HONG_KONG = re.compile(
-    r"(?<![0-9A-Za-z])([A-Za-z]{1,2}) ?-?([0-9]{3}[ -]?[0-9]{3}) ?([(\[] ?[0-9Aa] ?[)\]]|-?[0-9Aa])(?![0-9A-Za-z])"
+    r"(?<![0-9A-Za-z\-])([A-Za-z]{1,2}) ?-?([0-9]{3}[ -]?[0-9]{3}) ?([(\[] ?[0-9Aa] ?[)\]]|-?[0-9Aa])(?![0-9A-Za-z\-])"
 )
 MACAU = re.compile(
-    r"(?<![0-9A-Za-z/.-])[1578](?:/[0-9]{6}/[0-9]|[0-9]{6} ?\( ?[0-9] ?\)|[0-9]{6}-[0-9]|[0-9]{7})(?![0-9A-Za-z/])"
+    r"(?<![0-9A-Za-z/.-])[1578](?:/[0-9]{6}/[0-9]|[0-9]{6} ?\( ?[0-9] ?\)|[0-9]{6}-[0-9]|[0-9]{7})(?![0-9A-Za-z/\-])"
 )
 TAIWAN = re.compile(r"(?<![0-9A-Za-z])[A-Za-z][ -]?[1289A-Da-d][ -]?(?:[0-9][ -]?){7}[0-9](?![0-9A-Za-z])")
 
 
 def find(view: View) -> Iterator[Span]:
     """Identity numbers of a text."""
-    if not view.has_digit:
+    if view.num_digits < 6:
         return
     for number in view.numbers:
         length = len(number.digits)
         if length in (15, 17, 18):
             yield from _mainland(view, number.digits, number.start, number.end, number.whole)
-    for match in LETTERS.finditer(view.text):
-        digits = match.group().translate(AS_DIGITS).upper()
-        if _valid(digits):
-            yield Span(match.start(), match.end(), "resident_id", 0.9, "checksum, date, region, letters for digits")
+    for start, end in view.mixed:
+        digits = view.text[start:end].translate(AS_DIGITS).upper()
+        if len(digits) == 18 and _valid(digits):
+            yield Span(start, end, "resident_id", 0.9, "checksum, date, region, letters for digits")
     yield from _hong_kong(view)
-    yield from _macau(view)
-    yield from _taiwan(view)
+    if view.num_digits >= 8:
+        yield from _macau(view)
+        yield from _taiwan(view)
 
 
 def _mainland(view: View, digits: str, start: int, end: int, whole: bool) -> Iterator[Span]:
@@ -88,7 +87,10 @@ def _judge(digits: str, named: bool) -> tuple[float, str] | None:
 
 def _valid(digits: str) -> bool:
     return (
-        digits[:2] in known_provinces() and plausible_date(digits[6:14]) and resident_check(digits[:17]) == digits[17]
+        digits[:17].isdigit()
+        and digits[:2] in known_provinces()
+        and plausible_date(digits[6:14])
+        and resident_check(digits[:17]) == digits[17]
     )
 
 
@@ -117,5 +119,5 @@ def _taiwan(view: View) -> Iterator[Span]:
         if taiwan(code):
             named = TAIWAN_WORDS.search(view.before(match.start(), REACH)) is not None
             loose = len(code) < match.end() - match.start() and not named
-            score = 0.4 if loose else 0.6 + 0.3 * named
+            score = 0.4 if loose else 0.6 + 0.3 * named - 0.2 * code[1].isalpha()
             yield Span(match.start(), match.end(), "taiwan_id", score, "checksum, context" if named else "checksum")

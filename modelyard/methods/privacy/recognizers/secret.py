@@ -51,9 +51,7 @@ def find(view: View) -> Iterator[Span]:
         yield from _urls(text)
     if any(mark in text for mark in MARKS):
         yield from _keys(text)
-    if (":" in text or "=" in text or "是" in text or "is" in text or "为" in text) and any(
-        name in view.lower for name in NAMES
-    ):
+    if any(name in view.lower for name in NAMES):
         for match in NAMED.finditer(text):
             yield Span(match.start(1), match.end(1), "api_key", 0.7, "context")
 
