@@ -104,6 +104,20 @@ def _read(path: Path) -> Checkpoint:
     return Checkpoint(int(state.pop("step")), tensors, state)
 
 
+def trained_state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """What training changes: the state without frozen parameters, which come again from where they came from."""
+    frozen = {name for name, one in module.named_parameters(remove_duplicate=False) if not one.requires_grad}
+    return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
+
+
+def restore_trained(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Put a `trained_state` back. Raises RuntimeError if it is of another module."""
+    wanted = trained_state(module).keys()
+    if wanted != tensors.keys():
+        raise RuntimeError(f"not the state of this module: {sorted(wanted ^ tensors.keys())[:3]} differ")
+    module.load_state_dict(dict(tensors), strict=False)
+
+
 def flatten_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """An optimizer's state as tensors by `parameter.name` and the numbers that are no tensors."""
     tensors: dict[str, torch.Tensor] = {}

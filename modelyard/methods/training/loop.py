@@ -178,8 +178,8 @@ class Loop:
         self.masks.seek(plan.seed, self.step, micro)
         with precision.autocast(plan.precision, self.device):
             loss = self.objective(self.module, batch) / total
-        if micro == 0 and plan.regularization.l1:
-            loss = loss + plan.regularization.l1 * objectives.l1_penalty(self.module)
+        if micro == 0:
+            loss = loss + objectives.penalty(self.module, plan.regularization.l1, plan.regularization.l2)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
@@ -202,7 +202,8 @@ class Loop:
         metrics = self.validator(self.module)
         self.watch = self.watch.update(self.plan.early_stopping, metrics, self.step)
         if self.watch.best_step == self.step:
-            self.best = {name: tensor.detach().clone() for name, tensor in self.module.state_dict().items()}
+            state = checkpoints.trained_state(self.module)
+            self.best = {name: tensor.detach().clone() for name, tensor in state.items()}
         self.history.append({"step": float(self.step), **metrics})
         self.hooks.log(self.step, **{f"validation_{name}": value for name, value in metrics.items()})
 
@@ -225,7 +226,8 @@ class Loop:
             "history": self.history,
             "finished": self.finished,
         }
-        tensors = {"weights": self.module.state_dict(), "optimizer": optimizer, "best": self.best}
+        weights = checkpoints.trained_state(self.module)
+        tensors = {"weights": weights, "optimizer": optimizer, "best": self.best}
         checkpoints.save(self.scratch, checkpoints.Checkpoint(self.step, tensors, state))
         self.saved_at = monotonic()
 
@@ -235,7 +237,7 @@ class Loop:
         if found is None:
             return
         state, self.step = found.state, found.step
-        self.module.load_state_dict(dict(found.tensors["weights"]))
+        checkpoints.restore_trained(self.module, found.tensors["weights"])
         checkpoints.restore_optimizer(self.optimizer, found.tensors["optimizer"], state["optimizer"])
         self.scaler.load_state_dict(dict(state["scaler"]))
         best = state["watch"]["best"]
@@ -248,7 +250,7 @@ class Loop:
 
     def outcome(self) -> Outcome:
         """Put the best weights back."""
-        self.module.load_state_dict(self.best)
+        checkpoints.restore_trained(self.module, self.best)
         self.module.eval()
         best = next(entry for entry in self.history if entry["step"] == self.watch.best_step)
         metrics = {name: value for name, value in best.items() if name != "step"}
