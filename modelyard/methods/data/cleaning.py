@@ -149,9 +149,9 @@ class _Job:
                         how = ", ".join(kinds)
                         log.changed(ids[offset], REPAIRED, self._text, before[offset], after[offset], how)
                         changed += 1
-                for offset, row in _rows_at(batch, np.flatnonzero(verdicts != KEEP)):
-                    verdict = int(verdicts[offset])
-                    log.removed(ids[offset], REASONS[verdict], reader.detail(verdict, start + offset), row)
+                gone = np.flatnonzero(verdicts != KEEP)
+                for (offset, row), detail in zip(_rows_at(batch, gone), reader.details(start + gone), strict=True):
+                    log.removed(ids[offset], REASONS[int(verdicts[offset])], detail, row)
                 texts = pa.array(after, pa.string())
                 rows = pa.Table.from_batches([batch]).set_column(place, schema.field(place), texts)
                 good.write(rows.filter(pa.array(verdicts == KEEP)))
@@ -187,15 +187,24 @@ class _Details:
 
     def pass_by(self, start: int, ids: list[str]) -> None:
         """Rows `start` and on have these ids."""
-        first, last = np.searchsorted(self._heads, (start, start + len(ids)))
+        ends = np.array((start, start + len(ids)), dtype=self._heads.dtype)
+        first, last = np.searchsorted(self._heads, ends).tolist()
         self._names.extend([ids[place - start] for place in self._heads[first:last].tolist()])
 
-    def detail(self, verdict: int, place: int) -> str:
-        other = int(self._found.other[place])
-        if verdict == DUPLICATE:
-            return f"the same text as {self._names[int(np.searchsorted(self._heads, other))]}"
-        if verdict == CONFLICT:
-            pairs = [(None if code < 0 else self._labels[code], count) for code, count in self._found.conflict(other)]
-            counts = ", ".join(f"{name}: {count}" for name, count in sorted(pairs, key=str))
-            return f"the same text under several labels ({counts})"
-        return "empty text"
+    def details(self, places: NDArray[np.int64]) -> Iterator[str]:
+        """In words, why the rows at these places go."""
+        others = self._found.other[places]
+        # Sought together and in the array's own type: one by one, each search would convert the whole array.
+        heads = np.searchsorted(self._heads, others)
+        verdicts = self._found.verdicts[places]
+        for verdict, other, head in zip(verdicts.tolist(), others.tolist(), heads.tolist(), strict=True):
+            if verdict == DUPLICATE:
+                yield f"the same text as {self._names[head]}"
+            elif verdict == CONFLICT:
+                yield f"the same text under several labels ({self._counts(other)})"
+            else:
+                yield "empty text"
+
+    def _counts(self, number: int) -> str:
+        pairs = [(None if code < 0 else self._labels[code], count) for code, count in self._found.conflict(number)]
+        return ", ".join(f"{name}: {count}" for name, count in sorted(pairs, key=str))
