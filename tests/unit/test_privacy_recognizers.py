@@ -116,7 +116,7 @@ def test_what_only_looks_like_it_is_not_found(text: str) -> None:
 
 
 def test_every_type_has_a_recogniser_and_an_example() -> None:
-    assert {kind for _, types in RECOGNIZERS for kind in types} == set(TYPES)
+    assert {kind for family in RECOGNIZERS for kind in family.types} == set(TYPES)
     assert {kind for _, kind, _ in FOUND} == set(DEFAULT_TYPES)
 
 

@@ -56,9 +56,9 @@ class Scanner:
         return [self.scan(text) for text in texts]
 
     @cached_property
-    def _recognizers(self) -> list[Recognizer]:
+    def _families(self) -> list[tuple[Recognizer, int]]:
         wanted = set(self.types)
-        return [find for find, types in RECOGNIZERS if wanted & set(types)]
+        return [(family.find, family.digits) for family in RECOGNIZERS if wanted & set(family.types)]
 
     @cached_property
     def _wanted(self) -> frozenset[str]:
@@ -69,8 +69,9 @@ class Scanner:
         return frozenset(plain_value(value) for value in self.allow)
 
     def _found(self, view: View) -> Iterator[Span]:
-        for find in self._recognizers:
-            for span in find(view):
+        num_digits = view.num_digits
+        for find, least in self._families:
+            for span in find(view) if num_digits >= least else ():
                 if span.score >= self.min_score and span.type in self._wanted:
                     start, end = view.origin(span.start, span.end)
                     yield Span(start, end, span.type, span.score, span.evidence)

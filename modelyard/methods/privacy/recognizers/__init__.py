@@ -7,6 +7,7 @@ A recogniser yields spans in the offsets of `View.text`; it looks for nothing in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from modelyard.methods.privacy.recognizers import (
     account,
@@ -32,10 +33,22 @@ from modelyard.methods.privacy.spans import Span
 from modelyard.methods.privacy.view import View
 
 Recognizer = Callable[[View], Iterator[Span]]
-RECOGNIZERS: tuple[tuple[Recognizer, tuple[str, ...]], ...] = tuple(
-    (module.find, module.TYPES)
-    for module in (
-        email, resident_id, credit_code, bank_card, iban, ssn, plate, passport, network, secret, birth_date, account,
-        phone, address_zh, address_en, name_zh, name_en, company,
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One module: what it finds, how, and the least number of digits a text needs for it to be asked at all."""
+
+    find: Recognizer
+    types: tuple[str, ...]
+    digits: int
+
+
+RECOGNIZERS = tuple(
+    Family(module.find, module.TYPES, digits)
+    for module, digits in (
+        (email, 0), (secret, 0), (birth_date, 0), (network, 0), (account, 0), (plate, 2), (passport, 5),
+        (resident_id, 6), (phone, 7), (credit_code, 8), (bank_card, 8), (iban, 8), (ssn, 9), (address_zh, 0),
+        (address_en, 1), (name_zh, 0), (name_en, 0), (company, 0),
     )
 )  # fmt: skip

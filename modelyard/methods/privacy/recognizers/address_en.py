@@ -17,20 +17,24 @@ STREETS = (
     "circle|cir|highway|hwy|parkway|pkwy|trail|trl|row|walk|mews|gardens|grove|park|alley|plaza|quay|hill|rise|view|wharf|green|str"
 )
 _WORD = "[A-Z0-9\u00c0-\u00de\u0100-\u024f][\\w'’.\\-]{0,24}"
-HOUSE = re.compile(r"(?<![\w.,\-])[0-9]{1,6}(?=[A-Za-z]?[ /\-])")
 STREET = re.compile(
     rf"(?:[0-9]{{1,6}}[A-Za-z]?(?:[-/][0-9]{{1,5}})? ){{1,2}}(?:[NSEWnsew]\.? )?(?:{_WORD} ){{1,5}}?(?i:{STREETS})\b\.?"
 )
 LOWER_STREET = re.compile(rf"[0-9]{{1,6}} (?:[a-z'’.\-]{{2,24}} ){{1,3}}?(?:{STREETS})\b\.?")
-LOCAL = re.compile(
-    r"(?:gata|gatan|gade|vej|veien|vegen|katu|tie|kuja|strasse|straße|straat|laan|weg|gasse|allee|ulica|utca|plein|väg|"
-    r"vägen|stræde|stígur|tänav) ?,? ?[0-9]{1,5}[a-z]?(?!\w)"
+_LOCALS = (
+    "gata|gatan|gade|vej|veien|vegen|katu|tie|kuja|strasse|straße|straat|laan|weg|gasse|allee|ulica|utca|plein|väg|"
+    "vägen|stræde|stígur|tänav"
 )
+_PREFIXES = (
+    "via|rua|calle|rue|avenida|av.|ul.|ulica|viale|piazza|plaza|carrer|travessa|rúa|strada|u.|náměstí|avenue|c/|paseo|"
+    "boulevard"
+)
+LOCAL = re.compile(rf"(?:{_LOCALS}) ?,? ?[0-9]{{1,5}}[a-z]?(?!\w)")
 PREFIXED = re.compile(
-    r"(?<!\w)(?:via|rua|calle|rue|avenida|av\.|ul\.|ulica|viale|piazza|plaza|carrer|travessa|rúa|strada|u\.|náměstí|"
-    r"avenue|c/|paseo|boulevard) (?:[\w'’.\-]{1,24} ){1,4}?,? ?[0-9]{1,5}[a-z]?(?!\w)"
+    rf"(?<!\w)(?:{_PREFIXES.replace('.', '[.]')}) (?:[\w'’.\-]{{1,24}} ){{1,4}}?,? ?[0-9]{{1,5}}[a-z]?(?!\w)"
 )
-NUMBER = re.compile(r"(?<= )[0-9]{1,4}[A-Za-z]?(?=[,.\n]|$| Apt| Suite| and | for )")
+LOCALS, PREFIXES = tuple(_LOCALS.split("|")), tuple(word + " " for word in _PREFIXES.split("|"))
+NUMBER_END = re.compile(r"[A-Za-z]?(?=[,.\n]|$| Apt| Suite| and | for )")
 CAPITALS_END = re.compile(rf"(?<!\w)(?:[0-9]{{4,6}} )?(?:{_WORD} ){{1,4}}\Z")
 UNIT = re.compile(
     r"\b(?:apt|apartment|suite|ste|unit|flat|room|rm|floor|bldg|building)\.? ?#?(?:[0-9]{1,5}[a-z]?|[a-z])\b"
@@ -67,8 +71,6 @@ REACH = 110
 
 def find(view: View) -> Iterator[Span]:
     """Addresses of a text."""
-    if view.num_digits < 1:
-        return
     text = view.text
     pieces = sorted(_pieces(view), key=lambda span: (span.start, -span.end))
     whole: Span | None = None
@@ -88,25 +90,33 @@ def find(view: View) -> Iterator[Span]:
 
 def _pieces(view: View) -> Iterator[Span]:
     text, lower = view.text, view.lower
-    for house in HOUSE.finditer(text):
-        match = STREET.match(text, house.start())
-        if match:
-            yield Span(house.start(), match.end(), "address", 0.8, "number and street")
-        elif (match := LOWER_STREET.match(text, house.start())) and WORDS.search(view.before(house.start(), 24)):
-            yield Span(house.start(), match.end(), "address", 0.5, "number and street, context")
+    for start, end in view.groups:
+        if end - start < 7 and (start == 0 or not (text[start - 1].isalnum() or text[start - 1] in "_.,-")):
+            yield from _street(view, start)
     if any(word in lower for word in UNITS):
         yield from _all(UNIT, lower, 0.5, "unit")
     if "box" in lower:
         yield from _all(BOX, lower, 0.8, "box")
     if "po a" in lower:
         yield from _all(FORCES, lower, 0.8, "forces")
-    if "," in text:
+    if ", " in text and view.num_digits > 4:
         for match in STATE.finditer(text):
             town = TOWN_END.search(text, max(0, match.start() - REACH), match.start())
             if town:
                 yield Span(town.start(), match.end(), "address", 0.75, "city, state, code")
-    yield from _all(POSTCODE, text, 0.6, "UK postcode")
+    if any(start and text[start - 1].isupper() for start, _ in view.groups):
+        yield from _all(POSTCODE, text, 0.6, "UK postcode")
     yield from _foreign(view)
+
+
+def _street(view: View, start: int) -> Iterator[Span]:
+    match = STREET.match(view.text, start)
+    if match:
+        yield Span(start, match.end(), "address", 0.8, "number and street")
+        return
+    match = LOWER_STREET.match(view.text, start)
+    if match and WORDS.search(view.before(start, 24)):
+        yield Span(start, match.end(), "address", 0.5, "number and street, context")
 
 
 def _all(pattern: re.Pattern[str], text: str, score: float, evidence: str) -> Iterator[Span]:
@@ -117,17 +127,19 @@ def _all(pattern: re.Pattern[str], text: str, score: float, evidence: str) -> It
 def _foreign(view: View) -> Iterator[Span]:
     """Street before number, as most of Europe writes it."""
     text = view.text
-    yield from _all(PREFIXED, view.lower, 0.6, "street and number")
-    for match in LOCAL.finditer(view.lower):
+    if any(word in view.lower for word in PREFIXES):
+        yield from _all(PREFIXED, view.lower, 0.6, "street and number")
+    for match in LOCAL.finditer(view.lower) if any(word in view.lower for word in LOCALS) else ():
         start = match.start()
         while start and match.start() - start < 30 and (text[start - 1].isalnum() or text[start - 1] in "'’.-"):
             start -= 1
         if start < match.start():
             yield Span(start, match.end(), "address", 0.6, "street and number")
-    for match in NUMBER.finditer(text):
-        words = CAPITALS_END.search(text, max(0, match.start() - REACH), match.start())
-        if words and (WORDS.search(view.before(words.start(), 24)) or _own_line(text, words, match.end())):
-            yield Span(words.start(), match.end(), "address", 0.5, "number, context")
+    for start, stop in view.groups:
+        number = NUMBER_END.match(text, stop) if stop - start < 5 and text[start - 1 : start] == " " else None
+        words = CAPITALS_END.search(text, max(0, start - REACH), start) if number else None
+        if number and words and (WORDS.search(view.before(words.start(), 24)) or _own_line(text, words, number.end())):
+            yield Span(words.start(), number.end(), "address", 0.5, "number, context")
 
 
 def _own_line(text: str, words: re.Match[str], end: int) -> bool:

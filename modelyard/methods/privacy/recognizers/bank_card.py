@@ -42,8 +42,6 @@ RANGES: tuple[tuple[re.Pattern[str], tuple[int, ...], str], ...] = tuple(
 
 def find(view: View) -> Iterator[Span]:
     """Card numbers of a text."""
-    if view.num_digits < 8:
-        return
     for number in view.numbers:
         if len(number.digits) >= 12 and not _glued(view, number):
             found = _judge(view, number)

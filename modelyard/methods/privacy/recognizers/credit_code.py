@@ -22,8 +22,6 @@ WORDS = re.compile(r"信用代码|信用代碼|税号|稅號|纳税人|识别号
 
 def find(view: View) -> Iterator[Span]:
     """Credit codes of a text."""
-    if view.num_digits < 8:
-        return
     for match in CODE.finditer(view.text):
         code = re.sub("[ -]", "", match[1]).upper()
         if code[2:4] not in known_provinces() and code[2:4] != "10":

@@ -50,10 +50,11 @@ LOWER = re.compile(
     rf"called) ([{_LETTERS}'’\-]{{2,20}}(?: [{_LETTERS}'’\-]{{2,20}})?)"
 )
 LOWER_WORDS = ("name is", "name:", "follow up with", "calls me", "called", "mr.", "mrs.", "ms.", "dr.")
-ENDING = re.compile(
-    r"(?:son|sen|ssen|sson|ov|ova|ev|eva|ski|sky|ska|ská|ová|vić|vic|vich|dóttir|dottir|ez|ić|enko|yan|nen|ström|strom|berg|"
-    r"stein|mann|escu|ides|akis|opoulos|oğlu|elli|etti|ucci|sdóttir|szky|fia|quist|qvist|gaard|feld|bauer|maier|meyer)$"
+_ENDINGS = (
+    "son|sen|ssen|sson|ov|ova|ev|eva|ski|sky|ska|ská|ová|vić|vic|vich|dóttir|dottir|ez|ić|enko|yan|nen|ström|strom|berg|"
+    "stein|mann|escu|ides|akis|opoulos|oğlu|elli|etti|ucci|szky|fia|quist|qvist|gaard|feld|bauer|maier|meyer"
 )
+ENDINGS = tuple(_ENDINGS.split("|"))
 COMPANY = re.compile(
     r"(?:,? (?:inc|ltd|llc|corp|gmbh|plc|co|group|corporation|company|holdings|university|bank|street|road|"
     r"avenue|st)\b)"
@@ -78,6 +79,10 @@ def find(view: View) -> Iterator[Span]:
 
 def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The stretches of a sequence between words that are no names."""
+    if " " not in text[start:end] and text[end - 2 : end - 1] not in "'’":
+        if text[start:end].lower() not in _known("stop"):
+            yield start, end
+        return
     first = last = -1
     for token in TOKEN.finditer(text, start, end):
         word = token.group().lower().rstrip(".")
@@ -119,14 +124,14 @@ def _by_words(tokens: list[str]) -> tuple[float, str]:
     if len(tokens) == 1:
         if first in given and first not in ambiguous:
             return 0.5, "given name"
-        if (first in surnames and first not in ambiguous) or ENDING.search(first):
+        if (first in surnames and first not in ambiguous) or first.endswith(ENDINGS):
             return 0.3, "surname"
         return 0.15, "capitals"
-    if first in given and (last in surnames or ENDING.search(last)):
+    if first in given and (last in surnames or last.endswith(ENDINGS)):
         return 0.85, "given name, surname"
     if first in given:
         return (0.45 if first in ambiguous else 0.7), "given name"
-    if ENDING.search(last) or last in surnames:
+    if last.endswith(ENDINGS) or last in surnames:
         return (0.5 if len(tokens) < 4 else 0.35), "surname"
     return (0.35 if all(map(str.isascii, tokens)) else 0.5), "capitals"
 

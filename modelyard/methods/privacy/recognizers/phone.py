@@ -49,8 +49,6 @@ DATES = ((4, 2, 2), (2, 2, 4), (4, 2, 2, 2), (4, 2, 2, 2, 2), (4, 2, 2, 2, 2, 2)
 
 def find(view: View) -> Iterator[Span]:
     """Phone numbers of a text."""
-    if view.num_digits < 7:
-        return
     for number in view.numbers:
         found = _judge(view, number)
         if found:

@@ -24,7 +24,7 @@ EMBASSY = re.compile(r"(?<![0-9])[0-9]{6}使|使[0-9]{6}(?![0-9])")
 
 def find(view: View) -> Iterator[Span]:
     """Number plates of a text."""
-    if view.num_digits < 2 or view.text.isascii():
+    if view.text.isascii():
         return
     for match in PLATE.finditer(view.text):
         signs = re.sub(r"[^0-9A-Z]", "", match.group().upper())[1:]

@@ -40,8 +40,6 @@ TAIWAN = re.compile(r"(?<![0-9A-Za-z])[A-Za-z][ -]?[1289A-Da-d][ -]?(?:[0-9][ -]
 
 def find(view: View) -> Iterator[Span]:
     """Identity numbers of a text."""
-    if view.num_digits < 6:
-        return
     for number in view.numbers:
         length = len(number.digits)
         if length in (15, 17, 18):
