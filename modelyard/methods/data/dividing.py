@@ -50,6 +50,7 @@ class Division:
         leakage_rate: after the split; see `splitting.leakage_rate`.
         overlap_found_rate: the same before rows were removed.
         duplicate_rate: share of the rows in a split that repeat the text of an earlier one in any.
+        future_rate: share of the training rows newer than the oldest test row; None without times.
         notes: lines for the user.
     """
 
@@ -59,6 +60,7 @@ class Division:
     leakage_rate: float = 0.0
     overlap_found_rate: float = 0.0
     duplicate_rate: float = 0.0
+    future_rate: float | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -70,9 +72,12 @@ class Division:
 def load_rows(data: Dataset) -> Rows:
     """The columns of the split `all` that decide where rows go; 16 bytes stand for each text.
 
-    Without a text, rows are the same if all their columns are.
+    Without a text, rows are the same if all their columns are. A label that is a quantity has no classes to divide
+    alike: rows go to their sides at random.
     """
     names = {role: data.role(role) for role in ("text", "label", "group", "time", "split")}
+    if any(column.role == "label" and column.type == "double" for column in data.columns):
+        names["label"] = None
     text = names["text"]
     content = [text] if text else [c.name for c in data.columns if c.name != ROW_ID and c.role != "split"]
     columns = _Columns(data.num_rows("all"), names)
@@ -234,6 +239,15 @@ def _resolved(rows: Rows, sides: Sides, by: str, shares: tuple[float, float], ke
     _note_classes(rows, division, by)
     division.leakage_rate = splitting.leakage_rate(rows, division.sides)
     division.duplicate_rate = _repeated(rows, division.sides)
+    division.future_rate = splitting.future_rate(rows, division.sides)
+    if division.future_rate:
+        notes.append(
+            t(
+                "{share:.0%} of the training rows are newer than the oldest test row; if the model is to answer about "
+                "what comes, divide with `by: time`",
+                share=division.future_rate,
+            )
+        )
     train, validation, test = division.counts
     notes.append(
         t("by {by}: {train:,} rows to train, {validation:,} to validation, {test:,} to test", by=by, train=train,

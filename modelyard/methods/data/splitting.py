@@ -454,6 +454,13 @@ def side_counts(sides: Sides) -> tuple[int, int, int]:
     return num_train, num_validation, num_test
 
 
+def future_rate(rows: Rows, sides: Sides) -> float | None:
+    """Share of the training rows that are newer than the oldest test row; None without times or without test rows."""
+    if rows.times is None or not (sides == TEST).any() or not (sides == TRAIN).any():
+        return None
+    return float((rows.times[sides == TRAIN] > rows.times[sides == TEST].min()).mean())
+
+
 def check(rows: Rows, sides: Sides, wanted: Sequence[int]) -> None:
     """Raise InputError if a wanted side has no row, or train has fewer than two classes."""
     counts = side_counts(sides)

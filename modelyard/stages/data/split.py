@@ -69,6 +69,8 @@ def _measure(division: Division, context: Context) -> None:
     exact("data.leakage_rate", division.leakage_rate, num_test)
     exact("data.overlap_found_rate", division.overlap_found_rate, num_test)
     exact("data.duplicate_rate", division.duplicate_rate, sum(division.counts))
+    if division.future_rate is not None:
+        exact("data.future_rate", division.future_rate, num_train)
 
 
 def _count(split: str) -> Claim:
@@ -94,6 +96,7 @@ STAGE = Stage(
         _count("test"),
         _share("data.leakage_rate", "share of the test rows whose text or group stands in train or validation"),
         _share("data.overlap_found_rate", "the same share before rows were taken out of train"),
+        _share("data.future_rate", "share of the training rows newer than the oldest test row, where rows have times"),
         _share("data.duplicate_rate", "share of the rows that repeat the text of another, whatever their split"),
     ),
     libraries=("pyarrow", "numpy"),
