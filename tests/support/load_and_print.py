@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 from modelyard.methods.data.dataset import Dataset
+from modelyard.methods.training.loader import store as store_module
 from modelyard.methods.training.loader.feeding import Loader
 from modelyard.methods.training.loader.plans import Layout
 from modelyard.methods.training.loader.store import Reading, TokenStore, folder_for
 
 
 def main() -> None:
+    store_module.PIECE_ROWS = 25
     data = Dataset.open(Path(sys.argv[1]))
     reading = Reading(Path(sys.argv[3]).read_text(), 64)
     folder = folder_for(Path(sys.argv[2]), data, "train", "text", reading)

@@ -24,6 +24,7 @@ from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_
 from modelyard.methods.preprocessing import bpe, tokens
 from modelyard.methods.training import batching, classification, loop
 from modelyard.methods.training.loader import plans
+from modelyard.methods.training.loader import store as store_module
 from modelyard.methods.training.loader.ahead import Ahead, FeedAhead
 from modelyard.methods.training.loader.collating import Loaded, attention, collate
 from modelyard.methods.training.loader.feeding import Loader
@@ -32,6 +33,11 @@ from modelyard.methods.training.loader.store import Reading, TokenStore, folder_
 
 SCRIPT = Path(__file__).parents[1] / "support" / "load_and_print.py"
 BUCKETS, PACKS = Layout("buckets", 256, window=2), Layout("packs", 256, 48, window=2)
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "PIECE_ROWS", 25)
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +50,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tokens.Tokens,
     schema = pa.schema([("row_id", pa.string()), ("text", pa.string())])
     write_schema(folder, [Column("row_id", "other", "string"), Column("text", "text", "string")])
     table = pa.table({"row_id": [f"r{row}" for row in range(len(texts))], "text": texts}, schema)
-    before = dataset_module.GROUP_ROWS, dataset_module.SHARD_ROWS
-    dataset_module.GROUP_ROWS, dataset_module.SHARD_ROWS = 40, 120
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset_module, "GROUP_ROWS", 60)
+        patch.setattr(dataset_module, "SHARD_ROWS", 120)
         write_split(folder, "train", [table], schema)
-    finally:
-        dataset_module.GROUP_ROWS, dataset_module.SHARD_ROWS = before
     made = tokens.wrap(bpe.learn([text or "" for text in texts], 600), 64, bpe.SPECIAL.index(bpe.PAD))
     return folder, made, texts
 
@@ -87,9 +91,9 @@ def test_tokens_are_those_of_the_preprocessor(
     rows = np.array([0, 259, 39, 40, 7, 130])
     whole = [tokenizer.ids([texts[row]])[0] if texts[row] else [] for row in rows]  # type: ignore[list-item]
     counts = np.array([len(ids) for ids in whole])
-    assert len(store.pieces) == 7
+    assert [piece.num_rows for piece in store.pieces] == [25, 25, 10] * 4 + [20]
     assert store.take(rows, np.zeros(6, np.int64), counts).tolist() == [token for ids in whole for token in ids]
-    lengths = np.concatenate([store.lengths(number) for number in range(7)])
+    lengths = np.concatenate([store.lengths(number) for number in range(13)])
     assert lengths[rows].tolist() == counts.tolist()
     assert store.take(rows[:1], np.array([2]), np.array([3])).tolist() == whole[0][2:5]
 
@@ -319,7 +323,10 @@ def test_best_fit_fills_bins_nearly_as_well_as_can_be(sizes: list[int], capacity
 
 def test_buckets_pad_little_and_packs_less(store: TokenStore) -> None:
     waste = {}
-    for name, layout in (("buckets", Layout("buckets", 2_048)), ("packs", Layout("packs", 2_048, 128))):
+    for name, layout in (
+        ("buckets", Layout("buckets", 2_048, window=13)),
+        ("packs", Layout("packs", 2_048, 128, window=13)),
+    ):
         loaded = list(Loader(store, layout, seed=10))
         cells = sum(batch.inputs["input_ids"].numel() for batch in loaded)
         waste[name] = 1 - sum(batch.num_tokens for batch in loaded) / cells

@@ -14,7 +14,7 @@ import numpy as np
 
 from modelyard.methods.training.loader.ahead import Ahead
 from modelyard.methods.training.loader.collating import Loaded, collate
-from modelyard.methods.training.loader.plans import Batch, Layout, window_batches, window_order
+from modelyard.methods.training.loader.plans import Batch, Layout, window_batches, window_order, window_pieces
 from modelyard.methods.training.loader.store import TokenStore
 
 
@@ -108,8 +108,7 @@ class Loader:
             cursor = 0
 
     def _pieces(self, window: int) -> range:
-        start = window * self.layout.window
-        return range(start, min(start + self.layout.window, len(self.store.pieces)))
+        return window_pieces(len(self.store.pieces), self.layout, window)
 
     def _count_window(self, window: int) -> int:
         return len(self.plan(0, window))

@@ -1,8 +1,9 @@
 """Which rows make which batch: a function of the rows' lengths, the seed and the epoch, of nothing else.
 
-Rows are planned a window at a time (some row groups that follow each other), so that the first batches wait for no
-more than a window's tokens. Epochs take the windows in another order and mix the rows of each anew; how many batches
-a window gives stays the same, and so does the number of batches of an epoch.
+Rows are planned a window at a time, so that the first batches wait for no more than a window's tokens. A window takes
+its pieces from all over the data, evenly spaced: sorted data is mixed all the same. Epochs take the windows in
+another order and mix the rows of each anew; how many batches a window gives stays the same, and so does the number of
+batches of an epoch.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ class Layout:
         kind: `buckets`: rows of nearly equal length, padded; `packs`: several rows one after the other in one line.
         tokens: of one batch, padding included, at most (one row may have more by itself in buckets).
         length: of a line of packs; longer rows are cut into several pieces. Not used by buckets.
-        window: row groups planned together.
+        window: pieces of the store planned together.
     """
 
     kind: Literal["buckets", "packs"]
     tokens: int
     length: int = 512
-    window: int = 16
+    window: int = 8
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ def window_batches(
     make = _buckets if layout.kind == "buckets" else _packs
     batches = _even(make(rows[order], lengths[order], layout, draw), world)
     return [batches[place] for place in draw.permutation(len(batches))]
+
+
+def window_pieces(num_pieces: int, layout: Layout, window: int) -> range:
+    """The pieces of a window: every n-th, n being the number of windows."""
+    return range(window, num_pieces, -(-num_pieces // layout.window))
 
 
 def window_order(num_windows: int, seed: int, epoch: int) -> list[int]:

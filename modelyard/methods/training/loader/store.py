@@ -1,9 +1,9 @@
 """Tokens of a data set's texts in memory-mapped files, made once for a data set and a tokenizer.
 
-A piece is one row group of the data set: `00012.tokens` (uint16 or uint32, rows end to end) and `00012.lengths`
-(int32), the latter put in place last: where it is, the piece is whole. Pieces are made in worker processes or, with
-no workers, by the one that asks, in the order they are needed; what a killed run has made is not made again. Which
-process makes a piece changes nothing in it.
+A piece is some rows of the data set that follow each other: `000012.tokens` (uint16 or uint32, rows end to end) and
+`000012.lengths` (int32), the latter put in place last: where it is, the piece is whole. Pieces are made in worker
+processes or, with no workers, by the one that asks, in the order they are needed; what a killed run has made is not
+made again. Which process makes a piece changes nothing in it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ from modelyard.methods.preprocessing import tokens
 
 OPEN = 256
 """Pieces kept mapped at a time."""
+HEAD = 4
+PIECE_ROWS, MOST_PIECES = 1_024, 1_024
+"""Rows of a piece: few, so that the first batches come soon; more where there would be too many pieces."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class Piece:
-    """A row group: its file, its place in it, the number of its first row in the split, and its rows."""
+    """Rows of one row group.
+
+    Attributes:
+        shard, group: the file, and the row group in it.
+        start: the first of its rows in the group; `first`: in the split.
+    """
 
     shard: str
     group: int
+    start: int
     first: int
     num_rows: int
 
@@ -112,6 +121,8 @@ class TokenStore:
         if self._pool is None:
             # Spawned, not forked: a fork copies the locks of threads that do not exist in it.
             self._pool = ProcessPoolExecutor(self._workers, get_context("spawn"), _one_thread)
+            # The first are made by the one who asks, while the workers start.
+            wanted = wanted[HEAD:]
         for number in wanted:
             self._waiting[number] = self._pool.submit(make_piece, *self._order(number))
 
@@ -169,21 +180,21 @@ class TokenStore:
         return self.folder / f"{number:06d}.{kind}"
 
     def _order(self, number: int) -> tuple[Any, ...]:
-        piece = self.pieces[number]
-        return str(self.folder / f"{number:06d}"), piece.shard, piece.group, self._column, self.reading, self._type.str
+        return str(self.folder / f"{number:06d}"), self.pieces[number], self._column, self.reading, self._type.str
 
 
 def pieces_of(data: Dataset, split: str) -> list[Piece]:
-    """The row groups of a split."""
+    """The rows of a split, cut."""
     result: list[Piece] = []
     first = 0
+    size = max(PIECE_ROWS, -(-data.num_rows(split) // MOST_PIECES))
     for shard in data.shards(split):
         metadata = pq.ParquetFile(shard).metadata
         for group in range(metadata.num_row_groups):
             num_rows = metadata.row_group(group).num_rows
-            if num_rows:
-                result.append(Piece(str(shard), group, first, num_rows))
-                first += num_rows
+            for start in range(0, num_rows, size):
+                result.append(Piece(str(shard), group, start, first, min(size, num_rows - start)))
+                first += result[-1].num_rows
     return result
 
 
@@ -192,9 +203,10 @@ def _one_thread() -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
-def make_piece(target: str, shard: str, group: int, column: str, reading: Reading, kind: str) -> None:
-    """Tokenize one row group and put its files in place. Runs in a worker: arguments are plain values."""
-    texts = pq.ParquetFile(shard).read_row_group(group, columns=[column]).column(0).to_pylist()
+def make_piece(target: str, piece: Piece, column: str, reading: Reading, kind: str) -> None:
+    """Tokenize a piece and put its files in place. Runs in a worker: arguments are plain values."""
+    group = pq.ParquetFile(piece.shard).read_row_group(piece.group, columns=[column])
+    texts = group.column(0).slice(piece.start, piece.num_rows).to_pylist()
     rows = _tokenizer(reading).ids([text or "" for text in texts])
     rows = [row if text else [] for row, text in zip(rows, texts, strict=True)]
     lengths = np.fromiter(map(len, rows), np.int32, len(rows))
