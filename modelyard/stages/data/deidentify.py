@@ -166,7 +166,7 @@ STAGE = Stage(
         _claim("data.personal_data_found", "values hidden; by type", "none"),
         _claim("data.personal_data_left", "values that a last scan still finds in what goes out", "lower"),
     ),
-    libraries=("pyarrow", "cryptography"),
+    libraries=("pyarrow", "cryptography", "numpy", "onnxruntime", "tokenizers"),
     external=("model",),
     fingerprint=fingerprint,
 )

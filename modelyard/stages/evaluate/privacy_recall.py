@@ -186,7 +186,7 @@ STAGE = Stage(
             any_split=True,
         ),
     ),
-    libraries=("pyarrow",),
+    libraries=("pyarrow", "numpy", "onnxruntime", "tokenizers"),
     external=("model",),
     fingerprint=fingerprint,
 )

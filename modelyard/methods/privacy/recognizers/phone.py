@@ -18,7 +18,7 @@ REACH = 34
 WORDS = re.compile(
     r"\b(?:phones?|telephone|tele?|mobile|mob|cell(?:ular|phone)?|call(?:s|ed|ing|er)?|fax|desk|contact|whatsapp|"
     r"sms|messages?|text(?:ed|ing)?|dial(?:ed|ing)?|rings?|reach(?:ed)?|hotline|voicemail|answer(?:s|ed|ing)?|"
-    r"registered|viber|signal|line|extension)\b|"
+    r"registered|viber|signal|line|extension|(?:my|his|her|their|our|your|new|home|work|office|emergency) numbers?)\b|"
     r"电话|手机|手機|電話|座机|固话|热线|拨打|致电|来电|短信|联系|聯繫|号码|传真|客服|手机号|打给|呼叫|机主|微信"
 )
 OTHER = re.compile(
