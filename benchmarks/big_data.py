@@ -2,7 +2,7 @@
 
     python benchmarks/big_data.py --data DIR [--gigabytes 20] [--format jsonl|parquet] [--limit-mb 2048] [--keep]
 
-DIR holds real texts (zip, md, txt, tsv, csv, json). Their sentences are drawn again and mixed: a row is one to a dozen
+DIR holds real texts (zip, md, txt, tsv, csv, json). Their sentences are drawn again and mixed: a row is one to thirty-two
 of them from one source, its label the source. One row in fifty repeats an earlier one, one in a hundred is damaged. A
 row depends on its number only, so that the set is the same every time. Then each step runs by the real command line, in
 a process of its own that may not have more than the limit of writable memory (RLIMIT_DATA); its peak of resident memory
@@ -94,7 +94,7 @@ class Rows:
         if number and rng.random() < 0.02:
             return self(rng.randrange(number))
         name, found = self.sources[rng.randrange(len(self.sources))]
-        text = " ".join(found[rng.randrange(len(found))] for _ in range(rng.randint(1, 12)))
+        text = " ".join(found[rng.randrange(len(found))] for _ in range(rng.randint(1, 32)))
         if rng.random() < 0.01:
             text = text.encode().decode("cp1252", "ignore")
         return text, name
