@@ -2,8 +2,8 @@
 
     python benchmarks/big_data.py --data DIR [--gigabytes 20] [--format jsonl|parquet] [--limit-mb 2048] [--keep]
 
-DIR holds real texts (zip, md, txt, tsv, csv, json). Their sentences are drawn again and mixed: a row is one to thirty-two
-of them from one source, its label the source. One row in fifty repeats an earlier one, one in a hundred is damaged. A
+DIR holds real texts (zip, md, txt, tsv, csv, json). Their sentences are drawn again and mixed: a row is up to 32 of
+them from one source, its label the source. One row in fifty repeats an earlier one, one in a hundred is damaged. A
 row depends on its number only, so that the set is the same every time. Then each step runs by the real command line, in
 a process of its own that may not have more than the limit of writable memory (RLIMIT_DATA); its peak of resident memory
 is reported. Results go to benchmarks/results/big_data.md.
