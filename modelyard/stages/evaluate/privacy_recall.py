@@ -157,10 +157,10 @@ def _write(folder: Path, measured: Measured, config: Config) -> None:
 
 
 def fingerprint(config: Config, base: Path) -> Json:
-    """Digest of the named-entity model, if one is named."""
-    from modelyard.methods.privacy.entity_models import digest_of
+    """Which named-entity model is asked, if one is named."""
+    from modelyard.methods.privacy.entity_models import fingerprint_of
 
-    return digest_of(base / config.model) if config.model else None
+    return fingerprint_of(config.model, base)
 
 
 def _claim(name: str, description: str) -> Claim:
