@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from modelyard.errors import InputError
@@ -50,3 +51,18 @@ def test_a_folder_of_another_version_or_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(json.dumps({"version": 99, "columns": []}))
     with pytest.raises(InputError, match="version 99"):
         Dataset.open(tmp_path)
+
+
+def test_long_texts_make_short_row_groups_the_same_however_rows_arrive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelyard.methods.data.dataset.GROUP_BYTES", 1_000)
+    texts = ["x" * (n % 7) * 100 if n % 5 else None for n in range(200)]
+    table = pa.table({"row_id": [str(n) for n in range(200)], "text": pa.array(texts, pa.string())})
+    write_split(tmp_path / "whole", "all", [table], SCHEMA)
+    write_split(tmp_path / "cut", "all", [table.slice(start, 3) for start in range(0, 200, 3)], SCHEMA)
+    files = [tmp_path / name / "all/00000.parquet" for name in ("whole", "cut")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    about = pq.ParquetFile(files[0])
+    assert about.metadata.num_row_groups > 20
+    assert about.read().column("text").to_pylist() == texts

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -199,14 +200,13 @@ class SplitWriter:
 
 
 def _within(rows: pa.Table, num_bytes: int) -> tuple[pa.Table, int]:
-    """The first rows whose binary values reach `num_bytes` (all if they do not), and how many bytes these have."""
-    binary = [column for column in rows.columns if pa.types.is_binary(column.type)]
-    if not binary:
-        return rows, 0
-    sizes = [pc.fill_null(pc.binary_length(column), 0).to_pylist() for column in binary]
-    total = 0
-    for place, row in enumerate(zip(*sizes, strict=True), start=1):
-        total += sum(row)
-        if total >= num_bytes:
-            return rows.slice(0, place), total
-    return rows, total
+    """The first rows whose texts and binary values reach `num_bytes` (all if they do not), and how many they have."""
+    sizes = np.zeros(rows.num_rows, np.int64)
+    for column in rows.columns:
+        if pa.types.is_binary(column.type) or pa.types.is_string(column.type):
+            sizes += pc.fill_null(pc.binary_length(column), 0).to_numpy()
+    totals = sizes.cumsum()
+    if not rows.num_rows or totals[-1] < num_bytes:
+        return rows, int(totals[-1]) if rows.num_rows else 0
+    place = int(np.searchsorted(totals, num_bytes)) + 1
+    return rows.slice(0, place), int(totals[place - 1])
