@@ -55,7 +55,7 @@ class LabelNotes:
                 t("the labels look like a continuous quantity ({some}, …)", some=some),
                 where=f"{where}, {t('column')} `{column}`",
                 expected=t("one of a few classes in each row"),
-                remedy=t("predicting a quantity is regression; for classes, write a class in this column"),
+                remedy=t("predicting a quantity is regression: name the column with `target` instead of `label`"),
             )
 
 

@@ -39,8 +39,10 @@ def describe(dataset: Dataset, split: str) -> dict[str, Any]:
         `rows`; `labels` (label to rows, most frequent first, at most MOST_LABELS) and `num_labels` if there is a
         label; with a text, `text_length` (`unit` characters, `mean`, `quantiles` by share) and `scripts` (script to
         the share of texts written mostly in it; Japanese counts as Kana where it has any, `none` has no letters).
+        A label that is a quantity has `target` (`mean`, `quantiles`) instead of `labels`.
     """
     text, label = dataset.role("text"), dataset.role("label")
+    is_quantity = any(column.name == label and column.type == "double" for column in dataset.columns)
     columns = [name for name in (text, label) if name]
     labels: Counter[str] = Counter()
     lengths: Counter[int] = Counter()
@@ -53,7 +55,9 @@ def describe(dataset: Dataset, split: str) -> dict[str, Any]:
             lengths.update(map(len, texts))
             scripts += np.bincount(main_scripts(texts), minlength=len(SCRIPTS))
     found: dict[str, Any] = {"rows": dataset.num_rows(split)}
-    if label:
+    if label and is_quantity:
+        found["target"] = _quantity(labels)
+    elif label:
         ordered = sorted(labels.items(), key=lambda item: (-item[1], str(item[0])))
         found["num_labels"] = len(ordered)
         found["labels"] = {str(name): count for name, count in ordered[:MOST_LABELS]}
@@ -75,6 +79,16 @@ def _lengths(counts: Counter[int]) -> dict[str, Any]:
     quantiles = {f"{share:g}": int(lengths[place]) for share, place in zip(QUANTILES, places, strict=True)}
     mean = sum(length * count for length, count in counts.items()) / int(below[-1])
     return {"unit": "characters", "mean": round(mean, 2), "quantiles": quantiles}
+
+
+def _quantity(counts: Counter[Any]) -> dict[str, Any]:
+    """From rows by value; quantiles are values that occur."""
+    values = np.array(sorted(value for value in counts.elements() if value is not None))
+    if not len(values):
+        return {"mean": None, "quantiles": {}}
+    places = [max(1, math.ceil(share * len(values))) - 1 for share in QUANTILES]
+    quantiles = {f"{share:g}": float(values[place]) for share, place in zip(QUANTILES, places, strict=True)}
+    return {"mean": float(f"{values.mean():.6g}"), "quantiles": quantiles}
 
 
 def main_scripts(texts: list[str]) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
 """Columns of a file turned into columns of a data set: which are kept, in what role, and what each value must be.
 
-A label is a name, so it becomes a string; a weight must be a number, a time a date, a split one of three words.
+A label is a name, so it becomes a string; the target of a regression is a label of the type `double`: its type says
+what it is to every later step. A weight must be a number, a time a date, a split one of three words.
 A value that cannot be what its role asks for makes the row bad.
 """
 
@@ -21,7 +22,7 @@ from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError, Problem
 from modelyard.methods.data.dataset import ROW_ID, Column
 from modelyard.methods.data.images import ImageLimits, image_bytes
-from modelyard.methods.data.labels import LabelMaker, LabelNotes, shares_json
+from modelyard.methods.data.labels import LabelMaker, LabelNotes, missing, shares_json
 from modelyard.methods.data.rows import SURROGATE, Bad, Fault, Reader
 
 SPLIT_COLUMN = "split"
@@ -39,12 +40,15 @@ TYPES = {
     "text": "string",
     "image": "binary",
     "label": "string",
+    "target": "double",
     "soft_label": "string",
     "weight": "double",
     "time": "timestamp[us]",
     "split": "string",
 }
 OTHER = "other"
+TARGET = "target"
+"""Asked for as a role; the column then has the role `label` and the type `double`."""
 LABEL = "label"
 """Name of the label column that soft labels bring when the file has none."""
 
@@ -86,6 +90,7 @@ class Converter:
         steps: Mapping[str, Callable[[Any], Any]] = {
             "text": _text,
             "image": lambda value: image_bytes(value, limits.image),
+            TARGET: _target,
             "label": self._maker.label if self._soft is None else self._maker.label_or_none,
             "soft_label": self._maker.shares,
             "weight": _weight,
@@ -94,7 +99,7 @@ class Converter:
         }
         as_string: Callable[[Any], Any] = _feature
         self._steps = [
-            steps.get(column.role, as_string if column.type == "string" else _same) for column in self.columns
+            steps.get(_asked(column), as_string if column.type == "string" else _same) for column in self.columns
         ]
 
     def convert(self, values: list[Any], raw: str) -> list[Any] | Bad:
@@ -144,6 +149,23 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise Fault("text is not a string", type(value).__name__)
     return value
+
+
+def _asked(column: Column) -> str:
+    """The role as it was asked for: a label that is a quantity is a target."""
+    return TARGET if column.role == "label" and column.type == TYPES[TARGET] else column.role
+
+
+def _target(value: Any) -> float:
+    if missing(value):
+        raise Fault("no target")
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Fault("target is not a number", str(value)[:40]) from None
+    if not math.isfinite(number):
+        raise Fault("target is not a finite number", str(value)[:40])
+    return number
 
 
 def _weight(value: Any) -> float:
@@ -210,7 +232,8 @@ def choose(reader: Reader, roles: Mapping[str, str], keep: Sequence[str] | None,
         InputError: columns are missing or named twice: every problem, with the names that are there.
     """
     named = {name: role for role, name in roles.items()}
-    own = {name: role for name, role in getattr(reader, "own_roles", {}).items() if role == OTHER or role not in roles}
+    asked = {"label" if role == TARGET else role for role in roles}
+    own = {name: role for name, role in getattr(reader, "own_roles", {}).items() if role == OTHER or role not in asked}
     problems = _problems(reader.names, roles, keep, where)
     brings_label = "soft_label" in roles and "label" not in {*roles, *own.values()}
     if brings_label and LABEL in reader.names:
@@ -222,7 +245,7 @@ def choose(reader: Reader, roles: Mapping[str, str], keep: Sequence[str] | None,
     for name, kind in zip(reader.names, reader.types, strict=True):
         role = named.get(name, own.get(name))
         if role not in (None, OTHER):
-            columns.append(Column(name, role, TYPES.get(role, str(kind))))
+            columns.append(Column(name, "label" if role == TARGET else role, TYPES.get(role, str(kind))))
         elif keep is None or name in keep:
             columns.append(Column(name, role or "feature", str(kind)))
     return [*columns, Column(LABEL, "label", TYPES["label"])] if brings_label else columns

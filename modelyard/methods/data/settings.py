@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from modelyard.core.project import SecretName
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 Duration = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}(s|min|h|d)$")]
 Refresh = Literal["never", "always"] | Duration
-ROLES = ("text", "image", "label", "soft_label", "group", "time", "weight", "subject", "split")
+ROLES = ("text", "image", "label", "target", "soft_label", "group", "time", "weight", "subject", "split")
 SECONDS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
 Basis = Literal[
     "",
@@ -51,6 +51,9 @@ class ColumnRoles(BaseModel):
     text: ColumnName | None = Field(None, description="column that holds the text")
     image: ColumnName | None = Field(None, description="column that holds the image, as encoded bytes")
     label: ColumnName | None = Field(None, description="column that holds the class; values become strings")
+    target: ColumnName | None = Field(
+        None, description="column of the number to predict, instead of `label`: regression"
+    )
     soft_label: ColumnName | None = Field(None, description='column of class shares, as JSON: `{"spam": 0.7}`')
     group: ColumnName | None = Field(None, description="column of what must stay on one side of a split (a customer)")
     time: ColumnName | None = Field(None, description="column of the time: ISO 8601 or seconds since 1970, UTC")
@@ -61,6 +64,12 @@ class ColumnRoles(BaseModel):
     max_cell_bytes: int = Field(1 << 20, ge=1, le=1 << 28, description="a larger cell rejects its row; bytes of UTF-8")
     max_bad_fraction: float = Field(0.05, ge=0, le=1, description="more rejected rows than this share fail the step")
     provenance: Provenance = Field(Provenance(), description="licence, consent and purpose, for the datasheet")
+
+    @model_validator(mode="after")
+    def _one_label(self) -> ColumnRoles:
+        if self.target is not None and (self.label is not None or self.soft_label is not None):
+            raise ValueError("`target` (a number) stands instead of `label` and `soft_label` (a class)")
+        return self
 
 
 def roles_of(config: ColumnRoles) -> dict[str, str]:
