@@ -1,7 +1,8 @@
-"""Preprocessing: what turns records (texts, images, rows of tables) into the arrays a network eats. It ships with the model, so that training,
-evaluation, export and serving all read a text the same way.
+"""Preprocessing: what turns records (texts, images, rows of tables) into the arrays a network eats. It ships with the
+model, so that training, evaluation, export and serving all read a record the same way.
 
-A kind is one file: `tokens` (sub-words of a tokenizer), `ngrams` (weighted n-grams), `union` (several at once).
+A kind is one file: `tokens` (sub-words of a tokenizer), `ngrams` (weighted n-grams), `union` (several at once),
+`table` (columns of numbers and categories).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
-from modelyard.methods.preprocessing import ngrams, tokens, union
+from modelyard.methods.preprocessing import ngrams, table, tokens, union
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -38,6 +39,7 @@ class Preprocessor(Protocol):
 _LOADERS: Mapping[str, Callable[[Path, Mapping[str, Any]], Preprocessor]] = {
     "tokens": tokens.load,
     "ngrams": ngrams.load,
+    "table": table.load,
     "union": lambda folder, spec: union.Union(tuple(load(folder, part) for part in spec["parts"])),
 }
 KINDS = tuple(_LOADERS)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from modelyard.methods.runtimes.predictor import Predictor
 
-FORMATS = ("hf", "modelyard", "onnx", "openvino")
+FORMATS = ("gbdt", "hf", "modelyard", "onnx", "openvino")
 """The formats that have a runtime; each is a module of this package."""
 
 

@@ -139,7 +139,9 @@ class BatchPredictor:
                 expected=", ".join(self.preprocessor.input_names),
                 remedy=t("export the model again with the preprocessing it was trained with"),
             )
-        shape = self.logits(self.about.values([self.about.sample()])).shape
+        # A table's columns are the model's own: its preprocessing knows a record that can be answered.
+        sample = getattr(self.preprocessor, "sample", self.about.sample)()
+        shape = self.logits(self.about.values([sample])).shape
         problem = self.about.width_problem(shape, self.labels)
         if problem:
             raise InputError(

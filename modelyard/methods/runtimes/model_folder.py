@@ -1,7 +1,8 @@
 """`model.json`: what a model folder says of itself, whatever its format.
 
 Formats so far: `hf` (a Hugging Face folder as transformers writes it), `modelyard` (model.safetensors and a
-`network` from the closed table of methods/networks), `onnx` (model.onnx), `openvino` (model.xml, model.bin).
+`network` from the closed table of methods/networks), `onnx` (model.onnx), `openvino` (model.xml, model.bin), `gbdt`
+(model.txt: boosted trees in LightGBM's own text).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class ModelCard:
 
     Attributes:
         task: name of the task (`text-classification`).
-        format: `hf`, `modelyard`, `onnx`, `openvino`.
+        format: `gbdt`, `hf`, `modelyard`, `onnx`, `openvino`.
         labels: in the order of the logits.
         inputs, outputs: `{name: {"type": "string" | "float32", "shape": […]}}` as the task's records see it.
         preprocessing: `{"kind": …}` and its settings: which preprocessor turns records into arrays, and the files

@@ -18,8 +18,10 @@ from modelyard.methods import tasks
 from modelyard.methods.runtimes import FORMATS
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.safetensors_header import header_problem
+from modelyard.methods.runtimes.trees_text import trees_problem
 
 WEIGHTS = {
+    "gbdt": ("model.txt",),
     "hf": ("config.json", "model.safetensors"),
     "modelyard": ("model.safetensors",),
     "onnx": ("model.onnx",),
@@ -107,6 +109,8 @@ def weights_problems(folder: Path, format: str) -> list[Problem]:
     problems = safetensors_problems(folder)
     if format == "hf":
         problems += code_problems(folder)
+    if format == "gbdt":
+        problems += trees_problems(folder / "model.txt")
     if format == "onnx":
         problems += external_data_problems(folder / "model.onnx")
     return problems
@@ -116,6 +120,12 @@ def safetensors_problems(folder: Path) -> list[Problem]:
     found = ((path, header_problem(path)) for path in sorted(folder.glob("*.safetensors")))
     remedy = t("copy the file again, or export the weights again with safetensors")
     return [Problem(str(path), problem, t("a sound safetensors file"), remedy) for path, problem in found if problem]
+
+
+def trees_problems(path: Path) -> list[Problem]:
+    found = trees_problem(path)
+    remedy = t("copy the file again, or train the model again")
+    return [Problem(str(path), found, t("sound trees as LightGBM writes them"), remedy)] if found else []
 
 
 def code_problems(folder: Path) -> list[Problem]:

@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
 
-NAMES = ("text-classification",)
+NAMES = (
+    "tabular-classification",
+    "tabular-regression",
+    "text-classification",
+    "text-generation",
+)
 """Every task; `text-classification` is the module `text_classification`, whose `TASK` is one."""
 
 

@@ -1,0 +1,70 @@
+"""Tabular regression: a record is `{column: value}`, a prediction one number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelyard.base.messages import t
+from modelyard.methods.tasks.tabular_classification import placed
+
+NAME = "tabular-regression"
+DIGITS = 7
+"""Significant digits of a golden value: the network's own."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One answer.
+
+    Attributes:
+        value: in the unit of the training target.
+    """
+
+    value: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+
+class TabularRegression:
+    """The task's face to runtimes, golden answers and serving."""
+
+    name = NAME
+    opener = "batching"
+    inputs: Mapping[str, Any] = {}
+
+    def values(self, records: Sequence[Mapping[str, Any]]) -> list[Any]:
+        return placed(records)
+
+    def sample(self) -> Mapping[str, Any]:
+        return {}
+
+    def answers(self, outputs: NDArray[np.float32], labels: Sequence[str]) -> list[Quantity]:
+        return [Quantity(value) for value in outputs[:, 0].astype(np.float64).tolist()]
+
+    def labels_problem(self, labels: Sequence[str]) -> str:
+        return t("a model that answers a number has no labels") if labels else ""
+
+    def width_problem(self, shape: tuple[int, ...], labels: Sequence[str]) -> str:
+        if shape == (1, 1):
+            return ""
+        return t("the network answers {found} numbers a record", found=shape[1] if len(shape) == 2 else shape)
+
+    def distance(self, answer: Quantity, wanted: Mapping[str, Any]) -> float:
+        """Relative to the stored value, or absolute where that is below 1."""
+        value = wanted.get("value")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return float("inf")
+        return abs(answer.value - value) / max(1.0, abs(value))
+
+    def stored(self, answer: Quantity) -> dict[str, Any]:
+        return {"value": float(f"{answer.value:.{DIGITS}g}")}
+
+
+TASK = TabularRegression()

@@ -1,0 +1,1 @@
+"""Training on tables: boosted trees, linear models, a transformer over columns."""

@@ -1,0 +1,185 @@
+"""Rows of a table out of a data set, with what is to be predicted, and what must hold of them before training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from modelyard.base.messages import did_you_mean, t
+from modelyard.errors import InputError, Problem
+from modelyard.methods.data.dataset import ROW_ID, Dataset
+from modelyard.methods.preprocessing.table import number_of
+
+Target = Literal["auto", "class", "number"]
+SHOWN = 5
+QUANTITY = "double"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One split.
+
+    Attributes:
+        features: the columns to learn from, as they are in the data.
+        targets: [rows] int64 places in the labels, or float64 quantities.
+        names: row ids, for messages.
+        weights: [rows] of each row in training; ones if the data has none.
+    """
+
+    features: pa.Table
+    targets: NDArray[Any]
+    names: Sequence[str]
+    weights: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Train and validation.
+
+    Attributes:
+        labels: in the order of the targets; empty if they are quantities.
+        notes: lines for the user.
+    """
+
+    training: Rows
+    validation: Rows
+    labels: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_splits(
+    data: Dataset, target: Target = "auto", columns: Sequence[str] | None = None, leave_out: Collection[str] = ()
+) -> Splits:
+    """Train and validation with their targets.
+
+    Args:
+        target: `auto`: a number if data.read was told so (`target: <column>`), else a class.
+        columns: what to learn from; None: every column with the role `feature`.
+
+    Raises:
+        InputError: no usable row or column, one class only, labels of validation that train has not, or a target that
+            is no number; all problems together.
+    """
+    is_number = target == "number" or (target == "auto" and _is_quantity(data))
+    names = _features(data, columns, leave_out)
+    tables = [_read(data, split, names) for split in ("train", "validation")]
+    problems = [problem for split, table in zip(("train", "validation"), tables, strict=True)
+                for problem in _row_problems(split, table)]  # fmt: skip
+    labels: tuple[str, ...] = ()
+    if not problems and is_number:
+        problems = _number_problems(tables)
+    elif not problems:
+        labels = tuple(sorted({str(value) for value in tables[0].column("label").to_pylist()}))
+        problems = _class_problems(tables, labels)
+    if problems:
+        raise InputError.of(problems)
+    training, validation = (_rows(table, names, labels) for table in tables)
+    notes = [
+        t("{count} {split} rows without a label were left out", count=count, split=split)
+        for split, rows in (("train", training), ("validation", validation))
+        if (count := data.num_rows(split) - len(rows))
+    ]
+    return Splits(training, validation, labels, tuple(notes))
+
+
+def _is_quantity(data: Dataset) -> bool:
+    label = data.need("label")
+    return any(column.name == label and column.type == QUANTITY for column in data.columns)
+
+
+def _features(data: Dataset, columns: Sequence[str] | None, leave_out: Collection[str]) -> list[str]:
+    there = [column.name for column in data.columns if column.role == "feature"]
+    problems = [
+        Problem(t("setting `{name}`", name=setting), t("no feature `{name}`", name=name), ", ".join(there),
+                did_you_mean(name, there))
+        for setting, names in (("columns", columns or ()), ("leave_out", leave_out))
+        for name in names
+        if name not in there
+    ]  # fmt: skip
+    if problems:
+        raise InputError.of(problems)
+    chosen = [name for name in (columns if columns is not None else there) if name not in leave_out]
+    if not chosen:
+        raise InputError(
+            t("there is no column to learn from"), where="data", expected=t("columns with the role `feature`")
+        )
+    return chosen
+
+
+def _read(data: Dataset, split: str, names: Sequence[str]) -> pa.Table:
+    """Features, label, row id and weight of the rows that have a label, under names of our own for the last three."""
+    label, weight = data.need("label"), data.role("weight")
+    table = data.table(split, [*names, label, ROW_ID, *([weight] if weight else [])])
+    table = table.filter(table.column(label).is_valid())
+    weights = table.column(weight).fill_null(1.0) if weight else pa.array(np.ones(table.num_rows))
+    found = table.select(list(names))
+    for name, column in (("label", table.column(label)), ("row", table.column(ROW_ID)), ("weight", weights)):
+        found = found.append_column(name, column)
+    return found.rename_columns([*(f"feature {place}" for place in range(len(names))), "label", "row", "weight"])
+
+
+def _rows(table: pa.Table, names: Sequence[str], labels: Sequence[str]) -> Rows:
+    column = table.column("label").to_pylist()
+    if labels:
+        places = {label: place for place, label in enumerate(labels)}
+        targets: NDArray[Any] = np.array([places[str(value)] for value in column], np.int64)
+    else:
+        targets = np.array([number_of(value) for value in column], np.float64)
+    features = table.select([f"feature {place}" for place in range(len(names))]).rename_columns(list(names))
+    return Rows(
+        features,
+        targets,
+        [str(name) for name in table.column("row").to_pylist()],
+        table.column("weight").to_numpy().astype(np.float32),
+    )
+
+
+def _row_problems(split: str, table: pa.Table) -> list[Problem]:
+    if table.num_rows:
+        return []
+    found = t("no {split} row has a label", split=split)
+    return [Problem(f"data/{split}", found, t("rows with a label"), t("check data.read and data.split"))]
+
+
+def _class_problems(tables: Sequence[pa.Table], labels: Sequence[str]) -> list[Problem]:
+    if len(labels) < 2:
+        found = t("all training rows have the label `{label}`", label=labels[0])
+        return [Problem("data/train", found, t("at least two classes"), t("check the column named as label"))]
+    strange = sorted({str(value) for value in tables[1].column("label").to_pylist()} - set(labels))
+    if not strange:
+        return []
+    some = ", ".join(strange[:SHOWN])
+    found = t("{count} labels of validation are not in train: {labels}", count=len(strange), labels=some)
+    remedy = t("use data.split with `by: label`, and merge or drop classes of a row or two")
+    return [Problem("data/validation", found, t("labels that train has too"), remedy)]
+
+
+def _number_problems(tables: Sequence[pa.Table]) -> list[Problem]:
+    problems = []
+    for split, table in zip(("train", "validation"), tables, strict=True):
+        for name, value in zip(table.column("row").to_pylist(), table.column("label").to_pylist(), strict=True):
+            if not _is_number(value):
+                found = t("the label of row {row} is `{value}`", row=name, value=str(value)[:40])
+                remedy = t("read it with `target: <column>` in data.read, or set `target: class`")
+                problems.append(Problem(f"data/{split}", found, t("a finite number"), remedy))
+                break
+    if not problems and len(set(tables[0].column("label").to_pylist())) < 2:
+        found = t("all training rows have the same target")
+        problems.append(Problem("data/train", found, t("numbers that differ"), t("check the column named as target")))
+    return problems
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return not math.isnan(number_of(value))
+    except ValueError:
+        return False
