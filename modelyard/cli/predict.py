@@ -13,7 +13,7 @@ import click
 from modelyard.app.models import predict
 from modelyard.base.messages import t
 from modelyard.cli.options import json_option, profile_option, project_option
-from modelyard.cli.output import cut, print_json, table
+from modelyard.cli.output import cut, print_json, table, visible
 from modelyard.errors import InputError, UsageError
 
 
@@ -38,11 +38,21 @@ def command(
     if as_json:
         print_json({"predictions": [answer.to_json() for answer in answers]})
         return
+    if not all(hasattr(answer, "scores") for answer in answers):
+        for answer in answers:
+            print(visible(_plain(answer.to_json())))
+        return
     rows = [
         (answer.label, f"{answer.scores[answer.label]:.4f}", cut(_text(record), 60))
         for record, answer in zip(records, answers, strict=True)
     ]
     print(table([t("label"), t("score"), t("text")], rows))
+
+
+def _plain(answer: dict[str, Any]) -> str:
+    """An answer that is no label: a text as it stands, anything else as JSON."""
+    text = answer.get("text")
+    return text if isinstance(text, str) else json.dumps(answer, ensure_ascii=False)
 
 
 def _text(record: str | dict[str, Any]) -> str:

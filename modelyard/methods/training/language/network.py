@@ -1,0 +1,69 @@
+"""The forward pass of training: from token ids to the loss of each target, logits only where there is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+SPLIT_HEAD = frozenset({"gpt2", "llama", "mistral", "qwen2", "qwen3"})
+"""Families whose logits are their output layer on the last hidden state and nothing else."""
+LOGITS_AT_ONCE = 1 << 26
+"""Numbers of logits held at a time (256 MiB in fp32); more are computed in pieces, and again on the way back."""
+
+
+class TokenLosses(nn.Module):
+    """A causal language model of transformers that answers the loss of each target.
+
+    The logits of positions without a target (prompts, padding) are never computed, and those of large vocabularies
+    only a piece at a time: they would be most of the memory of a step.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model: Any = model
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        labels: Tensor,
+        places: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Negative log-likelihood of each label in nats, [targets] fp32.
+
+        Args:
+            input_ids: [B, L].
+            labels: [targets] the token that follows.
+            places: [targets] of the labels in the flattened [B·L] positions; None: all of them.
+            position_ids: [B, L]; None: from 0 in each line.
+            attention_mask: [B, 1, L, L] bool; None: causal.
+        """
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
+        if position_ids is not None:
+            inputs["position_ids"] = position_ids
+        if self.model.config.model_type not in SPLIT_HEAD:
+            logits_NV = _at(self.model(**inputs).logits, places)
+            return functional.cross_entropy(logits_NV.float(), labels, reduction="none")
+        hidden_ND = _at(self.model.base_model(**inputs).last_hidden_state, places)
+        head = self.model.get_output_embeddings()
+        rows = max(1, LOGITS_AT_ONCE // head.weight.shape[0])
+        if len(labels) <= rows:
+            return _losses(head, hidden_ND, labels)
+        pieces = zip(torch.split(hidden_ND, rows), torch.split(labels, rows), strict=True)
+        return torch.cat([checkpoint(_losses, head, *piece, use_reentrant=False) for piece in pieces])
+
+
+def _at(values: Tensor, places: Tensor | None) -> Tensor:
+    """[B, L, X] values at the places, [targets, X]."""
+    flat = values.flatten(0, 1)
+    return flat if places is None else flat[places]
+
+
+def _losses(head: nn.Module, hidden: Tensor, labels: Tensor) -> Tensor:
+    """[N, D] hidden states to [N] losses."""
+    return functional.cross_entropy(head(hidden).float(), labels, reduction="none")
