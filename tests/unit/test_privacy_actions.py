@@ -19,7 +19,9 @@ HEX = "8f3a" * 3 + "c19e7d5b2f0468ac13579bdf02468ace13579bdf2468ace0f1e2"
 KEY, OTHER = Key.of(HEX), Key.of("00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef")
 
 
-@pytest.mark.parametrize("text", ["", "short", "a" * 64, "0123456789abcdef" * 4, "ab" * 32, "x" * 31])
+@pytest.mark.parametrize(
+    "text", ["", "short", "a" * 64, "0123456789abcdef" * 4, "ab" * 32, "x" * 31, "Zx9!kQ2@mN5#pL8$rT1%vW4^yB7&cD"]
+)
 def test_weak_keys_are_refused_and_never_shown(text: str) -> None:
     with pytest.raises(InputError) as caught:
         Key.of(text, where="CRM_KEY")

