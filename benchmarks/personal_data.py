@@ -299,8 +299,8 @@ def on_real(arguments: argparse.Namespace, goals: list[str]) -> list[str]:
         goals.append(
             said(
                 low >= RECALL and precision >= PRECISION,
-                f"presidio_synth, {what}: {found} of {num} found, recall's lower end {low:.4f} (with every one found it "
-                f"would be {wilson(num, num)[0]:.4f}), precision {precision:.4f}",
+                f"presidio_synth, {what}: {found} of {num} found, recall's lower end {low:.4f} (all found: "
+                f"{wilson(num, num)[0]:.4f}), precision {precision:.4f}",
             )
         )
     rates: dict[str, list[float]] = {}
