@@ -114,7 +114,14 @@ def assert_same(found, expected) -> None:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "moments"), [("adamw", range(1, 13)), ("sgd", (2, 7, 12)), ("adafactor", (3, 8, 11))]
+    ("optimizer", "moments"),
+    [
+        ("adamw", range(1, 13)),
+        ("sgd", (2, 7, 12)),
+        ("adafactor", (3, 8, 11)),
+        ("lion", (1, 6, 10)),
+        ("muon", (2, 5, 9)),
+    ],
 )
 def test_stopping_after_any_step_changes_no_bit(rows, tmp_path: Path, optimizer: str, moments) -> None:
     expected = train(rows, tmp_path / "straight", optimizer=optimizer)

@@ -75,14 +75,25 @@ class RowFeed:
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Weighted cross-entropy with label smoothing, against the label or against shares of classes."""
+    """Weighted cross-entropy with label smoothing, against the label or against shares of classes; or focal loss.
+
+    Attributes:
+        smoothing: share of the target spread over all classes.
+        gamma: power of the focal loss; None: cross-entropy.
+    """
 
     smoothing: float = 0.0
+    gamma: float | None = None
 
     def __call__(self, module: torch.nn.Module, batch: Batch) -> Tensor:
         output: Any = module(**batch.inputs)
         logits = output if isinstance(output, Tensor) else output.logits
         weights = batch.targets["weights"]
+        if self.gamma is not None:
+            shares = batch.targets.get("shares")
+            if shares is None:
+                shares = torch.nn.functional.one_hot(batch.targets["labels"], logits.shape[1])
+            return objectives.focal(logits, shares, weights, self.smoothing, self.gamma)
         if "shares" in batch.targets:
             return objectives.soft_cross_entropy(logits, batch.targets["shares"], weights, self.smoothing)
         return objectives.cross_entropy(logits, batch.targets["labels"], weights, self.smoothing)
@@ -138,7 +149,8 @@ def train(
     """
     of_class = objectives.class_weights(training.labels, int(training.labels.max()) + 1, class_weights)
     feed = RowFeed(training, of_class[training.labels] * training.weights, plan, device, soft, renew)
-    objective = CrossEntropy(plan.regularization.label_smoothing)
+    gamma = plan.loss.gamma if plan.loss.name == "focal" else None
+    objective = CrossEntropy(plan.regularization.label_smoothing, gamma)
     # A device computes while a thread makes its next batches; on the processor the two would share the cores.
     ahead = FeedAhead(feed) if device.type != "cpu" else None
     try:

@@ -26,7 +26,7 @@ from modelyard.methods.training.early_stopping import Watch
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.random import seed_torch
 from modelyard.methods.training.schedules import factor
-from modelyard.methods.training.settings import EarlyStopping, Optimizer, Regularization, Schedule
+from modelyard.methods.training.settings import EarlyStopping, Loss, Optimizer, Regularization, Schedule
 
 LOG_POINTS = 200
 """About so many points a curve."""
@@ -62,6 +62,7 @@ class Plan:
     checkpoint_seconds: float = 30.0
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
+    loss: Loss = field(default_factory=Loss)
     regularization: Regularization = field(default_factory=Regularization)
     early_stopping: EarlyStopping = field(default_factory=EarlyStopping)
 

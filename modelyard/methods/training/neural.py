@@ -15,11 +15,11 @@ from modelyard.methods import networks
 from modelyard.methods.data.augmentation.text import TextChanges, change_text
 from modelyard.methods.data.row_random import generator
 from modelyard.methods.preprocessing import bpe, tokens
-from modelyard.methods.training import batching, classification, devices, evaluation, loop
+from modelyard.methods.training import batching, classification, devices, evaluation, initialization, loop
 from modelyard.methods.training.candidates import Candidate, Examples
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.random import seed_torch
-from modelyard.methods.training.settings import ClassWeights
+from modelyard.methods.training.settings import ClassWeights, Initialization
 
 Kind = Literal["cnn", "encoder-tiny", "encoder-small"]
 
@@ -126,13 +126,15 @@ def train(
     hooks: Hooks,
     soft: NDArray[np.float32] | None = None,
     renew: classification.Renewal | None = None,
+    begin: Initialization | None = None,
 ) -> Candidate:
-    """Train one network from fresh weights."""
+    """Train one network from fresh weights, the network's own or those of `begin`."""
     size = read_as.tokens.tokenizer.get_vocab_size()
     spec = network_spec(kind, size, read_as.tokens.max_length, num_labels, dropout)
     with devices.reproducible(torch.device("cpu"), plan.threads):
         seed_torch(plan.seed, "weights", 0)
         module = networks.build(spec)
+        initialization.apply(module, begin or Initialization(), plan.seed)
     outcome = classification.train(
         module, read_as.training, read_as.validation, plan, device, scratch, hooks, class_weights, soft, renew
     )

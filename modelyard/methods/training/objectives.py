@@ -1,4 +1,4 @@
-"""What is minimised: cross-entropy with label smoothing and class weights, and an L1 penalty on matrices."""
+"""What is minimised: cross-entropy and focal loss with label smoothing and class weights; penalties on matrices."""
 
 from __future__ import annotations
 
@@ -48,6 +48,37 @@ def soft_cross_entropy(logits: Tensor, shares: Tensor, row_weights: Tensor, smoo
     log_probabilities = torch.log_softmax(logits.float(), 1)
     target = (1 - smoothing) * (shares * log_probabilities).sum(1) + smoothing * log_probabilities.mean(1)
     return -(row_weights * target).sum()
+
+
+def focal(logits: Tensor, shares: Tensor, row_weights: Tensor, smoothing: float, gamma: float) -> Tensor:
+    """Focal loss (Lin et al. 2017): −Σ q (1 − p)^γ log p over classes, q the smoothed target, summed over rows.
+
+    For one label without smoothing that is −(1 − p)^γ log p of the label; γ = 0 is `soft_cross_entropy`.
+
+    Args:
+        logits: [B, C].
+        shares: [B, C], rows sum to 1.
+        row_weights: [B], the paper's α among them.
+    """
+    log_p_BC = torch.log_softmax(logits.float(), 1)
+    target_BC = (1 - smoothing) * shares + smoothing / logits.shape[1]
+    # From -log_p, not 1 - p: exact where p is nearly 1.
+    modulation_BC = (-torch.expm1(log_p_BC)).clamp_min(torch.finfo(torch.float32).tiny) ** gamma
+    return -(row_weights * (target_BC * modulation_BC * log_p_BC).sum(1)).sum()
+
+
+def penalty(module: torch.nn.Module, l1: float, l2: float) -> Tensor | float:
+    """l1 times the sum of absolute values plus l2 / 2 times the sum of squares, of all trained matrices."""
+    total: Tensor | float = l1 * l1_penalty(module) if l1 else 0.0
+    return total + l2 / 2 * l2_penalty(module) if l2 else total
+
+
+def l2_penalty(module: torch.nn.Module) -> Tensor:
+    """Sum of squares of all trained matrices (biases and norms are spared)."""
+    parts = [
+        parameter.square().sum() for parameter in module.parameters() if parameter.requires_grad and parameter.ndim > 1
+    ]
+    return torch.stack(parts).sum()
 
 
 def l1_penalty(module: torch.nn.Module) -> Tensor:

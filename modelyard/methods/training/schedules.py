@@ -11,7 +11,8 @@ def factor(schedule: Schedule, step: int, num_steps: int) -> float:
     """What to multiply the base learning rate by at `step` (0-based) of `num_steps`.
 
     Warmup reaches 1 at its last step; `linear` and `cosine` (Loshchilov & Hutter 2017, without restarts) would reach
-    `floor` at step `num_steps`.
+    `floor` at step `num_steps`. `wsd` (Hu et al. 2024, MiniCPM) stays at 1 until its decay begins, then falls as 1 - x
+    or 1 - √x (Hägele et al. 2024) towards `floor`.
     """
     warmup = round(schedule.warmup * num_steps)
     if step < warmup:
@@ -21,8 +22,17 @@ def factor(schedule: Schedule, step: int, num_steps: int) -> float:
         return schedule.floor + (1 - schedule.floor) * (1 - done)
     if schedule.name == "cosine":
         return schedule.floor + (1 - schedule.floor) * 0.5 * (1 + math.cos(math.pi * done))
+    if schedule.name == "wsd":
+        return schedule.floor + (1 - schedule.floor) * _late(schedule, step, num_steps)
     if schedule.name == "step":
         return float(schedule.factor ** min(int(done * (schedule.drops + 1)), schedule.drops))
     if schedule.name == "exponential":
         return float(schedule.factor**done)
     return 1.0
+
+
+def _late(schedule: Schedule, step: int, num_steps: int) -> float:
+    """1 until the decay at the end, then down to 0 at step `num_steps`."""
+    steps = max(round(schedule.decay * num_steps), 1)
+    done = max(step - (num_steps - steps), 0) / steps
+    return 1 - (math.sqrt(done) if schedule.decay_shape == "sqrt" else done)

@@ -21,14 +21,28 @@ class Optimizer(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Literal["adamw", "sgd", "adafactor"] = Field("adamw", description="The rule")
+    name: Literal["adamw", "sgd", "adafactor", "lion", "muon"] = Field(
+        "adamw", description="The rule; `muon` takes the matrices between embeddings and head, AdamW the rest"
+    )
     learning_rate: float | None = Field(
         None, gt=0, le=10, description="Peak step size; by default the network's own (printed)"
     )
     weight_decay: float = Field(0.01, ge=0, le=10, description="Decoupled decay a step, times the learning rate")
-    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW: decay of the mean of gradients")
-    beta2: float = Field(0.999, ge=0, lt=1, description="AdamW: decay of the mean of squared gradients")
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW, Lion: decay of the mean of gradients")
+    beta2: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="AdamW: decay of the mean of squared gradients (0.999); Lion: of the momentum (0.99)",
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD: Nesterov momentum")
+    muon_momentum: float = Field(0.95, ge=0, lt=1, description="Muon: Nesterov momentum of the matrices")
+    matrix_scale: float = Field(
+        1.0, gt=0, le=1000, description="Muon: what the learning rate is multiplied by for the matrices"
+    )
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="What the learning rate is multiplied by for each layer further from the head"
+    )
     clip: float = Field(1.0, ge=0, le=1e6, description="Longest gradient, as its 2-norm; 0 does not clip")
 
 
@@ -37,15 +51,46 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Literal["constant", "linear", "cosine", "step", "exponential"] = Field(
-        "linear", description="The rule after warmup"
+    name: Literal["constant", "linear", "cosine", "step", "exponential", "wsd"] = Field(
+        "linear", description="The rule after warmup; `wsd` stays at the peak and decays at the end"
     )
     warmup: float = Field(0.1, ge=0, lt=1, description="Share of all steps over which the rate rises linearly from 0")
-    floor: float = Field(0.0, ge=0, le=1, description="Lowest factor of linear and cosine")
+    floor: float = Field(0.0, ge=0, le=1, description="Lowest factor of linear, cosine and wsd")
+    decay: float = Field(0.2, gt=0, le=1, description="`wsd`: share of all steps over which the rate falls, at the end")
+    decay_shape: Literal["linear", "sqrt"] = Field(
+        "sqrt", description="`wsd`: falls as 1 - x or as 1 - √x, x the share of the decay that is done"
+    )
     drops: int = Field(3, ge=1, le=100, description="`step`: how many times the rate is cut, evenly spaced")
     factor: float = Field(
         0.1, gt=0, lt=1, description="`step`: what each drop multiplies by; `exponential`: the factor at the end"
     )
+
+
+class Initialization(BaseModel):
+    """How the weights of a network that is trained from scratch begin. Biases begin at 0 except with `default`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["default", "normal", "xavier", "kaiming", "orthogonal"] = Field(
+        "default", description="The rule for matrices and filters; `default` is the network's own"
+    )
+    std: float = Field(
+        0.02,
+        gt=0,
+        le=10,
+        description="Standard deviation of `normal`, and of embeddings under every rule but `default`",
+    )
+
+
+class Loss(BaseModel):
+    """What is minimised on each row, before weights of rows and classes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["cross_entropy", "focal"] = Field(
+        "cross_entropy", description="`focal` lets rows that are answered well count less"
+    )
+    gamma: float = Field(2.0, ge=0, le=20, description="`focal`: power of 1 - p; 0 is cross-entropy")
 
 
 class Regularization(BaseModel):
@@ -58,6 +103,12 @@ class Regularization(BaseModel):
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes")
     l1: float = Field(0.0, ge=0, le=1, description="Weight of the sum of absolute values of all weight matrices")
+    l2: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Weight of half the sum of squares of all weight matrices: in the loss, unlike `weight_decay`",
+    )
 
 
 class EarlyStopping(BaseModel):

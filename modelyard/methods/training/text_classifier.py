@@ -10,14 +10,16 @@ import torch
 
 from modelyard.base.messages import t
 from modelyard.methods.data.augmentation.text import TextChanges
-from modelyard.methods.training import batching, blending, linear, loop, neural, pretrained
+from modelyard.methods.training import batching, blending, linear, loop, neural, optimizers, pretrained
 from modelyard.methods.training.candidates import Candidate, Examples
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.settings import (
     ClassWeights,
     EarlyStopping,
     Freeze,
+    Initialization,
     LinearSettings,
+    Loss,
     Optimizer,
     Reading,
     Regularization,
@@ -42,6 +44,8 @@ class Settings:
     budget: float = 8.0
     freeze: Freeze = "nothing"
     reading: Reading = field(default_factory=Reading)
+    initialization: Initialization = field(default_factory=Initialization)
+    loss: Loss = field(default_factory=Loss)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     regularization: Regularization = field(default_factory=Regularization)
@@ -149,6 +153,7 @@ def _neural(work: Work, kind: neural.Kind) -> Candidate:
     return neural.train(
         kind, rows, plan, work.num_labels, settings.class_weights, rate, work.device, scratch, work.hooks,
         work.training.soft, neural.renewal(rows.tokens, work.training, settings.augment, work.seed),
+        settings.initialization,
     )  # fmt: skip
 
 
@@ -160,7 +165,7 @@ def _plan(work: Work, defaults: neural.Defaults, rows: neural.Reading, budget: f
     return loop.Plan(
         epochs=epochs,
         batch_size=batch_size,
-        learning_rate=settings.optimizer.learning_rate or defaults.learning_rate,
+        learning_rate=optimizers.default_rate(settings.optimizer, defaults.learning_rate),
         seed=work.seed,
         accumulation=settings.accumulation,
         precision=settings.precision,
@@ -168,6 +173,7 @@ def _plan(work: Work, defaults: neural.Defaults, rows: neural.Reading, budget: f
         checkpoint_seconds=settings.checkpoint_seconds,
         optimizer=settings.optimizer,
         schedule=settings.schedule,
+        loss=settings.loss,
         regularization=settings.regularization,
         early_stopping=settings.early_stopping,
     )

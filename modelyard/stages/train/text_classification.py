@@ -22,7 +22,9 @@ from modelyard.methods.training.settings import (
     Compute,
     EarlyStopping,
     Freeze,
+    Initialization,
     LinearSettings,
+    Loss,
     Optimizer,
     Reading,
     Regularization,
@@ -60,6 +62,10 @@ class Config(BaseModel):
     licence: str = Field("unknown", min_length=1, max_length=100, description="SPDX expression for the model made")
     reading: Reading = Field(default_factory=Reading, description="How texts become tokens")
     linear: LinearSettings = Field(default_factory=LinearSettings, description="The linear model")
+    initialization: Initialization = Field(
+        default_factory=Initialization, description="How weights begin (networks from scratch)"
+    )
+    loss: Loss = Field(default_factory=Loss, description="What is minimised on each row")
     optimizer: Optimizer = Field(default_factory=Optimizer, description="How weights follow gradients")
     schedule: Schedule = Field(default_factory=Schedule, description="How the learning rate moves")
     regularization: Regularization = Field(default_factory=Regularization, description="Against overfitting")
@@ -128,7 +134,7 @@ def _settings(config: Config, precision: str, threads: int) -> Settings:
     from modelyard.methods.training.text_classifier import Settings
 
     same = ("size", "epochs", "batch_size", "accumulation", "class_weights", "budget", "freeze", "reading")
-    blocks = ("optimizer", "schedule", "regularization", "early_stopping", "linear")
+    blocks = ("initialization", "loss", "optimizer", "schedule", "regularization", "early_stopping", "linear")
     values: dict[str, Any] = {name: getattr(config, name) for name in (*same, *blocks)}
     if config.augment is not None:
         values["augment"] = TextChanges(**config.augment.model_dump())
