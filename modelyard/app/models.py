@@ -85,19 +85,42 @@ def predict(
     project: str | Path | None = None,
     profile: str | None = None,
 ) -> list[Prediction]:
-    """Ask a release or a model folder. A string stands for `{"text": …}`.
+    """Ask a release or a model folder. A string stands for `{"text": …}`; for a model that reads no text it is a
+    record as JSON.
 
-    Raises InputError if a text holds half a character: its bytes were not UTF-8.
+    Raises InputError if a text holds half a character (its bytes were not UTF-8), or is no JSON where it must be.
     """
     for position, item in enumerate(records):
         text = item if isinstance(item, str) else item.get("text") if isinstance(item, Mapping) else None
         if isinstance(text, str) and _SURROGATE.search(text):
             raise InputError(t("the text is not UTF-8"), where=f"records[{position}]", expected="UTF-8")
+    from modelyard.methods.tasks import find
+
     predictor = load(reference, project=project, profile=profile)
     try:
-        return predictor.predict([{"text": item} if isinstance(item, str) else item for item in records])
+        reads_text = "text" in find(predictor.task).inputs
+        return predictor.predict([_record(item, place, reads_text) for place, item in enumerate(records)])
     finally:
         predictor.close()
+
+
+def _record(item: str | Mapping[str, Any], place: int, reads_text: bool) -> Mapping[str, Any]:
+    """A string as the record it stands for."""
+    if not isinstance(item, str):
+        return item
+    if reads_text:
+        return {"text": item}
+    try:
+        value = json.loads(item)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(
+            t("the model reads no text"),
+            where=f"records[{place}]",
+            expected=t("a record as JSON: {example}", example="{…}"),
+        )
+    return value
 
 
 def serve(

@@ -46,7 +46,8 @@ def command(
         (answer.label, f"{answer.scores[answer.label]:.4f}", cut(_text(record), 60))
         for record, answer in zip(records, answers, strict=True)
     ]
-    print(table([t("label"), t("score"), t("text")], rows))
+    has_text = all(isinstance(record, str) or "text" in record for record in records)
+    print(table([t("label"), t("score"), t("text") if has_text else t("record")], rows))
 
 
 def _plain(answer: dict[str, Any]) -> str:
@@ -56,7 +57,8 @@ def _plain(answer: dict[str, Any]) -> str:
 
 
 def _text(record: str | dict[str, Any]) -> str:
-    text = record if isinstance(record, str) else str(record.get("text", ""))
+    """The text of a record; of one that has none, all of it."""
+    text = record if isinstance(record, str) else str(record.get("text", json.dumps(record, ensure_ascii=False)))
     return " ".join(text.split())
 
 

@@ -1,0 +1,180 @@
+"""Train on a table: classes or numbers from columns of numbers and categories.
+
+`kind: boosted_trees` (LightGBM) is the default and hard to beat; `linear` is the plain thing to compare with;
+`ft_transformer` is a network. How columns are read (which are numbers, what a category may be, what is missing) is
+learned from train and shipped with the model. What is predicted is the column that data.read calls `label` (a class)
+or `target` (a number). A run that was killed goes on from its last checkpoint and ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelyard.core.evidence import Claim
+from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods.data.settings import ColumnName
+from modelyard.methods.training.settings import Compute, EarlyStopping, Optimizer, Regularization, Schedule
+from modelyard.methods.training.settings_tables import Linear, Transformer, Trees
+
+if TYPE_CHECKING:
+    from modelyard.methods.training.loop import Plan
+    from modelyard.methods.training.tables.learned import Learned
+    from modelyard.methods.training.tables.rows import Splits
+
+
+class Config(BaseModel):
+    """Settings of train.tabular."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["boosted_trees", "linear", "ft_transformer"] = Field(
+        "boosted_trees", description="What to train; `linear` and `ft_transformer` are networks"
+    )
+    target: Literal["auto", "class", "number"] = Field(
+        "auto", description="What is predicted; `auto`: a number if data.read says `target: <column>`, else a class"
+    )
+    columns: list[ColumnName] | None = Field(
+        None, min_length=1, description="What to learn from; by default every column without another role"
+    )
+    leave_out: list[ColumnName] = Field([], description="Columns not to learn from")
+    categories: list[ColumnName] = Field([], description="Columns of names that look like numbers (postcodes)")
+    min_rows: int = Field(
+        5, ge=1, le=1_000_000, description="A category's value counts if so many training rows have it"
+    )
+    licence: str = Field("unknown", min_length=1, max_length=100, description="SPDX expression for the model made")
+    trees: Trees = Field(default_factory=Trees, description="Boosted trees")
+    linear: Linear = Field(default_factory=Linear, description="The linear model")
+    transformer: Transformer = Field(default_factory=Transformer, description="The FT-Transformer")
+    epochs: int | None = Field(None, ge=1, le=10_000, description="`ft_transformer`: passes over the rows at most")
+    batch_size: int | None = Field(None, ge=1, le=65_536, description="`ft_transformer`: rows of one forward pass")
+    optimizer: Optimizer = Field(
+        default_factory=Optimizer, description="`ft_transformer`: how weights follow gradients"
+    )
+    schedule: Schedule = Field(default_factory=Schedule, description="`ft_transformer`: how the learning rate moves")
+    regularization: Regularization = Field(
+        default_factory=Regularization, description="`ft_transformer`: against overfitting"
+    )
+    early_stopping: EarlyStopping = Field(
+        default_factory=EarlyStopping, description="`ft_transformer`: when to stop; numbers are watched by their loss"
+    )
+    compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
+
+
+def run(config: Config, context: Context) -> None:
+    import torch
+
+    from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.training import choices
+    from modelyard.methods.training.hooks import Hooks
+    from modelyard.methods.training.tables import saving, work
+    from modelyard.methods.training.tables.rows import read_splits
+
+    hooks = Hooks(context.log, context.progress, context.say)
+    splits = read_splits(Dataset.open(context.input("data")), config.target, config.columns, config.leave_out)
+    for note in splits.notes:
+        context.say(note)
+    settled = choices.settle(config.compute, context.scratch(), hooks)
+    settings = work.Settings(
+        config.kind, frozenset(config.categories), config.min_rows, config.trees, config.linear, config.transformer
+    )
+    plan = _plan(config, settled.precision, settled.threads, context.seed)
+    learned = work.train(splits, settings, plan, torch.device(settled.device), context.scratch(), hooks)
+    provenance = {
+        "stage": "train.tabular",
+        "kind": config.kind,
+        "seed": context.seed,
+        "rows": {"train": len(splits.training), "validation": len(splits.validation)},
+        "details": dict(learned.details),
+        "validation": work.scores(learned, splits.validation.targets, len(splits.labels)),
+    }
+    features = splits.validation.features
+    saving.write_model(learned, context.output("model"), splits.labels, provenance, config.licence, features)
+    _measure(learned, splits, context)
+
+
+def _plan(config: Config, precision: str, threads: int, seed: int) -> Plan:
+    from modelyard.methods.training.loop import Plan
+    from modelyard.methods.training.tables import transformer
+
+    return Plan(
+        epochs=config.epochs or transformer.EPOCHS,
+        batch_size=config.batch_size or transformer.BATCH_SIZE,
+        learning_rate=config.optimizer.learning_rate or transformer.LEARNING_RATE,
+        seed=seed,
+        precision=precision,
+        threads=threads,
+        checkpoint_seconds=config.compute.checkpoint_seconds,
+        optimizer=config.optimizer,
+        schedule=config.schedule,
+        regularization=config.regularization,
+        early_stopping=config.early_stopping,
+    )
+
+
+def _measure(learned: Learned, splits: Splits, context: Context) -> None:
+    from modelyard.methods.statistics.wilson import wilson
+    from modelyard.methods.training.tables import work
+
+    targets, count = splits.validation.targets, len(splits.validation)
+    found = work.scores(learned, targets, len(splits.labels))
+    if splits.labels:
+        hits = round(found["accuracy"] * count)
+        context.measure(
+            "train.validation_accuracy",
+            hits / count,
+            about="model",
+            on="data/validation",
+            n=count,
+            interval=wilson(hits, count),
+        )
+    else:
+        intervals = work.number_intervals(learned.outputs[:, 0], targets, context.seed)
+        for name in ("r2", "rmse"):
+            context.measure(
+                f"train.validation_{name}",
+                found[name],
+                about="model",
+                on="data/validation",
+                n=count,
+                interval=intervals[name],
+            )
+    context.measure(
+        "train.parameters", learned.num_parameters, about="model", on="", n=1, unit="weights", interval="exact"
+    )
+
+
+STAGE = Stage(
+    config=Config,
+    run=run,
+    inputs={"data": Port("dataset", ("train", "validation"), description="a table with a label or a target")},
+    outputs={"model": Port("model", description="a model folder")},
+    claims=(
+        Claim(
+            "train.validation_accuracy",
+            "share of validation rows answered rightly; validation chose the model, so it flatters",
+            sizing="rate",
+            any_split=True,
+        ),
+        Claim(
+            "train.validation_r2",
+            "share of the variance of the validation targets that is explained; validation chose the model",
+            any_split=True,
+        ),
+        Claim(
+            "train.validation_rmse",
+            "root of the mean squared error on validation, in the target's unit; validation chose the model",
+            better="lower",
+            any_split=True,
+        ),
+        Claim("train.parameters", "weights that were learned", "weights", better="lower", any_split=True),
+    ),
+    libraries=("torch", "lightgbm", "numpy", "scipy", "scikit-learn", "accelerate", "safetensors", "pyarrow"),
+    loads=(
+        "modelyard.methods.networks",
+        "modelyard.methods.preprocessing",
+        "modelyard.methods.runtimes",
+        "modelyard.methods.tasks",
+    ),
+)
