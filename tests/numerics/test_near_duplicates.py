@@ -154,6 +154,8 @@ def test_the_exact_similarity_is_that_of_python_sets(tmp_path: Path) -> None:
     ]
     for row in rows[1:]:
         row += chance.sample(rows[0], len(rows[0]) // 2) * 2
+    rows[4] = list(dict.fromkeys([*rows[4], *range(7, 107)]))
+    rows[5] = rows[4][: -(-len(rows[4]) * 4 // 5)]  # at the threshold below, and as far apart in size as can be
     places = np.arange(20, dtype=np.int32) * 3
     sets = ShingleSets(tmp_path / "sets", places)
     for start in (0, 7):
@@ -169,6 +171,7 @@ def test_the_exact_similarity_is_that_of_python_sets(tmp_path: Path) -> None:
     ]
     assert found.tolist() == pytest.approx(exact, abs=1e-12)
     skipped = sets.similarity(places[firsts], places[seconds], threshold=0.8)
+    assert sum(0.8 <= value < 0.82 for value in found) == 1
     assert [value for value in skipped if value >= 0.8] == [value for value in found if value >= 0.8]
     sets.close()
     assert not list(tmp_path.iterdir())

@@ -251,6 +251,21 @@ def test_a_bucket_with_more_rows_than_are_compared_at_once_still_leaves_no_pair(
     assert context.value("data.near_duplicate_rate") == 0.0
 
 
+def test_one_bucket_with_everything_is_worked_through_in_rounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts.Sketcher, "keys", lambda self, made: np.zeros((16, len(made.starts) - 1), np.uint32))
+    monkeypatch.setattr(texts, "FIRST_LIMIT", 4)
+    rows = [" ".join(text(seed)) for seed in range(30)] + [edited(text(seed), 0) for seed in range(30)]
+    kept, removed, context = run(tmp_path / "a", {"keep": "first"}, text=rows)
+    assert len(removed) == 30
+    assert not any("too many" in line for line in context.said)
+    monkeypatch.setattr(texts, "ROUNDS", 1)
+    kept, _, context = run(tmp_path / "b", {"keep": "first"}, text=rows)
+    assert len(kept) > 30
+    assert any("too many to compare" in line for line in context.said)
+
+
 def test_hostile_texts_stay_and_are_told(tmp_path: Path) -> None:
     long = " ".join(text(13, 150_000))
     rows = ["", " \u3000", None, "。。。", "a", "🙂", "🙂", "\u0301", long, long + " end", "x" * 100_000, "y" * 100_000]

@@ -339,7 +339,20 @@ def test_epochs_take_windows_and_rows_in_other_orders(store: TokenStore) -> None
     orders = [[row for loaded in loader for row in loaded.rows.tolist()] for _ in range(2)]
     assert orders[0] != orders[1]
     assert sorted(orders[0]) == sorted(orders[1])
-    assert {tuple(window_order(4, 11, epoch)) for epoch in range(8)} != {tuple(range(4))}
+    assert len({tuple(window_order([8] * 6, 11, epoch)) for epoch in range(8)}) > 1
+
+
+@pytest.mark.parametrize("num_pieces", [0, 1, 7, 8, 9, 32, 33, 100])
+def test_windows_hold_every_piece_once_and_the_first_of_much_data_are_small(num_pieces: int) -> None:
+    found = plans.windows(num_pieces, 8)
+    assert sorted(piece for window in found for piece in window) == list(range(num_pieces))
+    sizes = [len(window) for window in found]
+    if num_pieces > 32:
+        assert sizes[:5] == [1, 1, 2, 4, 8]
+        assert window_order(sizes, 1, 0)[:4] != window_order(sizes, 1, 1)[:4]
+        assert [sizes[window] for window in window_order(sizes, 1, 0)][:4] == [1, 1, 2, 4]
+    else:
+        assert all(size == 8 for size in sizes[:-1])
 
 
 def test_a_filler_weighs_nothing(store: TokenStore) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from modelyard.methods.training.loader.ahead import Ahead
 from modelyard.methods.training.loader.collating import Loaded, collate
-from modelyard.methods.training.loader.plans import Batch, Layout, window_batches, window_order, window_pieces
+from modelyard.methods.training.loader.plans import Batch, Layout, window_batches, window_order, windows
 from modelyard.methods.training.loader.store import TokenStore
 
 
@@ -50,7 +50,7 @@ class Loader:
         self.rank, self.world, self.depth, self.pin = rank, world, depth, pin
         self.epoch = self.cursor = 0
         self.wait_seconds = 0.0
-        self.num_windows = -(-len(store.pieces) // layout.window)
+        self.windows = windows(len(store.pieces), layout.window)
         self._count = lru_cache(maxsize=None)(self._count_window)
 
     def __iter__(self) -> Iterator[Loaded]:
@@ -81,13 +81,12 @@ class Loader:
     def num_batches(self) -> int:
         """Batches of every epoch, of this rank. Waits until all rows are tokenized."""
         self.store.ahead(range(len(self.store.pieces)))
-        return sum(self._count(window) for window in range(self.num_windows))
+        return sum(map(self._count, range(len(self.windows))))
 
     def plan(self, epoch: int, window: int) -> list[Batch]:
         """This rank's batches of one window, in order."""
-        numbers = self._pieces(window)
         rows, lengths = [], []
-        for number in numbers:
+        for number in self.windows[window]:
             piece = self.store.pieces[number]
             rows.append(np.arange(piece.first, piece.first + piece.num_rows))
             lengths.append(self.store.lengths(number))
@@ -97,8 +96,8 @@ class Loader:
         return every[self.rank :: self.world]
 
     def _batches(self, epoch: int, cursor: int) -> Iterator[Loaded]:
-        order = window_order(self.num_windows, self.seed, epoch)
-        self.store.ahead(number for window in order for number in self._pieces(window))
+        order = window_order([len(window) for window in self.windows], self.seed, epoch)
+        self.store.ahead(number for window in order for number in self.windows[window])
         for window in order:
             if cursor and cursor >= (count := self._count(window)):
                 cursor -= count
@@ -106,9 +105,6 @@ class Loader:
             for batch in self.plan(epoch, window)[cursor:]:
                 yield collate(self.store, batch, self.pin)
             cursor = 0
-
-    def _pieces(self, window: int) -> range:
-        return window_pieces(len(self.store.pieces), self.layout, window)
 
     def _count_window(self, window: int) -> int:
         return len(self.plan(0, window))

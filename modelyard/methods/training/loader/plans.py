@@ -8,7 +8,9 @@ batches of an epoch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 import numpy as np
@@ -17,6 +19,8 @@ from numpy.typing import NDArray
 from modelyard.methods.training.random import generator
 
 Ints = NDArray[np.int64]
+RAMP, LARGE = (1, 1, 2, 4), 4
+"""Sizes of the first windows where there are more than so many windows' pieces."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +88,29 @@ def window_batches(
     return [batches[place] for place in draw.permutation(len(batches))]
 
 
-def window_pieces(num_pieces: int, layout: Layout, window: int) -> range:
-    """The pieces of a window: every n-th, n being the number of windows."""
-    return range(window, num_pieces, -(-num_pieces // layout.window))
+def windows(num_pieces: int, size: int) -> tuple[tuple[int, ...], ...]:
+    """The pieces of each window: `size` of them, evenly spaced over the data.
+
+    Of much data the first windows are small (RAMP): they are the first to be tokenized, while an accelerator waits.
+    """
+    step = -(-num_pieces // size)
+    order = [piece for start in range(step) for piece in range(start, num_pieces, step)]
+    sizes = [some for some in RAMP if some < size] if num_pieces > LARGE * size else []
+    result: list[tuple[int, ...]] = []
+    while order:
+        count = sizes[len(result)] if len(result) < len(sizes) else size
+        result.append(tuple(order[:count]))
+        order = order[count:]
+    return tuple(result)
 
 
-def window_order(num_windows: int, seed: int, epoch: int) -> list[int]:
-    """The windows in the order this epoch takes them."""
-    order: list[int] = generator(seed, "windows", epoch).permutation(num_windows).tolist()
-    return order
+def window_order(sizes: Sequence[int], seed: int, epoch: int) -> list[int]:
+    """The windows (their sizes are given) in the order this epoch takes them; the first begins with the small."""
+    order: list[int] = generator(seed, "windows", epoch).permutation(len(sizes)).tolist()
+    if epoch:
+        return order
+    small = list(takewhile(lambda window: sizes[window] < max(sizes), range(len(sizes))))
+    return small + [window for window in order if window not in small]
 
 
 def _buckets(rows: Ints, lengths: Ints, layout: Layout, draw: np.random.Generator) -> list[Batch]:
