@@ -28,8 +28,8 @@ BATCH = 16
 """Records written together."""
 TOKEN_BUDGET = 16_384
 """Prompt tokens, padding included, of records written together."""
-PROMPT_SHARE = 0.5
-"""Of the model's positions: a prompt longer than what the answer leaves is cut at its beginning, not below this."""
+ANSWER_SHARE = 0.125
+"""Of the model's positions: a prompt that leaves less for its answer is cut at its beginning."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Writer:
         if not ids:
             raise InputError(t("the prompt is empty, and the model has no mark to begin with"), where=where)
         wanted = request.max_new_tokens or self.defaults.max_new_tokens
-        room = max(self._positions - wanted, int(self._positions * PROMPT_SHARE), 1)
+        room = max(self._positions - min(wanted, int(self._positions * ANSWER_SHARE)), 1)
         unread = max(len(ids) - room, 0)
         read = ids[unread:]
         # The last token that is written need not be read.

@@ -22,6 +22,8 @@ from modelyard.methods.training.settings import Compute, Optimizer, Schedule
 SCRATCH = "scratch"
 CONTEXT = 256
 """Tokens of a line for fresh weights."""
+BATCH_TOKENS = 8192
+"""Of one forward pass, if nothing is said."""
 
 
 class Config(BaseModel):
@@ -76,7 +78,7 @@ def run(config: Config, context: Context) -> None:
     import itertools
 
     from modelyard.methods.data.dataset import Dataset
-    from modelyard.methods.training.language import jobs, models, pretraining, saving, texts
+    from modelyard.methods.training.language import fitting, jobs, models, saving, texts
 
     job = jobs.begin(config.compute, context)
     data = Dataset.open(context.input("data"))
@@ -89,14 +91,19 @@ def run(config: Config, context: Context) -> None:
     else:
         model, tokenizer = models.open_base(found)
         length = models.context_of(model, config.context)
-    settings = pretraining.Settings(
+    settings = fitting.Settings(
         context=length,
-        batch_size=config.batch_size,
+        batch_size=jobs.batch_size(config.batch_size, length, BATCH_TOKENS),
+        usual_epochs=None if found is None else 1.0,
         tokens=config.max_tokens,
         learning=jobs.learning(config),
-        adapter=config.adapter,
+        adapter=jobs.beside(config.adapter, found, context),
     )
-    trained = pretraining.train(model, tokenizer, found is None, data, column, settings, job)
+    documents = [
+        texts.documents(data, split, column, tokenizer, job.scratch / "tokens") for split in ("train", "validation")
+    ]
+    jobs.say_size(job, model, tokenizer)
+    trained = fitting.fit(model, documents[0], documents[1], settings, job, texts.num_bytes(data, "validation", column))
     provenance = {
         "stage": "train.language_model",
         "seed": context.seed,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 from modelyard.base.canonical import digest_file
+from modelyard.base.messages import t
+from modelyard.errors import InputError
 from modelyard.methods.training import choices, pretrained
 from modelyard.methods.training.hooks import Hooks
+from modelyard.methods.training.language.fitting import Beside, Trained, num_weights
 from modelyard.methods.training.language.learning import Job, Learning
-from modelyard.methods.training.language.pretraining import Trained, num_weights
+from modelyard.methods.training.language.settings import Adapter
 from modelyard.methods.training.settings import Compute, Optimizer, Schedule
 
 SCRATCH = "scratch"
 PORT = "base"
+WEIGHTS = "model.safetensors"
 
 
 class Lengths(Protocol):
@@ -52,6 +57,12 @@ def begin(compute: Compute, context: Any) -> Job:
     )
 
 
+def say_size(job: Job, model: Any, tokenizer: Any) -> None:
+    """Tell the user what is trained."""
+    count, tokens = num_weights(model), len(tokenizer)
+    job.hooks.say(t("{count:,} weights, {tokens:,} kinds of token", count=count, tokens=tokens))
+
+
 def learning(config: Lengths) -> Learning:
     return Learning(
         epochs=config.epochs,
@@ -64,26 +75,54 @@ def learning(config: Lengths) -> Learning:
     )
 
 
-def base_folder(base: str, context: Any) -> Path | None:
+def base_folder(base: str | None, context: Any) -> Path | None:
     """The model to go on from: of the setting, if it names one, else of the port; None: fresh weights."""
-    if base != SCRATCH:
-        return pretrained.locate(base, context.base)
+    if base not in (None, SCRATCH):
+        return pretrained.locate(str(base), context.base)
     if context.bound(PORT):
         return Path(context.input(PORT))
     return None
 
 
-def base_name(base: str, context: Any) -> str:
+def needed_base(base: str | None, context: Any) -> Path:
+    """As `base_folder`. Raises InputError if there is no model."""
+    folder = base_folder(base, context)
+    if folder is None:
+        raise InputError(
+            t("there is no model to teach"),
+            where="base",
+            expected=t("a Hugging Face folder, or an id of the hub"),
+            remedy=t("name one as `base`, or put a step above that makes one, such as train.language_model"),
+        )
+    return folder
+
+
+def base_name(base: str | None, context: Any) -> str:
     """The base as a model may carry it about: a folder's place on this machine is nobody's business."""
-    if base == SCRATCH:
+    if base is None or base == SCRATCH:
         return f"port {PORT}" if context.bound(PORT) else SCRATCH
     is_path = base.startswith((".", "/", "~")) or "\\" in base
     return Path(base).name if is_path else base
 
 
-def weights_digest(folder: Path) -> str:
-    """What an adapter remembers of its base."""
-    return digest_file(folder / "model.safetensors")
+def beside(
+    shape: Adapter | None, folder: Path | None, context: Any, tokens: Sequence[int] = (), start: str | None = None
+) -> Beside | None:
+    """The adapter that is wanted beside the model of a folder; kept as `adapter/` in the output."""
+    if shape is None or folder is None:
+        return None
+    return Beside(
+        shape=shape,
+        base=digest_file(folder / WEIGHTS),
+        tokens=tokens,
+        start=None if start is None else (context.base / Path(start).expanduser()).resolve(),
+        keep=context.output("model") / "adapter",
+    )
+
+
+def batch_size(wanted: int | None, context: int, tokens: int) -> int:
+    """Lines of one forward pass: what was wanted, or as many as make so many tokens."""
+    return wanted or max(1, tokens // context)
 
 
 def measure(context: Any, trained: Trained) -> None:

@@ -20,6 +20,7 @@ from modelyard.methods.training.axes import Batch
 from modelyard.methods.training.language.documents import Documents, Ints
 from modelyard.methods.training.loader import plans
 from modelyard.methods.training.loader.collating import attention
+from modelyard.methods.training.random import generator
 
 NAMED = 8
 KEPT = 4
@@ -72,7 +73,7 @@ class PackedFeed:
 
     def batch(self, epoch: int, number: int) -> Batch:
         """The batch of that number in that epoch."""
-        for window in plans.window_order(len(self._counts), self._layout.seed, epoch):
+        for window in generator(self._layout.seed, "windows", epoch).permutation(len(self._counts)).tolist():
             if number < self._counts[window]:
                 return collate(self._documents, self._plan(epoch, window)[number], self._device)
             number -= self._counts[window]

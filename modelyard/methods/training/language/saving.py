@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from modelyard.methods.preprocessing import lossless
 from modelyard.methods.preprocessing.tokens import FILE
 from modelyard.methods.runtimes.golden import write_golden
 from modelyard.methods.runtimes.model_folder import ModelCard
@@ -76,12 +77,26 @@ def _set_generation(model: Any, tokenizer: Any, writing: Generation) -> None:
     model.generation_config = GenerationConfig(
         max_new_tokens=writing.max_new_tokens,
         bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+        eos_token_id=_ends(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
         **(sampled if writing.temperature > 0 else {"do_sample": False}),
     )
 
 
+def _ends(tokenizer: Any) -> int | list[int] | None:
+    """A chat's end, and with our own marks a document's end too."""
+    found = [tokenizer.eos_token_id, tokenizer.get_vocab().get(lossless.END)]
+    ends = list(dict.fromkeys(token for token in found if token is not None))
+    return ends[0] if len(ends) == 1 else ends or None
+
+
 def prompts(texts: Sequence[str]) -> list[dict[str, Any]]:
     """Golden records from the beginnings of texts."""
     return [{"prompt": text[:PROMPT_CHARS]} for text in texts]
+
+
+def questions(prompts: Sequence[Sequence[Mapping[str, str]]], tokenizer: Any) -> list[dict[str, Any]]:
+    """Golden records from the beginnings of chats; plain prompts where the model knows no chats."""
+    if tokenizer.chat_template:
+        return [{"messages": [dict(turn) for turn in turns]} for turns in prompts]
+    return [{"prompt": "\n".join(turn["content"] for turn in turns)} for turns in prompts]
