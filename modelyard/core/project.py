@@ -29,6 +29,7 @@ class Step:
         inputs: `in`: port name to `step` or `step.port` (several for a port that takes many).
         line: where the step begins in the file, 1-based; 0 if made in Python.
         setting_lines: dotted setting path to line.
+        repeat: `search` or `folds` for a step that repeats others; its `settings` are what stands under that key.
     """
 
     name: str
@@ -37,6 +38,12 @@ class Step:
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     line: int = 0
     setting_lines: Mapping[str, int] = field(default_factory=dict)
+    repeat: str = ""
+
+    @property
+    def block(self) -> str:
+        """The key of the step's settings in the file."""
+        return self.repeat or "with"
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from modelyard.base.messages import did_you_mean, t
 from modelyard.base.yaml import KeyPath
 from modelyard.core.project import Step
 from modelyard.core.stage import Port
-from modelyard.engine.bound import BoundProject, BoundStep, Output, outputs_of, resolve_output
+from modelyard.engine.bound import BoundProject, BoundStep, Output, outputs_of, real, resolve_output
 from modelyard.engine.catalog import find
 from modelyard.engine.fields import Fields
 from modelyard.engine.held_out import check_held_out
 from modelyard.engine.project_file import ReadProject, read_project, read_project_dict
+from modelyard.engine.repeat import opening
 from modelyard.engine.rules import check_release
 from modelyard.engine.settings import read_settings
 from modelyard.errors import Problem
@@ -53,11 +54,17 @@ def bind_project(read: ReadProject) -> tuple[BoundProject | None, list[Problem]]
     opened = [_open(step, read.project.folder, fields) for step in read.project.steps]
     num_problems = len(fields.problems)
     bound: list[BoundStep] = []
+    lost: set[str] = set()
     for position, step in enumerate(opened):
         if step is not None:
             below = frozenset(item.name for item in read.project.steps[position:])
             blind = read.broken | {read.project.steps[i].name for i in range(position) if opened[i] is None}
-            bindings = _bind(step, _Above(tuple(reversed(bound)), below, blind), fields)
+            if step.step.repeat:
+                found = opening.bind(step, bound, below, blind | lost, fields)
+                bound += found
+                lost |= set() if found else {step.name}
+                continue
+            bindings = _bind(step, _Above(tuple(reversed(bound)), below, blind | lost), fields)
             bound.append(replace(step, bindings=bindings))
     whole = len(fields.problems) == num_problems
     if whole:
@@ -77,6 +84,8 @@ def _line(problem: Problem, read: ReadProject) -> int:
 def _open(step: Step, folder: Path, fields: Fields) -> BoundStep | None:
     """A step's stage and settings. None only if the stage is not known: then nothing is known of its ports."""
     path: KeyPath = ("steps", step.name)
+    if step.repeat:
+        return opening.open_step(step, fields)
     found, problems = find(step.uses, folder, fields.source.where((*path, "uses")))
     fields.problems += problems
     if found is None:
@@ -134,7 +143,7 @@ def _nearest(step: BoundStep, name: str, port: Port, above: _Above, fields: Fiel
     """Of the nearest step that has an output of the kind; for a port that takes many, of every step."""
     if port.many:
         candidates = [out for item in reversed(above.steps) for out in outputs_of(item, port.kind)]
-        fitting = tuple(out for out in candidates if not _missing(out, port, above))
+        fitting = tuple(dict.fromkeys(real(above.steps, out) for out in candidates if not _missing(out, port, above)))
         if not fitting and not port.optional:
             _nothing(step, name, port, fields)
         return fitting
@@ -150,7 +159,7 @@ def _nearest(step: BoundStep, name: str, port: Port, above: _Above, fields: Fiel
                 continue  # made of train only (balanced, augmented): test rows stay where they were cut
             if missing and not port.optional:
                 _lacks(step, name, outputs[0], missing, path, above, fields)
-            return () if missing else (outputs[0],)
+            return () if missing else (real(above.steps, outputs[0]),)
     if not port.optional:
         _nothing(step, name, port, fields)
     return ()
@@ -234,7 +243,7 @@ def _reference(
     if missing:
         _lacks(step, name, resolved, missing, path, above, fields)
         return None
-    return resolved
+    return real(above.steps, resolved)
 
 
 def _no_source(step: BoundStep, name: str, path: KeyPath, above: _Above, fields: Fields) -> None:

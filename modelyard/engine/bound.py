@@ -12,6 +12,8 @@ from modelyard.core.project import Project, Step
 from modelyard.core.stage import Stage
 from modelyard.engine.catalog import FoundStage
 from modelyard.engine.fields import Fields
+from modelyard.engine.repeat.goals import Goal
+from modelyard.engine.repeat.space import Dimension
 
 Output = tuple[str, str]
 """A step and one of its output ports."""
@@ -26,12 +28,14 @@ class BoundStep:
         found: its stage and where it came from.
         config: the stage's validated Config.
         bindings: input port to the outputs on it; a missing port is optional and not bound, or of kind `record`.
+        aliases: output ports that are another step's output; whoever takes one is bound to that other.
     """
 
     step: Step
     found: FoundStage
     config: Any
     bindings: Mapping[str, tuple[Output, ...]] = field(default_factory=dict)
+    aliases: Mapping[str, Output] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -44,6 +48,25 @@ class BoundStep:
     def parents(self) -> list[Output]:
         """Everything on its inputs."""
         return [output for outputs in self.bindings.values() for output in outputs]
+
+
+@dataclass(frozen=True)
+class BoundSearch(BoundStep):
+    """A search that is ready to run. Its aliases are the outputs of its members, as the winning trial made them.
+
+    Attributes:
+        members: the steps of one trial, top to bottom, with their own settings; they run only inside the search.
+        space: what is tried.
+        goals: what is compared.
+        method: `grid`, `random` or `tpe`.
+        trials: how many at most.
+    """
+
+    members: tuple[BoundStep, ...] = ()
+    space: tuple[Dimension, ...] = ()
+    goals: tuple[Goal, ...] = ()
+    method: str = "grid"
+    trials: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +86,16 @@ class BoundProject:
     def step(self, name: str) -> BoundStep:
         """Raises KeyError for a name that is not one of the steps."""
         return {step.name: step for step in self.steps}[name]
+
+    def members(self) -> dict[str, str]:
+        """Steps that run only inside a search, and which."""
+        return {item.name: step.name for step in self.steps if isinstance(step, BoundSearch) for item in step.members}
+
+
+def real(steps: Sequence[BoundStep], output: Output) -> Output:
+    """The output itself, where `output` is only another name for it."""
+    step = next((item for item in steps if item.name == output[0]), None)
+    return step.aliases.get(output[1], output) if step is not None else output
 
 
 def outputs_of(step: BoundStep, kind: str, side: bool = False) -> list[Output]:

@@ -27,6 +27,7 @@ class StageContext:
         room: the run key's folder: `work/` survives a kill, `outputs/` and `views/` are made anew.
         folders: input port to the folders bound to it, each already restricted to the declared splits.
         base: the project's folder, where relative paths in settings start.
+        adopted: outputs that are artifacts which other runs made: port to digest. A search's are its winner's.
     """
 
     step: str
@@ -40,6 +41,7 @@ class StageContext:
     processes: int = 1
     measurements: list[Measurement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    adopted: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.curves: dict[tuple[str, int], float] = {}

@@ -17,10 +17,11 @@ from typing import Any
 from modelyard.base.clock import monotonic
 from modelyard.base.files import remove_tree
 from modelyard.base.messages import t
+from modelyard.core.artifact import Artifact
 from modelyard.core.evidence import Evidence, Measurement
 from modelyard.core.run import Binding, Run, Status
 from modelyard.engine import refresh
-from modelyard.engine.bound import BoundProject, BoundStep
+from modelyard.engine.bound import BoundProject, BoundSearch, BoundStep
 from modelyard.engine.context import StageContext
 from modelyard.engine.events import Listener, Silent, StepOutcome
 from modelyard.engine.history import record_of
@@ -61,6 +62,10 @@ class Bench:
             self._invocation = self.store.ledger.begin_invocation(self.bound.project.name)
         return self._invocation
 
+    def join(self, invocation: int) -> None:
+        """Work for a `modelyard run` that another process began."""
+        self._invocation = invocation
+
     def finish(self, status: Status, outcome: Mapping[str, Any]) -> None:
         """Record how the `modelyard run` ended, if anything ran."""
         if self._invocation is not None:
@@ -89,17 +94,30 @@ class Prepared:
 
 
 def execute(bench: Bench, until: str | None = None) -> list[StepOutcome]:
-    """Run every step down to `until` (all if None). Raises the first step's error; what was made stays."""
+    """Run every step down to `until` (all if None). Raises the first step's error; what was made stays.
+
+    Args:
+        until: the last step; one that runs inside a search stands for the search.
+    """
     outcomes: list[StepOutcome] = []
     steps = list(bench.bound.steps)
     if until is not None:
+        until = bench.bound.members().get(until, until)
         steps = steps[: [step.name for step in steps].index(until) + 1]
+    members = bench.bound.members()
     try:
         for position, step in enumerate(steps, 1):
+            if step.name in members:
+                continue  # its search runs it
+            if isinstance(step, BoundSearch):
+                from modelyard.engine.repeat.search import run_search
+
+                outcomes += run_search(bench, step, outcomes, position, len(steps))
+                continue
             prepared = prepare(bench, step, outcomes)
             if prepared.fetch:
                 bench.fetches[step.name] = prepared.fetch.generation
-            outcomes.append(_step(bench, prepared, position, len(steps)))
+            outcomes.append(make_or_reuse(bench, prepared, position, len(steps)))
     except BaseException as error:
         bench.finish("killed" if isinstance(error, Interrupted) else "failed", {"error": str(error)})
         raise
@@ -121,6 +139,10 @@ def prepare(bench: Bench, step: BoundStep, above: list[StepOutcome], renew: bool
     bindings = bindings_of(step, outputs, record, bench.store)
     secret, seed = bench.profile.resolve_secret, bench.bound.project.seed
     identity = identity_of(step.found, step.config, seed, bindings, bench.base, bench.memo, secret)
+    if isinstance(step, BoundSearch):
+        from modelyard.engine.repeat.search import identity_of_members
+
+        identity["members"] = identity_of_members(bench, step)
     fetch = _fetch(bench, step, identity, renew) if step.stage.refresh else None
     if fetch:
         identity = {**identity, refresh.PART: fetch.generation}
@@ -150,7 +172,8 @@ def reusable(bench: Bench, key: str) -> Run | None:
     return run
 
 
-def _reuse(bench: Bench, prepared: Prepared) -> Run | None:
+def reuse(bench: Bench, prepared: Prepared) -> Run | None:
+    """The finished run of a step, unless it is to run anew."""
     return None if prepared.step.name in bench.again else _whole(bench, prepared)
 
 
@@ -178,12 +201,13 @@ def _set_aside(store: Store, digest: str) -> Path | None:
     return None
 
 
-def _step(bench: Bench, prepared: Prepared, position: int, total: int) -> StepOutcome:
+def make_or_reuse(bench: Bench, prepared: Prepared, position: int, total: int) -> StepOutcome:
+    """A step's outcome: what is there, else made under the lock on its key."""
     step, listener = prepared.step, bench.listener
-    run = _reuse(bench, prepared)
+    run = reuse(bench, prepared)
     if run is None:
         with bench.store.artifacts.lock(prepared.key, lambda _: listener.waiting(step.name)):
-            run = _reuse(bench, prepared)  # another run may have made it while this one waited
+            run = reuse(bench, prepared)  # another run may have made it while this one waited
             if run is None:
                 listener.step_started(step.name, step.step.uses, position, total)
                 return _make(bench, prepared)
@@ -268,6 +292,9 @@ def _commit(bench: Bench, prepared: Prepared, run: int, context: StageContext, r
     stage, artifacts = prepared.step.stage, bench.store.artifacts
     outputs = []
     for name, port in stage.outputs.items():
+        if name in context.adopted:
+            outputs.append(_adopted(name, context.adopted[name], bench.store))
+            continue
         folder = room / "outputs" / name
         if not folder.is_dir() or not any(folder.iterdir()):
             if port.optional:
@@ -286,6 +313,13 @@ def _commit(bench: Bench, prepared: Prepared, run: int, context: StageContext, r
         notes=context.notes,
         seconds=seconds,
     )
+
+
+def _adopted(port: str, digest: str, store: Store) -> tuple[Binding, Artifact]:
+    """An output that another run made."""
+    artifact = store.artifacts.artifact(digest)
+    splits = store.artifacts.manifest(digest).splits() if artifact.kind == "dataset" else ()
+    return Binding(port, digest, digest, splits), artifact
 
 
 def _tie(measurement: Measurement, prepared: Prepared, outputs: Mapping[str, str]) -> Evidence:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from modelyard.base.lookup import version_of
 from modelyard.base.messages import t
 from modelyard.core.run import Run
-from modelyard.engine.bound import BoundStep
+from modelyard.engine.bound import BoundSearch, BoundStep
 from modelyard.engine.events import StepOutcome
 from modelyard.engine.execute import Bench, outcome_of, prepare, reusable
 from modelyard.engine.keys import differences
@@ -31,6 +31,7 @@ class PlannedStep:
         bindings: input port to the steps (`step.port`) it takes from.
         key: None if it depends on steps that must run first.
         resumes: a killed run left work that this one goes on with.
+        trials: of a search, how many there are and how many of them are done; else None.
     """
 
     step: str
@@ -41,6 +42,7 @@ class PlannedStep:
     key: str | None = None
     resumes: bool = False
     problems: tuple[Problem, ...] = ()
+    trials: Mapping[str, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         value = {**vars(self), "bindings": {port: list(given) for port, given in self.bindings.items()}}
@@ -62,11 +64,21 @@ def finished(bench: Bench) -> tuple[list[StepOutcome], tuple[str, ...]]:
 def _walk(bench: Bench, renew: bool) -> tuple[list[PlannedStep], list[StepOutcome]]:
     done: list[StepOutcome] = []
     planned: list[PlannedStep] = []
+    members = bench.bound.members()
     for step in bench.bound.steps:
+        if step.name in members:
+            continue  # looked at with its search
         names = {outcome.step for outcome in done}
         above = [item.step for item in planned] if _needs_record(step) else _sources(step)
         waits = sorted({name for name in above if name not in names})
-        item = _later(step, waits) if waits else _look(bench, step, done, renew)
+        if isinstance(step, BoundSearch):
+            from modelyard.engine.repeat.planning import look_at_search
+
+            found, outcomes = look_at_search(bench, step, waits, done, renew)
+            planned += found
+            done += outcomes
+            continue
+        item = later(step, waits) if waits else look(bench, step, done, renew)
         planned.append(item)
         run = bench.store.ledger.completed(item.key) if item.state == "cached" and item.key else None
         if run is not None:
@@ -82,33 +94,36 @@ def _needs_record(step: BoundStep) -> bool:
     return any(port.kind == "record" for port in step.stage.inputs.values())
 
 
-def _names(step: BoundStep) -> dict[str, tuple[str, ...]]:
+def names_of(step: BoundStep) -> dict[str, tuple[str, ...]]:
+    """What is bound to each input, as `step.port`."""
     return {port: tuple(f"{source}.{output}" for source, output in given) for port, given in step.bindings.items()}
 
 
-def _later(step: BoundStep, waits: Sequence[str]) -> PlannedStep:
+def later(step: BoundStep, waits: Sequence[str]) -> PlannedStep:
+    """A step that waits for others, so that its key is not known."""
     reason = t("waits for {steps}", steps=", ".join(waits))
-    return PlannedStep(step.name, step.step.uses, "later", (reason,), _names(step), problems=_missing(step))
+    return PlannedStep(step.name, step.step.uses, "later", (reason,), names_of(step), problems=missing_of(step))
 
 
-def _look(bench: Bench, step: BoundStep, done: list[StepOutcome], renew: bool) -> PlannedStep:
+def look(bench: Bench, step: BoundStep, done: list[StepOutcome], renew: bool) -> PlannedStep:
+    """A step whose inputs are there: cached or not, and why."""
     try:
         prepared = prepare(bench, step, done, renew)
     except ModelyardError as error:
         why = tuple(problem.found for problem in error.problems)
-        return PlannedStep(step.name, step.step.uses, "blocked", why, _names(step), problems=error.problems)
+        return PlannedStep(step.name, step.step.uses, "blocked", why, names_of(step), problems=error.problems)
     key = prepared.key
     fetched = (prepared.fetch.why,) if prepared.fetch and prepared.fetch.why else ()
     try:
         if reusable(bench, key) is not None:
-            return PlannedStep(step.name, step.step.uses, "cached", fetched, _names(step), key)
+            return PlannedStep(step.name, step.step.uses, "cached", fetched, names_of(step), key)
         reasons = _why(bench, step, prepared.identity, fetched)
     except IntegrityError as error:
         reasons = (t("its artifact was changed after it was made: {what}", what=error.problems[0].found),)
-    missing = _missing(step)
+    missing = missing_of(step)
     state: State = "blocked" if missing else "run"
     resumes = bench.store.artifacts.has_scratch(key)
-    return PlannedStep(step.name, step.step.uses, state, reasons, _names(step), key, resumes, missing)
+    return PlannedStep(step.name, step.step.uses, state, reasons, names_of(step), key, resumes, missing)
 
 
 def _why(bench: Bench, step: BoundStep, identity: Mapping[str, Any], fetched: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -128,7 +143,7 @@ def _last_done(bench: Bench, step: BoundStep) -> Run | None:
     return runs[0] if runs else None
 
 
-def _missing(step: BoundStep) -> tuple[Problem, ...]:
+def missing_of(step: BoundStep) -> tuple[Problem, ...]:
     """Libraries that the stage needs and this installation lacks."""
     absent = [name for name in step.stage.libraries if version_of(name) is None and not _importable(name)]
     remedy = f'pip install "modelyard[{step.stage.extra}]"' if step.stage.extra else ""

@@ -28,7 +28,7 @@ from modelyard.errors import Problem, ProfileError
 FILE = "modelyard.profiles.yaml"
 DEFAULT = "local"
 STORE = ".modelyard"
-KEYS = ("store", "ledger", "threads", "processes", "device", "launch")
+KEYS = ("store", "ledger", "threads", "processes", "jobs", "device", "launch")
 DEVICES = ("auto", "cpu", "cuda")
 LAUNCHES = ("local",)
 MAX_SECRET_BYTES = 1 << 16
@@ -44,6 +44,7 @@ class Profile:
         ledger: URL of the ledger's database (or the name of the secret that holds it); None: SQLite in the store.
         threads: processor threads a step may use; None: all cores.
         processes: worker processes of a training step.
+        jobs: trials of a search, or folds, that run side by side.
         device: `auto`, `cpu` or `cuda`.
         launch: `local`: workers are processes of this machine.
     """
@@ -53,6 +54,7 @@ class Profile:
     ledger: str | SecretName | None = None
     threads: int | None = None
     processes: int = 1
+    jobs: int = 1
     device: str = "auto"
     launch: str = "local"
 
@@ -108,6 +110,7 @@ def _profile(name: str, value: object, folder: Path, fields: Fields) -> Profile:
         ledger=_ledger(body, path, fields),
         threads=_whole(body, "threads", path, fields),
         processes=_whole(body, "processes", path, fields) or 1,
+        jobs=_whole(body, "jobs", path, fields) or 1,
         device=_choice(body, "device", DEVICES, path, fields),
         launch=_choice(body, "launch", LAUNCHES, path, fields),
     )

@@ -30,7 +30,7 @@ KEYS = ("version", "project", "seed", "steps", "release")
 STEP_KEYS = ("uses", "with", "in")
 RELEASE_KEYS = ("model", "rules")
 RULE_KEYS = ("claim", "min", "max", "of", "on", "slice")
-LATER = ("search", "folds")
+REPEATS = ("search", "folds")
 
 
 @dataclass(frozen=True)
@@ -152,23 +152,25 @@ def _steps(value: Mapping[str, Any], fields: Fields) -> Iterator[Step]:
             expected = t("a lower-case letter, then letters, digits, `_` or `-`; at most 64 in all")
             fields.note(path, t("`{name}` is no name for a step", name=name), expected)
         mapping = fields.mapping(path, body, t("the step `{name}`", name=name))
-        if mapping is not None and not _later(path, mapping, fields):
-            step = _step(name, mapping, path, fields)
+        if mapping is not None:
+            kind = next((key for key in REPEATS if key in mapping), None)
+            step = _repeat(name, kind, mapping, path, fields) if kind else _step(name, mapping, path, fields)
             if step is not None:
                 yield step
 
 
-def _later(path: KeyPath, body: Mapping[str, Any], fields: Fields) -> bool:
-    """Kinds of step that a later version brings: said by name, not as an unknown key."""
-    found = [key for key in LATER if key in body]
-    for key in found:
-        fields.note(
-            (*path, key),
-            t("`{key}:` steps are not in this version of Modelyard", key=key),
-            t("a step with `uses`"),
-            t("remove the step `{name}`, or use a version that has it", name=path[-1]),
-        )
-    return bool(found)
+def _repeat(name: str, kind: str, body: Mapping[str, Any], path: KeyPath, fields: Fields) -> Step | None:
+    """A step that repeats others: its settings stand under `search` or `folds`."""
+    others = [key for key in body if key != kind]
+    for key in others:
+        found = t("the step `{name}` has both `{kind}` and `{key}`", name=name, kind=kind, key=key)
+        fields.note((*path, key), found, t("`{kind}: {{…}}` alone", kind=kind))
+    settings = fields.mapping((*path, kind), body[kind], f"`{kind}`")
+    if settings is None or others:
+        return None
+    value = {key: _setting((*path, kind, key), item, fields) for key, item in settings.items()}
+    source = fields.source
+    return Step(name, kind, value, {}, source.line(path), source.setting_lines((*path, kind)), kind)
 
 
 def _step(name: str, body: Mapping[str, Any], path: KeyPath, fields: Fields) -> Step | None:

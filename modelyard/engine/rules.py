@@ -8,7 +8,7 @@ from modelyard.base.messages import did_you_mean, t
 from modelyard.base.yaml import KeyPath
 from modelyard.core.evidence import Claim
 from modelyard.core.project import Rule
-from modelyard.engine.bound import BoundStep, Output, descent, outputs_of, resolve_output, touching
+from modelyard.engine.bound import BoundStep, Output, descent, outputs_of, real, resolve_output, touching
 from modelyard.engine.catalog import stages_measuring
 from modelyard.engine.fields import Fields
 from modelyard.engine.project_file import ReadProject
@@ -34,8 +34,9 @@ def check_release(read: ReadProject, steps: Sequence[BoundStep], fields: Fields,
         if name not in written:
             fields.note(path, t("there is no step `{step}`", step=name), remedy=did_you_mean(name, known))
         return None
-    model = resolve_output(step, port, "model", path, fields)
-    if model is not None and len(steps) == len(written):
+    named = resolve_output(step, port, "model", path, fields)
+    model = real(steps, named) if named is not None else None
+    if model is not None and written <= {item.name for item in steps}:
         judge = _Judge(steps, model, fields, whole)
         for position, rule in zip(read.rule_positions, spec.rules, strict=True):
             judge.rule(rule, ("release", "rules", position))
@@ -103,7 +104,7 @@ class _Judge:
             known = [f"{step.name}.{name}" for name in step.stage.outputs]
             self.fields.note(here, t("`{of}` is not one output", of=rule.of), remedy=did_you_mean(rule.of, known))
             return None
-        return self._related((step.name, ports[0]), here)
+        return self._related(real(self.steps, (step.name, ports[0])), here)
 
     def _related(self, target: Output, path: KeyPath) -> Output | None:
         if not self.whole or target in self.family or target[0] in {step for step, _ in self.family}:

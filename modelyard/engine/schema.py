@@ -13,7 +13,8 @@ from typing import Any
 from modelyard.core.artifact import SPLITS
 from modelyard.core.stage import Stage
 from modelyard.engine.catalog import FoundStage, describe, find, names
-from modelyard.engine.project_file import LATER, MAX_SEED, PROJECT_NAME, SECRET, STEP_NAME
+from modelyard.engine.project_file import MAX_SEED, PROJECT_NAME, SECRET, STEP_NAME
+from modelyard.engine.repeat.settings import FoldsConfig, SearchConfig
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -27,7 +28,8 @@ def project_schema(stages: Iterable[FoundStage] | None = None) -> dict[str, Any]
     known = list(stages) if stages is not None else [stage for name in names() if (stage := find(name, Path())[0])]
     definitions: dict[str, Any] = {"reference": _REFERENCE, "rule": _RULE}
     branches = [_branch(stage, definitions) for stage in known]
-    definitions["step"] = _step([stage.uses for stage in known], branches)
+    definitions["use"] = _step([stage.uses for stage in known], branches)
+    definitions["step"] = _any_step(definitions)
     return {
         "$schema": DRAFT,
         "title": "Modelyard project",
@@ -111,9 +113,20 @@ def _step(uses: list[str], branches: list[dict[str, Any]]) -> dict[str, Any]:
                 "additionalProperties": {"anyOf": [{"$ref": "#/$defs/reference"}, references]},
             },
         },
-        "not": {"anyOf": [{"required": [key]} for key in LATER]},
         "allOf": branches,
     }
+
+
+def _any_step(definitions: dict[str, Any]) -> dict[str, Any]:
+    """A step with `uses`, or one that repeats others."""
+    other: dict[str, Any] = {"$ref": "#/$defs/use"}
+    for key, config in (("folds", FoldsConfig), ("search", SearchConfig)):
+        schema = config.model_json_schema(ref_template=f"#/$defs/{key}.{{model}}")
+        definitions.update({f"{key}.{name}": definition for name, definition in schema.pop("$defs", {}).items()})
+        definitions[key] = schema
+        then = {"additionalProperties": False, "properties": {key: {"$ref": f"#/$defs/{key}"}}}
+        other = {"if": {"type": "object", "required": [key]}, "then": then, "else": other}
+    return other
 
 
 def _branch(found: FoundStage, definitions: dict[str, Any]) -> dict[str, Any]:

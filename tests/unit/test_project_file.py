@@ -87,8 +87,8 @@ steps:
   c: text
   d: {uses: x, in: {data: {}}, with: [1]}
   e: {uses: x, with: {url: {secret: "no name"}}}
-  f: {search: {steps: [a]}}
-  g: {folds: {k: 5}}
+  f: {search: 3}
+  g: {folds: {k: 5}, uses: x}
 release:
   modle: x
   rules:
@@ -106,8 +106,8 @@ release:
     for part in (
         "`version` is 2", '`project` is "My Reviews!"', "unknown key `sed`", "`seed` is -1", "`Data` is no name",
         "unknown key `wiht`", "`x` is not finite", "the step `a` has no `uses`", "`uses` is 3", "`in` is a list",
-        "the step `c` is text", "`with` is a list", "`data` is {}", "no name of a secret", "`search:` steps are not",
-        "`folds:` steps are not", "unknown key `modle`", "`release` has no `model`", "both `min` and `max`",
+        "the step `c` is text", "`with` is a list", "`data` is {}", "no name of a secret", "`search` is a number",
+        "has both `folds` and `uses`", "unknown key `modle`", "`release` has no `model`", "both `min` and `max`",
         "no bound", "names no `claim`", '`min` is "high"', '`on` is "tests"', "`a` is [1]", "rule 5 is text",
     ):  # fmt: skip
         assert part in words

@@ -1,0 +1,93 @@
+"""A worker process of a search: is told the search once, then runs one trial for each line it reads."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from queue import SimpleQueue
+from types import FrameType
+from typing import Any, TextIO
+
+from modelyard.core.project import SecretName
+from modelyard.engine.bind import load_project_dict
+from modelyard.engine.bound import BoundSearch
+from modelyard.engine.events import Silent, StepOutcome
+from modelyard.engine.execute import Bench
+from modelyard.engine.profiles import Profile
+from modelyard.engine.repeat.trial import run_trial
+from modelyard.errors import ModelyardError, ProjectError
+from modelyard.store import open as open_store
+
+STOPPING = threading.Event()
+
+
+def main() -> None:
+    """Work until there is nothing more to do or somebody says stop, which is not an error."""
+    signal.signal(signal.SIGTERM, _stop)
+    with contextlib.suppress(KeyboardInterrupt):
+        _work()
+
+
+def _work() -> None:
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")  # a stage may print: only answers go where the driver reads
+    os.dup2(2, 1)
+    lines: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_read, args=(lines,), daemon=True).start()
+    job = json.loads(lines.get())
+    profile = _profile(job["profile"])
+    with open_store(profile.store, profile.ledger_url()) as store:
+        bound, problems = load_project_dict(job["project"], Path(job["folder"]))
+        if bound is None:
+            raise ProjectError.of(problems)
+        bench = Bench(bound, store, profile, Silent())
+        bench.join(job["invocation"])
+        search = bound.step(job["search"])
+        assert isinstance(search, BoundSearch)
+        above = [StepOutcome(**outcome) for outcome in job["above"]]
+        _say(out, {"ready": True})
+        while line := lines.get():
+            _say(out, _answer(bench, search, above, json.loads(line)))
+            bench.memo.save()
+            if STOPPING.is_set():
+                return
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    STOPPING.set()
+    raise KeyboardInterrupt
+
+
+def _read(lines: SimpleQueue[str]) -> None:
+    """Hands lines on. When the driver is gone there is nobody to work for: its next run goes on from what is done."""
+    for line in sys.stdin:
+        lines.put(line)
+    os._exit(0)
+
+
+def _answer(bench: Bench, search: BoundSearch, above: list[StepOutcome], ask: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        trial, made = run_trial(bench, search, above, ask["number"], ask["values"])
+        return {"trial": trial.to_json(), "made": made}
+    except ModelyardError as error:
+        return error.to_json()
+
+
+def _say(out: TextIO, value: Mapping[str, Any]) -> None:
+    out.write(json.dumps(value) + "\n")
+    out.flush()
+
+
+def _profile(value: Mapping[str, Any]) -> Profile:
+    ledger = value["ledger"]
+    named = SecretName(ledger["secret"]) if isinstance(ledger, dict) else ledger
+    return Profile(**{**value, "store": Path(value["store"]), "ledger": named})
+
+
+if __name__ == "__main__":
+    main()
