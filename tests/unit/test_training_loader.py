@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.tiny_reviews import reviews
 
+from modelyard.errors import StageError
 from modelyard.methods.data import dataset as dataset_module
 from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
 from modelyard.methods.preprocessing import bpe, tokens
@@ -371,6 +372,16 @@ def test_what_fails_in_the_thread_is_raised_where_batches_are_taken() -> None:
     with pytest.raises(OSError, match="gone"):
         next(items)
     ahead.close()
+
+
+def test_a_worker_that_is_killed_is_told(made: Any, tmp_path: Path) -> None:
+    for store in opened(made, tmp_path, 1):
+        store.ahead(range(len(store.pieces)))
+        assert store._pool is not None
+        for process in list(store._pool._processes.values()):
+            process.kill()
+        with pytest.raises(StageError, match="ended before"):
+            list(Loader(store, BUCKETS, seed=1))
 
 
 def test_leaving_early_ends_the_thread(store: TokenStore) -> None:

@@ -13,6 +13,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -26,6 +27,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from modelyard.base.canonical import digest_bytes, digest_file, digest_json
+from modelyard.base.messages import t
+from modelyard.errors import StageError
 from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.preprocessing import tokens
 
@@ -161,7 +164,15 @@ class TokenStore:
             self._open.move_to_end(number)
             return self._open[number]
         if number in self._waiting:
-            self._waiting.pop(number).result()
+            try:
+                self._waiting.pop(number).result()
+            except BrokenProcessPool:
+                raise StageError(
+                    t("a process that tokenizes ended before its work was done"),
+                    where=str(self.folder),
+                    expected=t("{n} processes that live to the end", n=self._workers),
+                    remedy=t("is there memory for them? run again: what is tokenized is kept; or take fewer workers"),
+                ) from None
         elif not self._made(number):
             make_piece(*self._order(number))
         lengths = np.fromfile(self._path(number, "lengths"), np.int32)
