@@ -1,16 +1,17 @@
 """Checkpoints that survive a kill at any moment.
 
 A checkpoint is written to a temporary folder, every file synced, `manifest.json` (sizes and SHA-256) last, the folder
-renamed into place, and only then are older ones removed, two always kept. Loading takes the newest whose manifest
-verifies, else the one before, and says so. Tensors are safetensors, the rest JSON: nothing that runs code when read.
+renamed into place, and only then are older ones removed, at least two always kept. Loading takes the newest whose
+manifest verifies, else the one before, and says so. Tensors are safetensors, the rest JSON: nothing that runs code when
+read.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from safetensors.torch import load_file, save_file
 from modelyard.base import files
 from modelyard.base.canonical import canonical_json, digest_file
 from modelyard.base.messages import t
+from modelyard.methods.training.settings import Keeping
 
-KEEP = 2
 MANIFEST, STATE = "manifest.json", "state.json"
 _TEMPORARY = "tmp."
 
@@ -41,16 +42,29 @@ class Checkpoint:
     state: Mapping[str, Any]
 
 
-def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint durably, then drop those older than the newest two."""
+def save(folder: Path, checkpoint: Checkpoint, keeping: Keeping | None = None) -> None:
+    """Write a checkpoint durably, then drop those that need not be kept."""
+    write(folder, on_host(checkpoint), keeping)
+
+
+def on_host(checkpoint: Checkpoint) -> Checkpoint:
+    """The same with copies of the tensors on the CPU: what is written must not change while it is written."""
+    tensors = {
+        part: {name: tensor.detach().cpu().clone().contiguous() for name, tensor in named.items()}
+        for part, named in checkpoint.tensors.items()
+    }
+    # Through JSON and back, for the lists and dictionaries in it are alive too.
+    return replace(checkpoint, tensors=tensors, state=json.loads(canonical_json(dict(checkpoint.state))))
+
+
+def write(folder: Path, checkpoint: Checkpoint, keeping: Keeping | None = None) -> None:
+    """Write a checkpoint of `on_host` durably, then drop those that need not be kept."""
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     temporary = folder / f"{_TEMPORARY}{checkpoint.step:09d}.{uuid.uuid4().hex[:8]}"
     temporary.mkdir()
     for part, tensors in checkpoint.tensors.items():
-        # A copy: what is written must not change while the file is written.
-        still = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-        save_file(still, temporary / f"{part}.safetensors")
+        save_file(dict(tensors), temporary / f"{part}.safetensors")
     (temporary / STATE).write_bytes(canonical_json({"step": checkpoint.step, **checkpoint.state}))
     entries = {
         path.name: {"size": path.stat().st_size, "digest": digest_file(path)} for path in sorted(temporary.iterdir())
@@ -60,8 +74,20 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     target = folder / f"{checkpoint.step:09d}"
     files.remove_tree(target)
     files.rename_durably(temporary, target)
-    for old in _complete(folder)[:-KEEP]:
-        files.remove_tree(old)
+    for old in expendable([int(path.name) for path in _complete(folder)], keeping or Keeping()):
+        files.remove_tree(folder / f"{old:09d}")
+
+
+def expendable(steps: Sequence[int], keeping: Keeping) -> list[int]:
+    """Of the steps of all checkpoints, ascending, those not kept: neither among the newest nor the first of their
+    `every` steps."""
+    kept = set(steps[-keeping.newest :])
+    if keeping.every:
+        firsts: dict[int, int] = {}
+        for step in steps:
+            firsts.setdefault(step // keeping.every, step)
+        kept |= {step for number, step in firsts.items() if number > 0}
+    return [step for step in steps if step not in kept]
 
 
 def load(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:

@@ -4,18 +4,13 @@ precision and device decide the last bits of a result.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from modelyard.base import files
-from modelyard.base.canonical import canonical_json
 from modelyard.base.messages import t
-from modelyard.methods.training import devices, precision
+from modelyard.methods.training import devices, precision, remembering
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.settings import Compute
-
-FILE = "choices.json"
 
 
 @dataclass(frozen=True)
@@ -29,12 +24,13 @@ class Choices:
 
 def settle(compute: Compute, scratch: Path, hooks: Hooks) -> Choices:
     """The recorded choices of this run, made now if it is new."""
-    path = scratch / FILE
-    if path.exists():
-        return Choices(**json.loads(path.read_text(encoding="utf-8")))
+    known = remembering.recall(scratch)
+    names = [one.name for one in fields(Choices)]
+    if all(name in known for name in names):
+        return Choices(**{name: known[name] for name in names})
     device = devices.pick(compute.device)
     made = Choices(device.type, precision.resolve(compute.precision, device), compute.threads or devices.usable_cores())
-    files.write_atomic(path, canonical_json(asdict(made)))
+    remembering.remember(scratch, **asdict(made))
     hooks.say(
         t(
             "computing on {device} in {precision} with {threads} threads",

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelyard.methods.training import batching, evaluation, loop, objectives
+from modelyard.methods.training import batching, evaluation, finite, loop, objectives
 from modelyard.methods.training.axes import Batch
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.loader.ahead import FeedAhead
+from modelyard.methods.training.microbatches import ByRow
 from modelyard.methods.training.settings import ClassWeights
 
 Renewal = Callable[[NDArray[np.int64], int], batching.Rows]
@@ -74,7 +75,7 @@ class RowFeed:
 
 
 @dataclass(frozen=True)
-class CrossEntropy:
+class CrossEntropy(ByRow):
     """Weighted cross-entropy with label smoothing, against the label or against shares of classes; or focal loss.
 
     Attributes:
@@ -145,8 +146,10 @@ def train(
         soft, renew: as of `RowFeed`.
 
     Raises:
+        InputError: numbers of training rows are not finite.
         StageError: the loss or the gradient is no longer a number; names the step and the rows.
     """
+    _check_numbers(training, soft)
     of_class = objectives.class_weights(training.labels, int(training.labels.max()) + 1, class_weights)
     feed = RowFeed(training, of_class[training.labels] * training.weights, plan, device, soft, renew)
     gamma = plan.loss.gamma if plan.loss.name == "focal" else None
@@ -162,3 +165,20 @@ def train(
     logits = evaluation.logits_of(module, validation, device)
     metrics = evaluation.scores(logits, validation.labels)
     return Outcome(logits, metrics, found.best_step, found.steps, found.history)
+
+
+def _check_numbers(rows: batching.Rows, soft: NDArray[np.float32] | None) -> None:
+    """Look at every number before anything is learned from it."""
+    columns: dict[str, NDArray[Any]] = {"weight": rows.weights}
+    if soft is not None:
+        columns["soft_label"] = soft
+    for name, (values, _) in rows.columns.items():
+        if values.is_floating_point():
+            broken = np.bincount(_row_of(rows, np.flatnonzero(~np.isfinite(values.numpy()))), minlength=len(rows))
+            columns[name] = np.where(broken > 0, np.nan, 0.0)
+    finite.require_finite(columns, rows.names, "train")
+
+
+def _row_of(rows: batching.Rows, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The row of each value of a column."""
+    return np.searchsorted(rows.starts, places, side="right") - 1

@@ -50,6 +50,29 @@ def supports_bf16(device: torch.device) -> bool:
     return device.type == "npu"
 
 
+def supports_fp8(device: torch.device) -> bool:
+    """Whether matrix products of fp8 are computed by the hardware."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 9)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a device or on the host."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def release(device: torch.device) -> None:
+    """Give back memory that is held but not used."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """Most memory of the device that tensors took at once so far; None for the CPU."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
 def cpu_flags() -> frozenset[str]:
     """What the processor says it can, in Linux's names; empty where that is not told."""
     try:

@@ -32,6 +32,15 @@ class Masks:
         """Put the source where it belongs at this place of the run."""
         self._bits = np.random.SFC64(int(generator(seed, "dropout", *place).integers(2**63)))
 
+    @property
+    def place(self) -> Any:
+        """Where the source stands, to come back to."""
+        return self._bits.state
+
+    @place.setter
+    def place(self, place: Any) -> None:
+        self._bits.state = place
+
     def drop(self, x: Tensor, share: float) -> Tensor:
         """`x` with about `share` of its elements set to 0 and the others scaled up."""
         dropped = min(round(share * LEVELS), LEVELS - 1)

@@ -14,7 +14,7 @@ from modelyard.methods.training.muon import Muon
 from modelyard.methods.training.settings import Optimizer
 from modelyard.methods.training.side_by_side import SideBySide
 
-RATES = {"adamw": 1.0, "adafactor": 20.0, "muon": 1.0, "lion": 0.2, "sgd": 100.0}
+RATES = {"adamw": 1.0, "adafactor": 20.0, "muon": 3.0, "lion": 0.2, "sgd": 100.0}
 """What to multiply a network's usual rate by, which is AdamW's. Lion's steps are longer (Chen et al. advise 3 to 10
 times less), SGD's as long as the gradient, Adafactor's relative to the size of the weights. Tried on short runs.
 """

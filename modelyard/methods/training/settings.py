@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Metric = Literal["accuracy", "f1_macro", "loss"]
 ClassWeights = Literal["none", "balanced"]
-PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
+PrecisionName = Literal["auto", "fp32", "bf16", "fp16", "fp8"]
+CompileName = Literal["auto", "on", "off"]
 DeviceName = Literal["auto", "cpu", "cuda", "npu", "mps"]
 Size = Literal["auto", "linear", "cnn", "encoder-tiny", "encoder-small", "blend"]
 Freeze = Literal["nothing", "embeddings", "encoder"]
@@ -42,6 +43,12 @@ class Optimizer(BaseModel):
     )
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="What the learning rate is multiplied by for each layer further from the head"
+    )
+    unfreeze: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of all steps over which layers join the training, from the head down; 0: none wait",
     )
     clip: float = Field(1.0, ge=0, le=1e6, description="Longest gradient, as its 2-norm; 0 does not clip")
 
@@ -111,6 +118,18 @@ class Regularization(BaseModel):
     )
 
 
+class Ema(BaseModel):
+    """A moving average of the weights, evaluated and saved in their place."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    decay: float = Field(0.0, ge=0, lt=1, description="Share of the average that each step keeps; 0: no average")
+    start: Literal["bias", "warmup", "none"] = Field(
+        "bias",
+        description="How first weights fade: `bias` divides them out, `warmup` raises the decay, `none` lets them be",
+    )
+
+
 class EarlyStopping(BaseModel):
     """When to stop before all epochs are done. The best evaluation's weights are kept either way."""
 
@@ -152,6 +171,18 @@ class Reading(BaseModel):
     )
 
 
+class Keeping(BaseModel):
+    """Which checkpoints of a run are kept while it lasts, and how they are written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    newest: int = Field(2, ge=2, le=1000, description="The newest ones: a damaged one falls back on the one before")
+    every: int | None = Field(
+        None, ge=1, le=10**9, description="Besides, the first one of every so many optimizer steps; by default none"
+    )
+    background: bool = Field(True, description="Write them while training goes on")
+
+
 class Compute(BaseModel):
     """Where and how it is computed. The last bits of a result depend on it: it is in the model's record."""
 
@@ -160,4 +191,12 @@ class Compute(BaseModel):
     device: DeviceName = Field("auto", description="`auto`: an accelerator if there is one, else the CPU")
     precision: PrecisionName = Field("auto", description="`auto`: bf16 where the hardware computes it, else fp32")
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; by default all cores of the process")
+    compile: CompileName = Field(
+        "auto", description="Compiled graphs; `auto` measures at the start whether they pay, and says so"
+    )
+    checkpoint_activations: bool = Field(
+        False,
+        description="Compute layers again on the way back instead of keeping them: less memory, a third more work",
+    )
     checkpoint_seconds: float = Field(30, ge=0, le=86_400, description="Seconds between checkpoints inside an epoch")
+    keep: Keeping = Field(default_factory=Keeping, description="Which checkpoints are kept")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -15,7 +16,9 @@ from modelyard.methods.training.candidates import Candidate, Examples
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.settings import (
     ClassWeights,
+    Compute,
     EarlyStopping,
+    Ema,
     Freeze,
     Initialization,
     LinearSettings,
@@ -34,11 +37,12 @@ MAX_EPOCHS = 30
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user may choose; see the stage's Config for the words. `threads`, `precision` and `device` are settled."""
+    """What a user may choose; see the stage's Config for the words. `precision` and `threads` are settled, whatever
+    `compute` says of them."""
 
     size: Size = "auto"
     epochs: int | None = None
-    batch_size: int | None = None
+    batch_size: int | Literal["auto"] | None = None
     accumulation: int = 1
     class_weights: ClassWeights = "none"
     budget: float = 8.0
@@ -54,7 +58,8 @@ class Settings:
     augment: TextChanges | None = None
     precision: str = "fp32"
     threads: int = 1
-    checkpoint_seconds: float = 30.0
+    compute: Compute = field(default_factory=lambda: Compute(compile="off"))
+    ema: Ema = field(default_factory=Ema)
 
 
 @dataclass(frozen=True)
@@ -159,18 +164,25 @@ def _neural(work: Work, kind: neural.Kind) -> Candidate:
 
 def _plan(work: Work, defaults: neural.Defaults, rows: neural.Reading, budget: float | None) -> loop.Plan:
     settings = work.settings
-    batch_size = settings.batch_size or defaults.batch_size
-    steps = batching.num_steps(len(rows.training), batch_size, settings.accumulation)
+    batch_size, accumulation = settings.batch_size or defaults.batch_size, settings.accumulation
+    if batch_size == "auto":
+        # All rows of a step at once; the loop cuts them where memory runs out.
+        batch_size, accumulation = defaults.batch_size * accumulation, 1
+    steps = batching.num_steps(len(rows.training), batch_size, accumulation)
     epochs = settings.epochs or epochs_for(defaults.epochs, steps, int(rows.training.lengths.sum()), budget)
     return loop.Plan(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=optimizers.default_rate(settings.optimizer, defaults.learning_rate),
         seed=work.seed,
-        accumulation=settings.accumulation,
+        accumulation=accumulation,
         precision=settings.precision,
         threads=settings.threads,
-        checkpoint_seconds=settings.checkpoint_seconds,
+        checkpoint_seconds=settings.compute.checkpoint_seconds,
+        compile=settings.compute.compile,
+        checkpoint_activations=settings.compute.checkpoint_activations,
+        keep=settings.compute.keep,
+        ema=settings.ema,
         optimizer=settings.optimizer,
         schedule=settings.schedule,
         loss=settings.loss,

@@ -9,7 +9,7 @@ killed goes on from its last checkpoint and ends with the same bytes.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,7 @@ from modelyard.methods.training.settings import (
     ClassWeights,
     Compute,
     EarlyStopping,
+    Ema,
     Freeze,
     Initialization,
     LinearSettings,
@@ -53,7 +54,10 @@ class Config(BaseModel):
     size: Size = Field("auto", description="What to train from scratch; `auto` tries several and says which")
     freeze: Freeze = Field("nothing", description="With a base: the part that keeps its weights")
     epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the training rows at most (epochs)")
-    batch_size: int | None = Field(None, ge=1, le=65_536, description="Rows of one forward pass (rows)")
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] | Literal["auto"] | None = Field(
+        None,
+        description="Rows of one forward pass (rows); `auto`: those of a whole step, halved where memory runs out",
+    )
     accumulation: int = Field(1, ge=1, le=4096, description="Forward passes a step: acts as one batch so much larger")
     budget: float = Field(
         8, gt=0, le=1e6, description="`auto`, `blend`: tokens the network may read without `epochs` set (millions)"
@@ -69,6 +73,7 @@ class Config(BaseModel):
     optimizer: Optimizer = Field(default_factory=Optimizer, description="How weights follow gradients")
     schedule: Schedule = Field(default_factory=Schedule, description="How the learning rate moves")
     regularization: Regularization = Field(default_factory=Regularization, description="Against overfitting")
+    ema: Ema = Field(default_factory=Ema, description="Average the weights over the steps")
     early_stopping: EarlyStopping = Field(default_factory=EarlyStopping, description="When to stop")
     augment: TextSettings | None = Field(
         None, description="Change training texts anew in every epoch (networks only), beside data.augment"
@@ -134,13 +139,21 @@ def _settings(config: Config, precision: str, threads: int) -> Settings:
     from modelyard.methods.training.text_classifier import Settings
 
     same = ("size", "epochs", "batch_size", "accumulation", "class_weights", "budget", "freeze", "reading")
-    blocks = ("initialization", "loss", "optimizer", "schedule", "regularization", "early_stopping", "linear")
+    blocks = (
+        "initialization",
+        "loss",
+        "optimizer",
+        "schedule",
+        "regularization",
+        "ema",
+        "early_stopping",
+        "compute",
+        "linear",
+    )
     values: dict[str, Any] = {name: getattr(config, name) for name in (*same, *blocks)}
     if config.augment is not None:
         values["augment"] = TextChanges(**config.augment.model_dump())
-    return Settings(
-        **values, precision=precision, threads=threads, checkpoint_seconds=config.compute.checkpoint_seconds
-    )
+    return Settings(**values, precision=precision, threads=threads)
 
 
 def _base_name(base: str) -> str:
