@@ -7,6 +7,7 @@ alone and in any batch. How a model writes by default is in its `generation_conf
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ BATCH = 16
 """Records written together."""
 TOKEN_BUDGET = 16_384
 """Prompt tokens, padding included, of records written together."""
+BYTE = re.compile("<0x[0-9A-F]{2}>")
+"""A token that spells one byte: several make a character, or are none."""
 ANSWER_SHARE = 0.125
 """Of the model's positions: a prompt that leaves less for its answer is cut at its beginning."""
 
@@ -125,12 +128,10 @@ class Writer:
         row = self._row(TASK.values([record])[0], "records[0]")
         told = 0
         for _ in self._write([row]):
-            text, held = self._text(row), 0 if row.finish else max((len(s) - 1 for s in row.request.stop), default=0)
-            # Half a character, or what may become a stop text, waits for what follows.
-            end = len(text) if row.finish else len(text.rstrip("\ufffd")) - held
-            if end > told:
-                yield text[told:end]
-                told = end
+            text = self._text(row) if row.finish else self._settled(row)
+            if len(text) > told:
+                yield text[told:]
+                told = len(text)
 
     def close(self) -> None:
         self._model = None
@@ -236,7 +237,18 @@ class Writer:
     def _text(self, row: Row) -> str:
         if row.cut is not None:
             return row.cut
-        return str(self._tokenizer.decode(row.written, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return self._decode(row.written)
+
+    def _settled(self, row: Row) -> str:
+        """The text without what may yet become another: bytes of a character, the beginning of a stop text."""
+        size = len(row.written)
+        while size and BYTE.fullmatch(self._tokenizer.convert_ids_to_tokens(row.written[size - 1])):
+            size -= 1
+        text = self._decode(row.written[:size]).rstrip("\ufffd")
+        return text[: len(text) - max((len(stop) - 1 for stop in row.request.stop), default=0)]
+
+    def _decode(self, tokens: list[int]) -> str:
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _answer(self, row: Row) -> Generated:
         return Generated(self._text(row), row.finish, len(row.written), row.unread)

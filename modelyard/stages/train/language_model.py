@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
@@ -67,12 +67,6 @@ class Config(BaseModel):
     licence: str = Field("unknown", min_length=1, max_length=100, description="SPDX expression for the model made")
     compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
 
-    @model_validator(mode="after")
-    def _adapter_has_a_base(self) -> Config:
-        if self.base == SCRATCH and self.adapter is not None:
-            raise ValueError("an adapter needs a base: fresh weights would stay what they are")
-        return self
-
 
 def run(config: Config, context: Context) -> None:
     import itertools
@@ -84,6 +78,7 @@ def run(config: Config, context: Context) -> None:
     data = Dataset.open(context.input("data"))
     column = data.need("text")
     found = jobs.base_folder(config.base, context)
+    jobs.check_adapter(config.adapter, found)
     if found is None:
         length = config.context or CONTEXT
         tokenizer = texts.learn(config.tokenizer, data, column, length)

@@ -105,6 +105,17 @@ def base_name(base: str | None, context: Any) -> str:
     return Path(base).name if is_path else base
 
 
+def check_adapter(shape: Adapter | None, folder: Path | None) -> None:
+    """Raises InputError if an adapter is wanted beside fresh weights, which would stay what they are."""
+    if shape is not None and folder is None:
+        raise InputError(
+            t("an adapter needs a base: fresh weights would stay what they are"),
+            where="adapter",
+            expected=t("a Hugging Face folder, or an id of the hub"),
+            remedy=t("name one as `base`, or put a step above that makes one, such as train.language_model"),
+        )
+
+
 def beside(
     shape: Adapter | None, folder: Path | None, context: Any, tokens: Sequence[int] = (), start: str | None = None
 ) -> Beside | None:
