@@ -1,8 +1,8 @@
 """Networks of our own: a closed table from `model.json`'s `network` to a torch module.
 
-A kind is one file: `linear`, `cnn`, `encoder`, `blend`; on tables `table_linear`, `ft_transformer`. Every network takes
-the arrays of its preprocessor by name and returns logits [rows, classes] in float32. Padding is masked: an answer does
-not depend on the batch it is in.
+A kind is one file: `linear`, `cnn`, `encoder`, `blend`; on tables `table_linear`, `ft_transformer`; on images
+`image_cnn`. Every network takes the arrays of its preprocessor by name and returns logits [rows, classes] in float32.
+Padding is masked: an answer does not depend on the batch it is in.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
-from modelyard.methods.networks import blend, cnn, encoder, ft_transformer, linear, table_linear
+from modelyard.methods.networks import blend, cnn, encoder, ft_transformer, image_cnn, linear, table_linear
 
 WEIGHTS = "model.safetensors"
 
@@ -25,6 +25,7 @@ _BUILDERS: Mapping[str, Callable[[Mapping[str, Any]], torch.nn.Module]] = {
     "linear": linear.build,
     "cnn": cnn.build,
     "encoder": encoder.build,
+    "image_cnn": image_cnn.build,
     "table_linear": table_linear.build,
     "ft_transformer": ft_transformer.build,
     "blend": lambda spec: blend.Blend([build(child) for child in spec["children"]], spec["weights"]),

@@ -35,10 +35,10 @@ Kind = Literal["number", "category"]
 
 
 class Placed(NamedTuple):
-    """A record and its place in the request, for messages."""
+    """A record (or what stands for it) and its place in the request, for messages."""
 
     place: int
-    record: Mapping[str, Any]
+    record: Any
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,9 @@ class BatchPredictor:
 
     def logits(self, texts: Sequence[Any]) -> NDArray[np.float32]:
         """Outputs [records, …] of at least one record, in order. Raises InputError if one is not a number."""
-        parts = [self._window(texts[start : start + WINDOW]) for start in range(0, len(texts), WINDOW)]
+        # Images are large: their preprocessing says how many fit.
+        window = min(WINDOW, getattr(self.preprocessor, "window", WINDOW))
+        parts = [self._window(texts[start : start + window]) for start in range(0, len(texts), window)]
         logits = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if not np.isfinite(logits).all():
             row = int(np.flatnonzero(~np.isfinite(logits).reshape(len(logits), -1).all(axis=1))[0])

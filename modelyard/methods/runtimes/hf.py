@@ -13,37 +13,42 @@ from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.torch_network import TorchNetwork
 
 INPUT_NAMES = ("input_ids", "attention_mask")
+IMAGE_INPUT_NAMES = ("pixel_values",)
 
 
-def open_module(folder: Path, attention: str = "sdpa") -> torch.nn.Module:
-    """The sequence classifier of a folder that `validation.check` has passed, in fp32 and evaluation mode.
+def open_module(
+    folder: Path, attention: str | None = "sdpa", kind: str = "AutoModelForSequenceClassification"
+) -> torch.nn.Module:
+    """The classifier of a folder that `validation.check` has passed, in fp32 and evaluation mode.
 
     Args:
-        attention: `sdpa`, the fast one, or `eager`, which exports to fewer operators.
+        attention: `sdpa`, the fast one, `eager`, which exports to fewer operators, or None, where there is a choice
+            to leave to the model.
+        kind: transformers' class that opens it.
 
     Raises:
         InputError: transformers cannot build it, or weights are missing from the file.
     """
-    from transformers import AutoModelForSequenceClassification
+    import transformers
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     try:
         module: Any
-        module, report = AutoModelForSequenceClassification.from_pretrained(
+        module, report = getattr(transformers, kind).from_pretrained(
             folder,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32,
-            attn_implementation=attention,
+            **({} if attention is None else {"attn_implementation": attention}),
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             t("transformers cannot load the model: {error}", error=error),
             where=str(folder),
-            expected=t("a text classifier that transformers has a class for"),
+            expected=t("a classifier that transformers has a class for"),
         ) from None
     missing = sorted(report["missing_keys"])
     if missing:
@@ -58,4 +63,7 @@ def open_module(folder: Path, attention: str = "sdpa") -> torch.nn.Module:
 
 
 def open_network(folder: Path, card: ModelCard, threads: int | None) -> TorchNetwork:
+    if card.task == "image-classification":
+        module = open_module(folder, None, "AutoModelForImageClassification")
+        return TorchNetwork(module, IMAGE_INPUT_NAMES, threads)
     return TorchNetwork(open_module(folder), INPUT_NAMES, threads)

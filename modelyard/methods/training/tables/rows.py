@@ -15,9 +15,9 @@ from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError, Problem
 from modelyard.methods.data.dataset import ROW_ID, Dataset
 from modelyard.methods.preprocessing.table import number_of
+from modelyard.methods.training import targets
 
 Target = Literal["auto", "class", "number"]
-SHOWN = 5
 QUANTITY = "double"
 
 
@@ -73,13 +73,14 @@ def read_splits(
     names = _features(data, columns, leave_out)
     tables = [_read(data, split, names) for split in ("train", "validation")]
     problems = [problem for split, table in zip(("train", "validation"), tables, strict=True)
-                for problem in _row_problems(split, table)]  # fmt: skip
+                for problem in targets.row_problems(split, table.num_rows)]  # fmt: skip
     labels: tuple[str, ...] = ()
     if not problems and is_number:
         problems = _number_problems(tables)
     elif not problems:
-        labels = tuple(sorted({str(value) for value in tables[0].column("label").to_pylist()}))
-        problems = _class_problems(tables, labels)
+        names_of = [[str(value) for value in table.column("label").to_pylist()] for table in tables]
+        labels = tuple(sorted(set(names_of[0])))
+        problems = targets.class_problems(*names_of)
     if problems:
         raise InputError.of(problems)
     training, validation = (_rows(table, names, labels) for table in tables)
@@ -131,36 +132,16 @@ def _rows(table: pa.Table, names: Sequence[str], labels: Sequence[str]) -> Rows:
     column = table.column("label").to_pylist()
     if labels:
         places = {label: place for place, label in enumerate(labels)}
-        targets: NDArray[Any] = np.array([places[str(value)] for value in column], np.int64)
+        goals: NDArray[Any] = np.array([places[str(value)] for value in column], np.int64)
     else:
-        targets = np.array([number_of(value) for value in column], np.float64)
+        goals = np.array([number_of(value) for value in column], np.float64)
     features = table.select([f"feature {place}" for place in range(len(names))]).rename_columns(list(names))
     return Rows(
         features,
-        targets,
+        goals,
         [str(name) for name in table.column("row").to_pylist()],
         table.column("weight").to_numpy().astype(np.float32),
     )
-
-
-def _row_problems(split: str, table: pa.Table) -> list[Problem]:
-    if table.num_rows:
-        return []
-    found = t("no {split} row has a label", split=split)
-    return [Problem(f"data/{split}", found, t("rows with a label"), t("check data.read and data.split"))]
-
-
-def _class_problems(tables: Sequence[pa.Table], labels: Sequence[str]) -> list[Problem]:
-    if len(labels) < 2:
-        found = t("all training rows have the label `{label}`", label=labels[0])
-        return [Problem("data/train", found, t("at least two classes"), t("check the column named as label"))]
-    strange = sorted({str(value) for value in tables[1].column("label").to_pylist()} - set(labels))
-    if not strange:
-        return []
-    some = ", ".join(strange[:SHOWN])
-    found = t("{count} labels of validation are not in train: {labels}", count=len(strange), labels=some)
-    remedy = t("use data.split with `by: label`, and merge or drop classes of a row or two")
-    return [Problem("data/validation", found, t("labels that train has too"), remedy)]
 
 
 def _number_problems(tables: Sequence[pa.Table]) -> list[Problem]:
