@@ -150,7 +150,7 @@ def main() -> None:
         f"{BUDGET:,} tokens a batch, lines of at most {LENGTH}.\nTokenizing alone: {alone / 1e3:,.0f} thousand a "
         f"second; the accelerator computes {rate / 1e3:,.0f} thousand a second, padding included.\n"
         f"datasets tokenizes everything before the first batch, which counts as waiting; the DataLoader in each "
-        f"epoch.\n\n{markdown(head, rows)}\n\n"
+        f"epoch. Padding counts as busy: look at tokens/s too.\n\n{markdown(head, rows)}\n\n"
         f"- {'met' if worst < GOAL else 'MISSED'}: idle {worst:.2%} at most, start included (goal {GOAL:.0%})\n"
         f"- medians of {arguments.rounds} alternating rounds, each from an empty cache"
     )
