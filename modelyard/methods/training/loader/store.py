@@ -126,8 +126,11 @@ class TokenStore:
             self._pool = ProcessPoolExecutor(self._workers, get_context("spawn"), _one_thread)
             # The first are made by the one who asks, while the workers start.
             wanted = wanted[HEAD:]
-        for number in wanted:
-            self._waiting[number] = self._pool.submit(make_piece, *self._order(number))
+        try:
+            for number in wanted:
+                self._waiting[number] = self._pool.submit(make_piece, *self._order(number))
+        except BrokenProcessPool:
+            raise self._broken() from None
 
     def lengths(self, number: int) -> NDArray[np.int64]:
         """[rows] tokens of each row of a piece; 0 for a row without text. Waits until the piece is there."""
@@ -167,12 +170,7 @@ class TokenStore:
             try:
                 self._waiting.pop(number).result()
             except BrokenProcessPool:
-                raise StageError(
-                    t("a process that tokenizes ended before its work was done"),
-                    where=str(self.folder),
-                    expected=t("{n} processes that live to the end", n=self._workers),
-                    remedy=t("is there memory for them? run again: what is tokenized is kept; or take fewer workers"),
-                ) from None
+                raise self._broken() from None
         elif not self._made(number):
             make_piece(*self._order(number))
         lengths = np.fromfile(self._path(number, "lengths"), np.int32)
@@ -183,6 +181,14 @@ class TokenStore:
         if len(self._open) > OPEN:
             self._open.popitem(last=False)
         return values, starts
+
+    def _broken(self) -> StageError:
+        return StageError(
+            t("a process that tokenizes ended before its work was done"),
+            where=str(self.folder),
+            expected=t("{n} processes that live to the end", n=self._workers),
+            remedy=t("is there memory for them? run again: what is tokenized is kept; or take fewer workers"),
+        )
 
     def _made(self, number: int) -> bool:
         return self._path(number, "lengths").is_file()
