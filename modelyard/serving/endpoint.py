@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelyard.errors import ServingError
+from modelyard.base.messages import t
+from modelyard.errors import InputError, ServingError
 from modelyard.methods.runtimes.predictor import Predictor, Record
+from modelyard.methods.tasks import find
+from modelyard.methods.tasks.text_classification import FIELD
 from modelyard.serving.batching import Answer, Batcher, Job
 from modelyard.serving.errors import Refusal
 from modelyard.serving.http import JSON, Header, Reply
@@ -45,7 +48,9 @@ def load_predictor(folder: Path, settings: ServingSettings) -> Predictor:
     from modelyard.methods.runtimes.golden import check_golden
     from modelyard.methods.runtimes.model_folder import ModelCard
 
-    predictor = runtimes.load(folder, threads=settings.threads_for(ModelCard.read(folder).format))
+    card = ModelCard.read(folder)
+    refuse_other_records(card.task, str(folder))
+    predictor = runtimes.load(folder, threads=settings.threads_for(card.format))
     try:
         problems = check_golden(folder, predictor)
     except BaseException:
@@ -166,6 +171,17 @@ class Endpoint:
         """Finish what is queued and free the model; not on the event loop."""
         if self.batcher.close():
             self.predictor.close()
+
+
+def refuse_other_records(task: str, where: str) -> None:
+    """Raise InputError unless the task reads a text: the protocol has no form for other records yet."""
+    if FIELD not in find(task).inputs:
+        raise InputError(
+            t("a model for {task} is not served yet: the server takes texts only", task=task),
+            where=where,
+            expected=t("a model that reads a text"),
+            remedy=t("ask it with `modelyard predict`, or from Python"),
+        )
 
 
 def warm_up(predictor: Predictor) -> bool:

@@ -30,9 +30,9 @@ class Preprocessor(Protocol):
     @property
     def input_names(self) -> tuple[str, ...]: ...
 
-    def encode(self, texts: Sequence[str]) -> Arrays:
-        """Arrays with one row a text, padded to the longest of the batch. A row's content does not depend on the
-        others. No texts: arrays of shape [0, 1]."""
+    def encode(self, values: Sequence[Any], /) -> Arrays:
+        """Arrays with one row a value (a text, an image, a row of a table), padded to the longest of the batch. A row's
+        content does not depend on the others. No texts: arrays of shape [0, 1]."""
         ...
 
 
