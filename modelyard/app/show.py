@@ -163,3 +163,14 @@ def audit(limit: int = 50, *, project: str | Path | None = None, profile: str | 
     """The latest changes of the ledger, newest first."""
     with open_store(folder_of(project), profile) as (_, store):
         return [vars(item).copy() for item in store.ledger.audit(limit)]
+
+
+def search(step: str, *, project: str | Path | None = None, profile: str | None = None) -> Value:
+    """The latest search of a step: every trial with its settings, what it measured and the seconds its runs took.
+
+    Raises StoreError if there is none that came to its end.
+    """
+    from modelyard.engine.repeat.record import search_record
+
+    with open_store(folder_of(project), profile) as (_, store):
+        return search_record(store, step)

@@ -16,14 +16,14 @@ from modelyard.cli.options import json_option, profile_option, project_option
 from modelyard.cli.output import duration, print_json, size, table
 from modelyard.errors import UsageError
 
-SUBJECTS = ("runs", "run", "artifacts", "artifact", "lineage", "evidence", "curves", "audit")
+SUBJECTS = ("runs", "run", "artifacts", "artifact", "lineage", "evidence", "curves", "search", "audit")
 
 
 @click.command(
     "show",
-    help=t("Answer about runs, artifacts, lineage (both ways), evidence, curves.\n\nWHAT is runs, run ID, artifacts, "
-           "artifact NAME, lineage NAME, evidence [NAME], curves STEP or audit. NAME is a digest or its first digits, "
-           "a step, step.port, or a release."),
+    help=t("Answer about runs, artifacts, lineage (both ways), evidence, curves, searches.\n\nWHAT is runs, run ID, "
+           "artifacts, artifact NAME, lineage NAME, evidence [NAME], curves STEP, search STEP or audit. NAME is a "
+           "digest or its first digits, a step, step.port, or a release."),
 )  # fmt: skip
 @click.argument("what", type=click.Choice(SUBJECTS), default="runs")
 @click.argument("name", required=False)
@@ -36,7 +36,7 @@ def command(
     what: str, name: str | None, project: str | None, claim: str | None, limit: int, profile: str | None, as_json: bool
 ) -> None:
     place: dict[str, Any] = {"project": project, "profile": profile}
-    if what in ("run", "artifact", "lineage", "curves") and name is None:
+    if what in ("run", "artifact", "lineage", "curves", "search") and name is None:
         raise UsageError(t("`show {what}` needs a name", what=what), expected=f"modelyard show {what} NAME")
     if what == "run" and not re.fullmatch(r"[0-9]{1,18}", str(name)):
         raise UsageError(t("`{name}` is no run", name=name), expected=t("a number; `modelyard show runs` lists them"))
@@ -62,6 +62,8 @@ def _ask(what: str, name: str | None, claim: str | None, limit: int, place: dict
         return show.evidence(name, claim=claim, **place)
     if what == "curves":
         return show.curves(name or "", **place)
+    if what == "search":
+        return show.search(name or "", **place)
     return show.audit(limit, **place)
 
 
@@ -145,6 +147,23 @@ def _curves(value: dict[str, list[tuple[int, float]]]) -> str:
     return table([t("curve"), t("points"), t("first"), t("least"), t("greatest"), t("last")], rows)
 
 
+def _search(value: dict[str, Any]) -> str:
+    goals = [f"{goal['step']}.{goal['claim']}" for goal in value["goals"]]
+    settings = list(value["trials"][0]["values"]) if value["trials"] else []
+    rows = []
+    for trial in value["trials"]:
+        scores = [f"{score:.6g}" for score in trial["scores"]] or [trial["error"], *[""] * (len(goals) - 1)]
+        marks = "★" if trial["number"] == value["winner"] else "+" if trial["number"] in value["front"] else ""
+        tried = [json.dumps(trial["values"][name], ensure_ascii=False) for name in settings]
+        cost = duration(trial["seconds"]) if trial["seconds"] is not None else None
+        rows.append((marks, str(trial["number"]), *scores, *tried, cost, " ".join(map(str, trial["runs"].values()))))
+    head = t("{step}: {method}, {done} of {total} trials, {time} in all", step=value["step"], method=value["method"],
+             done=len(rows), total=value["planned"], time=duration(value["seconds"]))  # fmt: skip
+    body = table(["", "#", *goals, *settings, t("time"), t("run")], rows)
+    legend = t("★ the winner, + on the Pareto front") if len(goals) > 1 else t("★ the winner")
+    return f"{head}\n{body}\n{legend}"
+
+
 def _audit(value: list[dict[str, Any]]) -> str:
     rows = [(str(item["change"]), item["moment"], item["action"], item["subject"]) for item in value]
     return table(["#", t("when"), t("what"), t("about")], rows)
@@ -158,5 +177,6 @@ VIEWS: dict[str, Callable[[Any], str]] = {
     "lineage": _lineage,
     "evidence": _evidence,
     "curves": _curves,
+    "search": _search,
     "audit": _audit,
 }

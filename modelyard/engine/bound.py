@@ -8,6 +8,7 @@ from typing import Any
 
 from modelyard.base.messages import did_you_mean, t
 from modelyard.base.yaml import KeyPath
+from modelyard.core.evidence import Claim
 from modelyard.core.project import Project, Step
 from modelyard.core.stage import Stage
 from modelyard.engine.catalog import FoundStage
@@ -70,6 +71,21 @@ class BoundSearch(BoundStep):
 
 
 @dataclass(frozen=True)
+class BoundFolds(BoundStep):
+    """What gathers folds that were made: the steps of the folds stand above it, like any others.
+
+    Attributes:
+        groups: names of the steps of each fold: the cut, then one for each listed step, in order.
+        repeated: names of the listed steps.
+        scores: claims of the listed steps (place of the step, claim) whose mean over the folds is measured.
+    """
+
+    groups: tuple[tuple[str, ...], ...] = ()
+    repeated: tuple[str, ...] = ()
+    scores: tuple[tuple[int, Claim], ...] = ()
+
+
+@dataclass(frozen=True)
 class BoundProject:
     """A project whose every step, input and rule makes sense.
 
@@ -90,6 +106,10 @@ class BoundProject:
     def members(self) -> dict[str, str]:
         """Steps that run only inside a search, and which."""
         return {item.name: step.name for step in self.steps if isinstance(step, BoundSearch) for item in step.members}
+
+    def inner(self) -> set[str]:
+        """Steps of single folds."""
+        return {name for step in self.steps if isinstance(step, BoundFolds) for group in step.groups for name in group}
 
 
 def real(steps: Sequence[BoundStep], output: Output) -> Output:

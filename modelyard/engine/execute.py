@@ -21,7 +21,7 @@ from modelyard.core.artifact import Artifact
 from modelyard.core.evidence import Evidence, Measurement
 from modelyard.core.run import Binding, Run, Status
 from modelyard.engine import refresh
-from modelyard.engine.bound import BoundProject, BoundSearch, BoundStep
+from modelyard.engine.bound import BoundFolds, BoundProject, BoundSearch, BoundStep
 from modelyard.engine.context import StageContext
 from modelyard.engine.events import Listener, Silent, StepOutcome
 from modelyard.engine.history import record_of
@@ -114,6 +114,10 @@ def execute(bench: Bench, until: str | None = None) -> list[StepOutcome]:
 
                 outcomes += run_search(bench, step, outcomes, position, len(steps))
                 continue
+            if bench.profile.jobs > 1:
+                from modelyard.engine.repeat.folds import make_ahead
+
+                make_ahead(bench, step, outcomes)
             prepared = prepare(bench, step, outcomes)
             if prepared.fetch:
                 bench.fetches[step.name] = prepared.fetch.generation
@@ -143,6 +147,10 @@ def prepare(bench: Bench, step: BoundStep, above: list[StepOutcome], renew: bool
         from modelyard.engine.repeat.search import identity_of_members
 
         identity["members"] = identity_of_members(bench, step)
+    elif isinstance(step, BoundFolds):
+        from modelyard.engine.repeat.folds import keys_of_folds
+
+        identity["members"] = keys_of_folds(bench, step, above)
     fetch = _fetch(bench, step, identity, renew) if step.stage.refresh else None
     if fetch:
         identity = {**identity, refresh.PART: fetch.generation}
@@ -279,9 +287,14 @@ def _run_stage(bench: Bench, prepared: Prepared, room: Path) -> StageContext:
         resolve_secret=bench.profile.resolve_secret,
         processes=bench.profile.processes,
     )
+    run = step.stage.run
+    if isinstance(step, BoundFolds):
+        from modelyard.engine.repeat.folds import gathering
+
+        run = gathering(bench, step, prepared)
     process = os.getpid()
     try:
-        step.stage.run(step.config, context)
+        run(step.config, context)
     finally:
         if os.getpid() != process:  # a child that the stage forked and let run on: only its parent may commit
             os._exit(StageError.exit_code)

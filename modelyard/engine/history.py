@@ -42,8 +42,9 @@ def evidence_of(store: Store, outcomes: Sequence[StepOutcome]) -> list[Evidence]
 
 
 def record_of(store: Store, bound: BoundProject, outcomes: Sequence[StepOutcome]) -> dict[str, Any]:
-    """The record of the steps done so far; see engine/record.py."""
-    steps = _steps(bound)
+    """The record of the steps done so far; see engine/record.py. Folds are in it as what gathers them."""
+    steps, inner = _steps(bound), bound.inner()
+    outcomes = [outcome for outcome in outcomes if outcome.step not in inner]
     made = [_made(store, steps[outcome.step], store.ledger.run(outcome.run)) for outcome in outcomes]
     curves = {item.step: store.ledger.curves(item.run.id) for item in made}
     split = {b.digest for item in made for b in item.run.outputs if "test" in b.splits}

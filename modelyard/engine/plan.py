@@ -10,7 +10,7 @@ from typing import Any, Literal
 from modelyard.base.lookup import version_of
 from modelyard.base.messages import t
 from modelyard.core.run import Run
-from modelyard.engine.bound import BoundSearch, BoundStep
+from modelyard.engine.bound import BoundFolds, BoundSearch, BoundStep
 from modelyard.engine.events import StepOutcome
 from modelyard.engine.execute import Bench, outcome_of, prepare, reusable
 from modelyard.engine.keys import differences
@@ -87,6 +87,8 @@ def _walk(bench: Bench, renew: bool) -> tuple[list[PlannedStep], list[StepOutcom
 
 
 def _sources(step: BoundStep) -> list[str]:
+    if isinstance(step, BoundFolds):
+        return [name for group in step.groups for name in group]
     return [source for given in step.bindings.values() for source, _ in given]
 
 

@@ -8,7 +8,7 @@ from modelyard.base.messages import did_you_mean, t
 from modelyard.base.yaml import KeyPath
 from modelyard.core.evidence import Claim
 from modelyard.core.project import Rule
-from modelyard.engine.bound import BoundStep, Output, descent, outputs_of, real, resolve_output, touching
+from modelyard.engine.bound import BoundFolds, BoundStep, Output, descent, outputs_of, real, resolve_output, touching
 from modelyard.engine.catalog import stages_measuring
 from modelyard.engine.fields import Fields
 from modelyard.engine.project_file import ReadProject
@@ -61,6 +61,10 @@ class _Judge:
             if self.model in parents:
                 for parent in parents - {self.model}:
                     found |= {parent, *descent(self.steps, parent)}
+        makers = {step for step, _ in found}
+        for step in self.steps:  # folds of the steps that made it speak for how it was made
+            if isinstance(step, BoundFolds) and makers & set(step.repeated):
+                found |= {(step.name, port) for port in step.stage.outputs}
         return found
 
     def rule(self, rule: Rule, path: KeyPath) -> None:

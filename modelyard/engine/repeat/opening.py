@@ -65,7 +65,7 @@ def _members(
     step: BoundStep, above: Sequence[BoundStep], below: frozenset[str], blind: frozenset[str], fields: Fields
 ) -> list[BoundStep]:
     """The listed steps, top to bottom."""
-    kind, named = step.step.repeat, {item.name: item for item in above}
+    kind, named = step.step.repeat, {item.name: item for item in above if "." not in item.name}
     held = {item.name: search for search in above if isinstance(search, BoundSearch) for item in search.members}
     found = []
     for place, name in enumerate(step.config.steps):
@@ -73,7 +73,7 @@ def _members(
         member = named.get(name)
         if name in step.config.steps[:place]:
             fields.note(path, t("`{step}` is listed twice", step=name), of_value=True)
-        elif name in held and kind == "search":
+        elif name in held:
             found_text = t("`{step}` belongs to the search `{search}` already", step=name, search=held[name].name)
             fields.note(path, found_text, of_value=True)
         elif member is not None:

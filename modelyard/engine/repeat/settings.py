@@ -121,4 +121,5 @@ class FoldsConfig(BaseModel):
 
     steps: tuple[str, ...] = Field(min_length=1, max_length=50, description="steps above that make one fold's model")
     k: int = Field(5, ge=2, le=100, description="parts the rows of train and validation are cut into (parts)")
+    predictions: bool = Field(True, description="have each model answer the rows it did not see")
     batch_rows: int = Field(256, ge=1, le=8192, description="rows given to a model at a time (rows)")

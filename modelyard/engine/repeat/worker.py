@@ -1,4 +1,4 @@
-"""A worker process of a search: is told the search once, then runs one trial for each line it reads."""
+"""A worker process: is told once what is repeated, then makes one trial or fold for each line it reads."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from typing import Any, TextIO
 
 from modelyard.core.project import SecretName
 from modelyard.engine.bind import load_project_dict
-from modelyard.engine.bound import BoundSearch
+from modelyard.engine.bound import BoundFolds, BoundSearch, BoundStep
 from modelyard.engine.events import Silent, StepOutcome
 from modelyard.engine.execute import Bench
 from modelyard.engine.profiles import Profile
+from modelyard.engine.repeat.folds import make_fold
 from modelyard.engine.repeat.trial import run_trial
 from modelyard.errors import ModelyardError, ProjectError
 from modelyard.store import open as open_store
@@ -47,12 +48,11 @@ def _work() -> None:
             raise ProjectError.of(problems)
         bench = Bench(bound, store, profile, Silent())
         bench.join(job["invocation"])
-        search = bound.step(job["search"])
-        assert isinstance(search, BoundSearch)
+        step = bound.step(job["step"])
         above = [StepOutcome(**outcome) for outcome in job["above"]]
         _say(out, {"ready": True})
         while line := lines.get():
-            _say(out, _answer(bench, search, above, json.loads(line)))
+            _say(out, _answer(bench, step, above, json.loads(line)))
             bench.memo.save()
             if STOPPING.is_set():
                 return
@@ -70,9 +70,13 @@ def _read(lines: SimpleQueue[str]) -> None:
     os._exit(0)
 
 
-def _answer(bench: Bench, search: BoundSearch, above: list[StepOutcome], ask: Mapping[str, Any]) -> dict[str, Any]:
+def _answer(bench: Bench, step: BoundStep, above: list[StepOutcome], ask: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        trial, made = run_trial(bench, search, above, ask["number"], ask["values"])
+        if isinstance(step, BoundFolds):
+            make_fold(bench, step, ask["fold"], above)
+            return {"fold": ask["fold"]}
+        assert isinstance(step, BoundSearch)
+        trial, made = run_trial(bench, step, above, ask["number"], ask["values"])
         return {"trial": trial.to_json(), "made": made}
     except ModelyardError as error:
         return error.to_json()

@@ -1,4 +1,4 @@
-"""Trials side by side: worker processes, as many as the profile's `jobs`; one job runs here.
+"""Trials and folds side by side: worker processes, as many as the profile's `jobs`; one job runs here.
 
 Workers are asked over pipes, a JSON line each way, and end when the pipe does: also when this process was killed.
 """
@@ -66,23 +66,36 @@ def crew(
 
         yield here
         return
-    workers = _Workers(bench, search, above, ended)
+    workers = Workers(bench, search.name, above)
+
+    def beside(batch: Batch) -> list[Trial | None]:
+        found: list[Trial | None] = [None] * len(batch)
+        asks = [{"number": number, "values": dict(values)} for number, values in batch]
+        for place, reply, seconds in workers.each(asks):
+            trial = Trial.from_json(reply["trial"])
+            ended(trial, bool(reply["made"]), seconds)
+            found[place] = trial
+        return found
+
     try:
-        yield workers.run
+        yield beside
     finally:
         workers.stop()
 
 
-class _Workers:
+class Workers:
     """Processes that are started when first needed, and each asked by one thread at a time."""
 
-    def __init__(self, bench: Bench, search: BoundSearch, above: Sequence[StepOutcome], ended: Ended) -> None:
-        self._ended = ended
+    def __init__(self, bench: Bench, name: str, above: Sequence[StepOutcome]) -> None:
+        """Args:
+        name: of the search or folds whose work it is.
+        above: outcomes of the steps above it.
+        """
         self._job = {
             "project": project_json(bench.bound.project),
             "folder": str(bench.base),
             "profile": profile_json(bench),
-            "search": search.name,
+            "step": name,
             "invocation": bench.invocation(),
             "above": [{**vars(outcome), "outputs": dict(outcome.outputs)} for outcome in above],
         }
@@ -92,30 +105,27 @@ class _Workers:
         self._all: list[subprocess.Popen[str]] = []
         if bench.profile.threads is None:
             words = t("each of {jobs} processes may use all cores: set `threads:` in the profile", jobs=self._jobs)
-            bench.listener.note(search.name, words)
+            bench.listener.note(name, words)
 
-    def run(self, batch: Batch) -> list[Trial | None]:
-        futures: dict[Future[tuple[Trial, bool, float]], int] = {
-            self._pool.submit(self._ask, number, values): place for place, (number, values) in enumerate(batch)
+    def each(self, asks: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, dict[str, Any], float]]:
+        """Place, answer and seconds of each, as they come. Raises the first error that a worker met."""
+        futures: dict[Future[tuple[dict[str, Any], float]], int] = {
+            self._pool.submit(self._one, value): place for place, value in enumerate(asks)
         }
-        found: list[Trial | None] = [None] * len(batch)
         left = set(futures)
         while left:
             done, left = wait(left, return_when=FIRST_COMPLETED)
-            for future in done:
-                trial, made, seconds = future.result()
-                found[futures[future]] = trial
-                self._ended(trial, made, seconds)
-        return found
+            for future in sorted(done, key=futures.__getitem__):
+                yield (futures[future], *future.result())
 
-    def _ask(self, number: int, values: Mapping[str, Json]) -> tuple[Trial, bool, float]:
+    def _one(self, value: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
         began = monotonic()
         worker = self._worker()
-        reply = _ask(worker, {"number": number, "values": dict(values)})
+        reply = _ask(worker, value)
         self._idle.put(worker)
         if "problems" in reply:
             raise _error(reply)
-        return Trial.from_json(reply["trial"]), bool(reply["made"]), monotonic() - began
+        return reply, monotonic() - began
 
     def _worker(self) -> subprocess.Popen[str]:
         try:
@@ -129,7 +139,7 @@ class _Workers:
             return worker
 
     def stop(self) -> None:
-        """End the workers; one in the middle of a trial is interrupted, so that its run is recorded as such."""
+        """End the workers; one in the middle of its work is interrupted, so that its run is recorded as such."""
         for worker in self._all:
             if worker.poll() is None:
                 worker.send_signal(signal.SIGTERM)

@@ -7,6 +7,7 @@ Memory grows with the number of rows, not with their length: 70 bytes a row at t
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ from modelyard.methods.data.text import text_key
 
 PROFILE = "profile.json"
 SHOWN = 5
+NUMBERING = re.compile(
+    r"(^|[_\W])(id|uuid|guid|key|index|no|number|file|file_name|filename|path|url)$|编号|序号|文件名", re.I
+)
 OVERLAP = "overlap"
 HELD = 1 << 20
 By = Literal["auto", "label", "time", "given"]
@@ -69,29 +73,60 @@ class Division:
         return splitting.side_counts(self.sides)
 
 
-def load_rows(data: Dataset) -> Rows:
-    """The columns of the split `all` that decide where rows go; 16 bytes stand for each text.
+def load_rows(data: Dataset, splits: Sequence[str] = ("all",)) -> Rows:
+    """The columns of some splits, in order, that decide where rows go; 16 bytes stand for each text.
 
-    Without a text, rows are the same if all their columns are. A label that is a quantity has no classes to divide
-    alike: rows go to their sides at random.
+    Without a text, rows are the same if their images are, byte by byte; of tables, if their features are, without those
+    that only number the rows (`_numbering`). A row without text or image is like no other. A label that is a quantity
+    has no classes to divide alike: rows go to their sides at random.
     """
     names = {role: data.role(role) for role in ("text", "label", "group", "time", "split")}
     if any(column.role == "label" and column.type == "double" for column in data.columns):
         names["label"] = None
-    text = names["text"]
-    content = [text] if text else [c.name for c in data.columns if c.name != ROW_ID and c.role != "split"]
-    columns = _Columns(data.num_rows("all"), names)
+    content = _content(data, splits)
+    columns = _Columns(sum(data.num_rows(split) for split in splits), names)
     start = 0
-    needed = list(dict.fromkeys([*content, *(name for name in names.values() if name)]))
-    for batch in data.batches("all", needed):
-        if text:
-            keys = [text_key(value or "") for value in batch.column(text).to_pylist()]
-        else:
-            values = [batch.column(name).to_pylist() for name in content]
-            keys = [text_key(repr(row)) for row in zip(*values, strict=True)]
+    needed = list(dict.fromkeys([ROW_ID, *content, *(name for name in names.values() if name)]))
+    for batch in (batch for split in splits for batch in data.batches(split, needed)):
+        keys = _keys(batch, content)
         columns.put(start, batch, keys)
         start += batch.num_rows
     return columns.rows()
+
+
+def _content(data: Dataset, splits: Sequence[str]) -> list[str]:
+    """Columns in which two rows must agree to be the same."""
+    one = data.role("text") or data.role("image")
+    if one:
+        return [one]
+    features = [column.name for column in data.columns if column.role in ("feature", "other") and column.name != ROW_ID]
+    numbering = [name for name in features if NUMBERING.search(name) and _numbering(data, splits, name)]
+    return [name for name in features if name not in numbering] or features
+
+
+def _numbering(data: Dataset, splits: Sequence[str], name: str) -> bool:
+    """Whether a column that is called like a number of the row has another value in every row."""
+    seen: set[Any] = set()
+    num = 0
+    for split in splits:
+        for batch in data.batches(split, [name]):
+            seen.update(batch.column(0).to_pylist())
+            num += batch.num_rows
+            if len(seen) < num:
+                return False
+    return True
+
+
+def _keys(batch: pa.RecordBatch, content: Sequence[str]) -> list[bytes]:
+    """16 bytes for each row's content; a row without any gets its own."""
+    if len(content) > 1:
+        values = [batch.column(name).to_pylist() for name in content]
+        return [text_key(repr(row)) for row in zip(*values, strict=True)]
+    ids = batch.column(ROW_ID).to_pylist()
+    return [
+        _exact_key((row_id,)) if value is None else text_key(value) if isinstance(value, str) else _exact_key(value)
+        for row_id, value in zip(ids, batch.column(content[0]).to_pylist(), strict=True)
+    ]
 
 
 class _Columns:
@@ -140,8 +175,9 @@ class _Columns:
 
 
 def _exact_key(value: Any) -> bytes:
-    """16 bytes for a group: unlike texts, groups are the same only if every character is."""
-    return hashlib.blake2b(str(value).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    """16 bytes for a group or an image: unlike texts, they are the same only if every character or byte is."""
+    exact = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(exact, digest_size=16).digest()
 
 
 def _numbers(keys: KeyArray, there: NDArray[np.bool_]) -> Index:

@@ -1,0 +1,89 @@
+"""Folds of a data set for cross-validation: every row of train and validation in the held-out part of one fold.
+
+Rows that share a normalised text or a group form a cluster, which is never cut (splitting.py). Clusters are dealt out
+largest first, those of one size in the order of a keyed hash of their text; each goes to the fold that has the fewest
+rows of its class, then the fewest rows. So classes are alike in all folds, and where a row goes does not depend on the
+order rows come in. Near-copies are not looked for: data.deduplicate does that before the split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from modelyard.base.messages import t
+from modelyard.errors import InputError
+from modelyard.methods.data import splitting
+from modelyard.methods.data.dataset import Dataset, SplitWriter, write_schema
+from modelyard.methods.data.dividing import load_rows
+from modelyard.methods.data.grouping import unpack
+from modelyard.methods.data.roles import schema_of
+from modelyard.methods.data.splitting import Rows, Table
+
+SPLITS = ("train", "validation")
+
+
+def assign(rows: Rows, k: int, seed: int) -> NDArray[np.int64]:
+    """Fold of each row [rows], 0 to k - 1.
+
+    Raises:
+        InputError: there are fewer clusters than folds.
+    """
+    members = splitting.clusters(rows)
+    codes = rows.labels.codes if rows.labels is not None else np.zeros(len(rows), dtype=np.int32)
+    num_classes = len(rows.labels.names) if rows.labels is not None else 1
+    num_clusters = len(np.unique(members))
+    if num_clusters < k:
+        raise InputError(
+            t("{count} texts or groups cannot be cut into {k} folds", count=num_clusters, k=k),
+            expected=t("at least one for each fold"),
+            remedy=t("a smaller `k`, or more data"),
+        )
+    table = Table.of(members, codes, num_classes)
+    sizes, own, ranks = table.sizes(), table.own(), _ranks(rows, members, num_clusters, seed)
+    of_class = np.zeros((num_classes, k), dtype=np.int64)
+    place = np.empty(num_clusters, dtype=np.int64)
+    for cluster in np.lexsort((ranks, -sizes.astype(np.int64))):
+        row = table.row(int(cluster))
+        fold = int(np.lexsort((np.arange(k), of_class.sum(axis=0), of_class[own[cluster]]))[0])
+        place[cluster] = fold
+        of_class[:, fold] += row
+    return place[members]
+
+
+def _ranks(rows: Rows, members: NDArray[np.int64], num_clusters: int, seed: int) -> NDArray[np.uint64]:
+    """A keyed hash of the least text key of each cluster."""
+    least: list[bytes] = [b""] * num_clusters
+    for cluster, key in zip(members.tolist(), unpack(rows.keys), strict=True):
+        if not least[cluster] or key < least[cluster]:
+            least[cluster] = key
+    salt = seed.to_bytes(8, "big", signed=True)
+    hashes = [hashlib.blake2b(key, key=salt, digest_size=8, person=b"folds").digest() for key in least]
+    return np.array([int.from_bytes(value, "big") for value in hashes], dtype=np.uint64)
+
+
+def write_fold(data: Dataset, target: Path, k: int, fold: int, seed: int) -> tuple[int, int]:
+    """Write one fold: its rows as `validation`, all others as `train`, each in the order of the data.
+
+    Args:
+        fold: 0 to k - 1.
+
+    Returns:
+        Rows of train and of validation.
+    """
+    folds = assign(load_rows(data, SPLITS), k, seed)
+    schema = schema_of(data.columns)
+    write_schema(target, data.columns)
+    start = 0
+    with SplitWriter(target, "train", schema) as train, SplitWriter(target, "validation", schema) as validation:
+        for split in SPLITS:
+            for batch in data.batches(split):
+                held = folds[start : start + batch.num_rows] == fold
+                validation.write(batch.filter(pa.array(held)))
+                train.write(batch.filter(pa.array(~held)))
+                start += batch.num_rows
+    return int((folds != fold).sum()), int((folds == fold).sum())
