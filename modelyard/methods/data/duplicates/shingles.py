@@ -140,15 +140,21 @@ def _factors(n: int) -> NDArray[np.uint64]:
     return numbers | np.uint64(1)
 
 
-_POWERS = [np.ones(1, np.uint64), np.ones(1, np.uint64)]
+_POWERS = (np.ones(1, np.uint64), np.ones(1, np.uint64))
 
 
 def _powers(num: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Powers 0 … num - 1, at least, of an odd root and of its inverse modulo 2^64."""
-    if len(_POWERS[0]) < num:
+    global _POWERS
+    found = _POWERS
+    if len(found[0]) < num:
         size = 1 << (num - 1).bit_length()
-        for place, root in enumerate((_ROOT, pow(_ROOT, -1, 1 << 64))):
-            factors = np.full(size, root & _MASK, np.uint64)
-            factors[0] = 1
-            _POWERS[place] = np.multiply.accumulate(factors)
-    return _POWERS[0], _POWERS[1]
+        # Both tables stand before either is seen: another thread takes the old pair or the new one.
+        found = _POWERS = (_accumulated(_ROOT, size), _accumulated(pow(_ROOT, -1, 1 << 64), size))
+    return found
+
+
+def _accumulated(root: int, size: int) -> NDArray[np.uint64]:
+    factors = np.full(size, root & _MASK, np.uint64)
+    factors[0] = 1
+    return np.multiply.accumulate(factors)
