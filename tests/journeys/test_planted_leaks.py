@@ -14,7 +14,7 @@ from support.fake_context import FakeContext
 
 from modelyard.engine.bind import load_project_dict
 from modelyard.errors import InputError
-from modelyard.methods.data.dataset import Dataset
+from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
 from modelyard.stages.data import augment, balance, deduplicate, read, split
 
 READ = {"uses": "data.read", "with": {"path": "mail.csv", "text": "text", "label": "label"}}
@@ -89,6 +89,30 @@ def test_8_test_rows_that_also_stand_in_train_are_taken_out_of_train(tmp_path: P
     data = mails(tmp_path, rows, split="given")
     divided_set, context = cut(tmp_path, data)
     assert context.value("data.overlap_found_rate") == 0.5
+    assert context.value("data.leakage_rate") == 0
+    assert divided_set.num_rows("test") == 20
+
+
+@pytest.mark.parametrize(("kind", "role"), [("image", "image"), ("amount", "feature")])
+def test_8_pictures_and_numbered_rows_that_stand_on_both_sides_are_seen_too(
+    tmp_path: Path, kind: str, role: str
+) -> None:
+    values = [bytes([n % 40]) * 50 if kind == "image" else n % 40 * 10 for n in range(60)]
+    table = pa.table(
+        {
+            "row_id": [f"r{n}" for n in range(60)],
+            "order_id": [f"order {n}" for n in range(60)],
+            "label": ["a", "b"] * 30,
+            kind: pa.array(values),
+            "given": ["train"] * 40 + ["test"] * 20,
+        }
+    )
+    roles = {"row_id": "other", kind: role, "label": "label", "given": "split"}
+    fields = [(field.name, str(field.type)) for field in table.schema]
+    write_schema(tmp_path, [Column(name, roles.get(name, "feature"), typed) for name, typed in fields])
+    write_split(tmp_path, "all", [table], table.schema)
+    divided_set, context = cut(tmp_path, Dataset.open(tmp_path))
+    assert context.value("data.overlap_found_rate") == 1.0
     assert context.value("data.leakage_rate") == 0
     assert divided_set.num_rows("test") == 20
 

@@ -151,6 +151,15 @@ def test_small_classes_grow_until_they_are_as_large(tmp_path: Path) -> None:
     assert (labels.count("many"), labels.count("few")) == (9, 9)
 
 
+def test_augmenting_three_times_gives_every_row_an_id_of_its_own(tmp_path: Path) -> None:
+    source = texts(tmp_path / "in", [f"{REVIEW} 价格 质量 {n}" for n in range(6)])
+    for turn in range(3):
+        data, _ = augmented(tmp_path / str(turn), source, seed=turn)
+        source = data.path
+        ids = data.column("train", "row_id")
+        assert len(set(ids)) == len(ids) == 4 * 2 ** (turn + 1)
+
+
 def test_rows_in_which_nothing_can_change_are_said(tmp_path: Path) -> None:
     data, context = augmented(tmp_path / "a", texts(tmp_path / "in", ["12345", "不不", "!!", "a@b.cn"]))
     assert data.num_rows("train") == 2

@@ -192,6 +192,16 @@ def test_missing_numbers_and_tiny_classes_are_told_together(tmp_path: Path) -> N
     assert told == ["`income` has 2 missing values in train", "class yes has 3 rows; 5 neighbours need more"]
 
 
+@pytest.mark.parametrize("methods", [("oversample", "oversample"), ("smote", "smote")])
+def test_balancing_twice_gives_every_row_an_id_of_its_own(tmp_path: Path, methods: tuple[str, str]) -> None:
+    source = numbers(tmp_path / "in")
+    for turn, (method, ratio) in enumerate(zip(methods, (0.5, 1.0), strict=True)):
+        data, _, _ = balanced(tmp_path / str(turn), source, method=method, ratio=ratio)
+        source = data.path
+        ids = data.column("train", "row_id")
+        assert len(set(ids)) == len(ids)
+
+
 def test_weights_take_no_row_counts() -> None:
     with pytest.raises(ValidationError, match="count rows"):
         Config(method="weights", ratio=0.5)

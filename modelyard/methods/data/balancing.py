@@ -7,6 +7,7 @@ oversampling first and splitting afterwards, which puts copies of one row on bot
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -98,20 +99,21 @@ def resample(
 ) -> Account:
     """Write train with each class at its wanted number of rows, and validation as it is. Copies follow their row.
 
-    A copy's id is the row's with `~1`, `~2` …, so that what it came from is seen.
+    A copy's id is the row's with `~1`, `~2` … (`~~1` if ids have `~` already), so that what it came from is seen.
     """
     label = data.need("label")
     labels: list[str | None] = data.column("train", label)
     times = copies(labels, data.column("train", ROW_ID), wanted, seed)
     del labels
+    mark = mark_of(data, "~")
     write_schema(target, data.columns)
     schema = schema_of(data.columns)
     start = 0
     with ChangeLog(removed) as log, SplitWriter(target, "train", schema) as writer:
         for batch in data.batches("train"):
             part = times[start : start + batch.num_rows]
-            _tell(log, batch, part, label)
-            writer.write(_repeated(batch, part))
+            _tell(log, batch, part, label, mark)
+            writer.write(_repeated(batch, part, mark))
             start += batch.num_rows
             progress(start, len(times))
         log.kept(writer.num_rows)
@@ -119,25 +121,40 @@ def resample(
     return log.account
 
 
-def _repeated(batch: pa.RecordBatch, times: NDArray[np.int64]) -> pa.Table:
+def mark_of(data: Dataset, mark: str) -> str:
+    """The mark, repeated until no row id holds it: ids made with it are new, however often rows were copied."""
+    longest = 0
+    for split in ("train", "validation"):
+        for batch in data.batches(split, [ROW_ID]):
+            runs = (run for name in batch.column(0).to_pylist() if mark in name for run in _runs(name, mark))
+            longest = max(longest, max(runs, default=0))
+    return mark * (longest + 1)
+
+
+def _runs(name: str, mark: str) -> list[int]:
+    """Lengths of the runs of `mark` in a name."""
+    return [len(run) for run in re.findall(f"{re.escape(mark)}+", name)]
+
+
+def _repeated(batch: pa.RecordBatch, times: NDArray[np.int64], mark: str) -> pa.Table:
     places = np.repeat(np.arange(len(times)), times)
     numbers = np.arange(len(places)) - np.repeat(np.cumsum(times) - times, times)
     rows = pa.Table.from_batches([batch]).take(pa.array(places))
     ids = [
-        f"{row_id}~{number}" if number else row_id
+        f"{row_id}{mark}{number}" if number else row_id
         for row_id, number in zip(rows.column(ROW_ID).to_pylist(), numbers.tolist(), strict=True)
     ]
     return rows.set_column(rows.schema.get_field_index(ROW_ID), ROW_ID, pa.array(ids, pa.string()))
 
 
-def _tell(log: ChangeLog, batch: pa.RecordBatch, times: NDArray[np.int64], label: str) -> None:
+def _tell(log: ChangeLog, batch: pa.RecordBatch, times: NDArray[np.int64], label: str, mark: str) -> None:
     log.account.num_in += batch.num_rows
     for place in np.flatnonzero(times != 1).tolist():
         row = batch.slice(place, 1).to_pylist()[0]
         if not times[place]:
             log.removed(row[ROW_ID], UNDER, t("class {label} has more rows than asked for", label=row[label]), row)
         for number in range(1, int(times[place])):
-            log.added(f"{row[ROW_ID]}~{number}", OVER, t("a copy of {row}", row=row[ROW_ID]))
+            log.added(f"{row[ROW_ID]}{mark}{number}", OVER, t("a copy of {row}", row=row[ROW_ID]))
 
 
 def weigh(data: Dataset, weights: Mapping[str, float], target: Path, removed: Path, progress: Progress) -> Account:

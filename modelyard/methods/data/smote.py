@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from modelyard.base.messages import t
 from modelyard.errors import InputError, Problem
 from modelyard.methods.data.account import Account
-from modelyard.methods.data.balancing import copy_split
+from modelyard.methods.data.balancing import copy_split, mark_of
 from modelyard.methods.data.changes import ChangeLog
 from modelyard.methods.data.dataset import ROW_ID, Dataset, SplitWriter, write_schema
 from modelyard.methods.data.roles import schema_of
@@ -96,7 +96,7 @@ def synthesize(
     numbers = np.column_stack([table.column(name).to_numpy().astype(np.float64) for name in features.numbers])
     codes, values = _codes(table, features.categories)
     made = _resampled(np.hstack([numbers, codes]), numbers.shape[1], labels, wanted, kind, neighbours, seed)
-    rows = _rows(made, features, values, table.schema, label)
+    rows = _rows(made, features, values, table.schema, label, mark_of(data, ":"))
     schema = schema_of(data.columns)
     write_schema(target, data.columns)
     with ChangeLog(removed) as log, SplitWriter(target, "train", schema) as writer:
@@ -194,10 +194,11 @@ def _rows(
     values: Sequence[Sequence[Any]],
     schema: pa.Schema,
     label: str,
+    mark: str,
 ) -> pa.Table:
     x, labels = made
     columns: dict[str, pa.Array] = {
-        ROW_ID: pa.array([f"{SYNTHETIC}:{place}" for place in range(len(labels))], pa.string()),
+        ROW_ID: pa.array([f"{SYNTHETIC}{mark}{place}" for place in range(len(labels))], pa.string()),
         label: pa.array(labels, pa.string()),
     }
     for place, name in enumerate(features.numbers):

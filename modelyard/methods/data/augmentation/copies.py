@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from modelyard.base.messages import t
 from modelyard.methods.data.account import Account
-from modelyard.methods.data.balancing import copy_split
+from modelyard.methods.data.balancing import copy_split, mark_of
 from modelyard.methods.data.changes import ChangeLog
 from modelyard.methods.data.dataset import ROW_ID, Dataset, SplitWriter, write_schema
 from modelyard.methods.data.roles import schema_of
@@ -63,7 +63,7 @@ def write_copies(
 ) -> tuple[Account, int]:
     """Write train with its copies, and validation as it is.
 
-    A copy's id is the row's with `+1`, `+2` …
+    A copy's id is the row's with `+1`, `+2` … (`++1` if ids have `+` already).
 
     Returns:
         The account, and how many copies were not made because nothing could be changed.
@@ -71,6 +71,7 @@ def write_copies(
     label = data.role("label")
     counts: Counter[str | None] = Counter(data.column("train", label) if label else [None] * data.num_rows("train"))
     copies = amount.by_class(counts)
+    mark = mark_of(data, "+")
     schema = schema_of(data.columns)
     write_schema(target, data.columns)
     unchanged, total = 0, counts.total()
@@ -84,7 +85,7 @@ def write_copies(
                 if copy is None:
                     unchanged += 1
                     continue
-                name = f"{row[ROW_ID]}+{number}"
+                name = f"{row[ROW_ID]}{mark}{number}"
                 by_row.setdefault(row[ROW_ID], []).append({**copy, ROW_ID: name})
                 log.added(name, ADDED, t("a changed copy of {row}", row=row[ROW_ID]))
             out = [item for row in rows for item in (row, *by_row.get(row[ROW_ID], ()))]
