@@ -26,7 +26,7 @@ from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.language import fitting, models, texts
 from modelyard.methods.training.language.learning import Job, Learning
 from modelyard.methods.training.language.settings import Architecture, Tokens
-from modelyard.methods.training.settings import Optimizer, Schedule
+from modelyard.methods.training.settings import Compute, Optimizer, Schedule
 
 CONTEXT, LINES = 64, 12
 NANOGPT = 1.88
@@ -51,6 +51,7 @@ def main() -> None:
     arguments.add_argument("--decay", type=float, default=0.1)
     arguments.add_argument("--steps", type=int, default=2000)
     arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--compile", default="off", choices=["off", "auto", "on"])
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--no-result", action="store_true", help="print only")
     chosen = arguments.parse_args()
@@ -67,7 +68,15 @@ def train(chosen: argparse.Namespace, folder: Path) -> None:
         say=lambda message: print(message),
         log=lambda step, **values: print(step, values) if "validation_loss" in values else None,
     )
-    job = Job(torch.device("cpu"), "fp32", chosen.threads, 1e9, chosen.seed, folder / "scratch", hooks)
+    job = Job(
+        torch.device("cpu"),
+        "fp32",
+        chosen.threads,
+        Compute(compile=chosen.compile),
+        chosen.seed,
+        folder / "scratch",
+        hooks,
+    )
     optimizer = Optimizer(
         name=chosen.optimizer,
         learning_rate=chosen.rate,

@@ -19,7 +19,7 @@ from modelyard.methods.training.language.fitting import Beside
 from modelyard.methods.training.language.learning import Job, Learning
 from modelyard.methods.training.language.rows import Pair
 from modelyard.methods.training.language.settings import Adapter
-from modelyard.methods.training.settings import Optimizer
+from modelyard.methods.training.settings import Compute, Optimizer
 
 SCRIPT = Path(__file__).parents[1] / "support" / "kill_language.py"
 CPU = torch.device("cpu")
@@ -35,7 +35,7 @@ def job(scratch: Path, stop_at: int | None) -> Job:
         if what == "steps" and done == stop_at:
             raise Stopped
 
-    return Job(CPU, "fp32", 1, 0.0, 3, scratch, Hooks(progress=progress))
+    return Job(CPU, "fp32", 1, Compute(checkpoint_seconds=0, compile="off"), 3, scratch, Hooks(progress=progress))
 
 
 def learning(optimizer: str = "adamw") -> Learning:

@@ -140,3 +140,23 @@ def test_order_is_a_function_of_seed_and_epoch(seed: int, epoch: int) -> None:
     assert found == order(seed, epoch)
     assert (found == order(1, 0)) == ((seed, epoch) == (1, 0))
     assert sorted(itertools.chain(*found)) == sorted(itertools.chain(*order(1, 0)))
+
+
+def test_a_batch_cut_into_lines_has_the_loss_and_gradient_of_the_whole() -> None:
+    model, _, _, documents = made("llama", masked=True, num=30)
+    objective = NextToken()
+    feed = PackedFeed(documents, Layout(64, 6), CPU)
+    batch = max((feed.batch(0, number) for number in range(feed.num_batches)), key=objective.rows)
+    results = []
+    for rows in (6, 4, 1):
+        parts = objective.split(batch, rows)
+        assert [objective.rows(part) for part in parts] == {6: [6], 4: [4, 2], 1: [1] * 6}[rows]
+        assert sum(part.weight for part in parts) == batch.weight
+        model.zero_grad()
+        loss = sum(objective(TokenLosses(model), part) for part in parts)
+        loss.backward()
+        results.append((loss.item(), gradients(model)))
+    for loss, found in results[1:]:
+        assert loss == pytest.approx(results[0][0], rel=1e-6)
+        for name, gradient in results[0][1].items():
+            torch.testing.assert_close(found[name], gradient, rtol=1e-5, atol=1e-7)

@@ -16,6 +16,7 @@ from modelyard.methods.training.language import chats, preference
 from modelyard.methods.training.language.learning import Job
 from modelyard.methods.training.language.network import TokenLosses
 from modelyard.methods.training.language.rows import Pair
+from modelyard.methods.training.settings import Compute
 
 CPU = torch.device("cpu")
 FOUND = [
@@ -25,7 +26,7 @@ FOUND = [
 
 
 def job(scratch: Path) -> Job:
-    return Job(CPU, "fp32", 1, 1e9, 0, scratch, Hooks())
+    return Job(CPU, "fp32", 1, Compute(compile="off"), 0, scratch, Hooks())
 
 
 def encoded(tokenizer, context: int = 96) -> preference.Pairs:
@@ -129,3 +130,17 @@ def test_every_pair_is_learned_once_an_epoch_whatever_the_batch() -> None:
     names = [name for step in range(feed.epoch_steps) for batch in feed.step(1, step) for name in batch.names]
     assert sorted(names) == ["r1", "r2", "r3", "r4", "r5"]
     assert feed.epoch_steps == 2
+
+
+def test_a_batch_cut_into_pairs_has_the_loss_of_the_whole() -> None:
+    policy, tokenizer = tiny_model(context=96)
+    pairs = encoded(tokenizer)
+    reference = np.arange(10, dtype=np.float32).reshape(5, 2) - 40
+    pairs = preference.Pairs(pairs.chosen, pairs.rejected, pairs.names, reference)
+    batch = preference.batch_of(pairs, np.arange(5), CPU)
+    objective, module = preference.Preference(0.1, 0.1), TokenLosses(policy).eval()
+    whole = objective(module, batch).item()
+    for rows, sizes in ((5, [5]), (2, [2, 2, 1]), (1, [1] * 5)):
+        parts = objective.split(batch, rows)
+        assert [objective.rows(part) for part in parts] == sizes
+        assert sum(objective(module, part).item() for part in parts) == pytest.approx(whole, rel=1e-5)

@@ -17,7 +17,7 @@ from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods.training.language.settings import Adapter, Architecture, Generation, Tokens
-from modelyard.methods.training.settings import Compute, Optimizer, Schedule
+from modelyard.methods.training.settings import Compute, Ema, Optimizer, Schedule
 
 SCRATCH = "scratch"
 CONTEXT = 256
@@ -61,6 +61,7 @@ class Config(BaseModel):
         description="How weights follow gradients; if not given, AdamW with weight_decay 0.1 and beta2 0.95",
     )
     schedule: Schedule = Field(default_factory=Schedule, description="How the learning rate moves")
+    ema: Ema = Field(default_factory=Ema, description="Average the weights over the steps")
     adapter: Adapter | None = Field(None, description="With a base: learn low-rank changes beside its frozen weights")
     generation: Generation = Field(default_factory=Generation, description="How the model writes by default")
     weights: Literal["fp32", "bf16"] = Field("fp32", description="Number format of the weights as stored")

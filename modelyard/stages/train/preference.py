@@ -18,7 +18,7 @@ from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods.data.settings import ColumnName
 from modelyard.methods.training.language.settings import Adapter, Generation, TooLong
-from modelyard.methods.training.settings import Compute, Optimizer, Schedule
+from modelyard.methods.training.settings import Compute, Ema, Optimizer, Schedule
 
 GOLDEN = 8
 
@@ -60,6 +60,7 @@ class Config(BaseModel):
     adapter: Adapter | None = Field(None, description="Learn low-rank changes beside frozen weights")
     optimizer: Optimizer = Field(default_factory=Optimizer, description="How weights follow gradients")
     schedule: Schedule = Field(default_factory=Schedule, description="How the learning rate moves")
+    ema: Ema = Field(default_factory=Ema, description="Average the weights over the steps")
     generation: Generation = Field(default_factory=Generation, description="How the model writes by default")
     weights: Literal["fp32", "bf16"] = Field("fp32", description="Number format of the weights as stored")
     licence: str = Field("unknown", min_length=1, max_length=100, description="SPDX expression for the model made")

@@ -16,7 +16,7 @@ from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.language.fitting import Beside, Trained, num_weights
 from modelyard.methods.training.language.learning import Job, Learning
 from modelyard.methods.training.language.settings import Adapter
-from modelyard.methods.training.settings import Compute, Optimizer, Schedule
+from modelyard.methods.training.settings import Compute, Ema, Optimizer, Schedule
 
 SCRATCH = "scratch"
 PORT = "base"
@@ -40,6 +40,8 @@ class Lengths(Protocol):
     def optimizer(self) -> Optimizer: ...
     @property
     def schedule(self) -> Schedule: ...
+    @property
+    def ema(self) -> Ema: ...
 
 
 def begin(compute: Compute, context: Any) -> Job:
@@ -50,7 +52,7 @@ def begin(compute: Compute, context: Any) -> Job:
         device=torch.device(settled.device),
         precision=settled.precision,
         threads=settled.threads,
-        checkpoint_seconds=compute.checkpoint_seconds,
+        compute=compute,
         seed=context.seed,
         scratch=context.scratch(),
         hooks=hooks,
@@ -72,6 +74,7 @@ def learning(config: Lengths) -> Learning:
         patience=config.patience,
         optimizer=config.optimizer,
         schedule=config.schedule,
+        ema=config.ema,
     )
 
 

@@ -14,7 +14,7 @@ from modelyard.methods.training import loop, optimizers
 from modelyard.methods.training.axes import Feed, Objective, Validator
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.loader.ahead import FeedAhead
-from modelyard.methods.training.settings import EarlyStopping, Optimizer, Schedule
+from modelyard.methods.training.settings import Compute, EarlyStopping, Ema, Optimizer, Schedule
 
 EVALUATIONS = 10
 """About so many in a run, if nothing is said."""
@@ -37,6 +37,7 @@ class Learning:
     patience: int = 0
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
+    ema: Ema = field(default_factory=Ema)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Job:
     device: torch.device
     precision: str
     threads: int
-    checkpoint_seconds: float
+    compute: Compute
     seed: int
     scratch: Path
     hooks: Hooks
@@ -77,7 +78,11 @@ def plan_for(
         evaluate_every=min(learning.evaluate_every or max(1, steps // EVALUATIONS), steps),
         precision=job.precision,
         threads=job.threads,
-        checkpoint_seconds=job.checkpoint_seconds,
+        checkpoint_seconds=job.compute.checkpoint_seconds,
+        compile=job.compute.compile,
+        checkpoint_activations=job.compute.checkpoint_activations,
+        keep=job.compute.keep,
+        ema=learning.ema,
         optimizer=learning.optimizer,
         schedule=learning.schedule,
         early_stopping=EarlyStopping(metric="loss", patience=learning.patience),

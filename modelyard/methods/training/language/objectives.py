@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from modelyard.methods.training import precision
 from modelyard.methods.training.axes import Batch
-from modelyard.methods.training.language.packing import PackedFeed
+from modelyard.methods.training.language.packing import PackedFeed, take_lines
 
 Z = 1.959963984540054
 
@@ -23,6 +24,19 @@ class NextToken:
     def __call__(self, module: torch.nn.Module, batch: Batch) -> Tensor:
         losses: Tensor = module(**batch.inputs)
         return losses.sum()
+
+    def rows(self, batch: Batch) -> int:
+        """Lines, by which a batch may be cut."""
+        return int(batch.inputs["input_ids"].shape[0])
+
+    def split(self, batch: Batch, rows: int) -> Sequence[Batch]:
+        """Parts of at most so many lines. `weight`, `names` and `tokens` stay with the first."""
+        total = self.rows(batch)
+        if total <= rows:
+            return [batch]
+        lines = torch.arange(total, device=batch.inputs["input_ids"].device)
+        parts = [take_lines(batch.inputs, some)[0] for some in torch.split(lines, rows)]
+        return [replace(batch, inputs=parts[0]), *(Batch(inputs=part, weight=0.0) for part in parts[1:])]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ document stood alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,6 +133,20 @@ def collate(documents: Documents, plan: plans.Batch, device: torch.device) -> Ba
         names=names,
         tokens=int(plan.counts.sum()),
     )
+
+
+def take_lines(inputs: Mapping[str, Any], lines: torch.Tensor) -> tuple[dict[str, Any], torch.Tensor]:
+    """Some lines of a batch's inputs, in ascending order, and which of its targets are theirs, [targets] bool."""
+    num_lines, width = inputs["input_ids"].shape
+    place_of = torch.full((num_lines,), -1, device=lines.device)
+    place_of[lines] = torch.arange(len(lines), device=lines.device)
+    places = inputs.get("places")
+    if places is None:
+        places = torch.arange(num_lines * width, device=lines.device)
+    line = place_of[places // width]
+    mine = line >= 0
+    found = {name: inputs[name][lines] for name in ("input_ids", "position_ids", "attention_mask") if name in inputs}
+    return {**found, "labels": inputs["labels"][mine], "places": (line * width + places % width)[mine]}, mine
 
 
 def inputs_of(found: Line, device: torch.device) -> dict[str, torch.Tensor]:

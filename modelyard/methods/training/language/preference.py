@@ -9,7 +9,7 @@ they are computed once and kept in scratch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from modelyard.methods.training.language.chats import ANSWERS, Encoded
 from modelyard.methods.training.language.fitting import Beside
 from modelyard.methods.training.language.learning import Job, Learning
 from modelyard.methods.training.language.network import TokenLosses
-from modelyard.methods.training.language.packing import Line, inputs_of
+from modelyard.methods.training.language.packing import Line, inputs_of, take_lines
 from modelyard.methods.training.language.rows import Pair
 from modelyard.methods.training.language.settings import TooLong
 
@@ -167,6 +167,25 @@ class Preference:
 
     def __call__(self, module: torch.nn.Module, batch: Batch) -> Tensor:
         return self.losses(self.margins(module, batch)).sum()
+
+    def rows(self, batch: Batch) -> int:
+        """Pairs, by which a batch may be cut."""
+        return int(batch.inputs["input_ids"].shape[0]) // 2
+
+    def split(self, batch: Batch, rows: int) -> Sequence[Batch]:
+        """Parts of at most so many pairs. `weight`, `names` and `tokens` stay with the first."""
+        total = self.rows(batch)
+        if total <= rows:
+            return [batch]
+        parts = []
+        for pairs in torch.split(torch.arange(total, device=batch.inputs["input_ids"].device), rows):
+            lines = torch.cat([pairs, pairs + total])
+            inputs, _ = take_lines(batch.inputs, lines)
+            targets = {"lines": inputs["places"] // inputs["input_ids"].shape[1]}
+            if "reference" in batch.targets:
+                targets["reference"] = batch.targets["reference"][lines]
+            parts.append(Batch(inputs=inputs, targets=targets, weight=0.0))
+        return [replace(batch, inputs=parts[0].inputs, targets=parts[0].targets), *parts[1:]]
 
     def margins(self, module: torch.nn.Module, batch: Batch) -> Tensor:
         """β times how much further apart the answers are than under the reference, [pairs]."""
