@@ -129,8 +129,11 @@ def test_weights_that_are_not_numbers_are_refused(linear: Path) -> None:
 def test_an_unknown_format_or_task_names_the_known_ones(linear: Path) -> None:
     edit(linear / "model.json", format="onx")
     assert "onnx" in str(refused(linear, "no runtime for the format"))
-    edit(linear / "model.json", format="modelyard", task="image-classification")
+    edit(linear / "model.json", format="modelyard", task="sound-classification")
     assert "text-classification" in str(refused(linear, "no task"))
+    for task in ("image-classification", "tabular-regression"):
+        edit(linear / "model.json", task=task)
+        refused(linear, "does not read the records|has no labels")
 
 
 def test_preprocessing_of_another_network_is_refused(tmp_path: Path) -> None:

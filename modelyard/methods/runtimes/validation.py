@@ -59,6 +59,15 @@ def _card_problems(folder: Path, card: ModelCard) -> Iterator[Problem]:
             yield Problem(where, problem, t("one name for each class"))
     if not isinstance(card.preprocessing, Mapping) or "kind" not in card.preprocessing:
         yield Problem(where, t("`preprocessing` names no kind"), '{"kind": "tokens", …}')
+    elif _records(str(card.preprocessing["kind"])) != _records(card.task):
+        kind = str(card.preprocessing["kind"])[:40]
+        found = t("the preprocessing `{kind}` does not read the records of {task}", kind=kind, task=card.task)
+        yield Problem(where, found, t("the preprocessing the model was trained with"))
+
+
+def _records(name: str) -> str:
+    """What a task or a kind of preprocessing reads: a row of a table, an image, or (all others) a text."""
+    return next((kind for kind in ("tab", "image") if name.startswith(kind)), "text")
 
 
 def files_named(card: ModelCard) -> list[str]:
