@@ -20,7 +20,7 @@ from modelyard.methods.data.egress import Egress, HttpCache, Limits
 from modelyard.methods.data.egress.addresses import literal, verdict
 from modelyard.methods.data.egress.decoding import PIECE_BYTES, pieces
 from modelyard.methods.data.egress.limits import TokenBucket, backoff, retry_after
-from modelyard.methods.data.egress.reply import masked_url
+from modelyard.methods.data.egress.reply import excerpt, masked_url
 from modelyard.methods.data.egress.transport import proxy_of
 
 
@@ -558,3 +558,35 @@ def test_proxies_of_the_environment_count(monkeypatch):
             with pytest.raises(InputError, match="metadata"):
                 client.get(f"http://{host}/")
     assert seen == ["somewhere.example"]
+
+
+SECRET = 'a/b+c"é&d'
+SPELLINGS = [
+    SECRET,
+    "a%2Fb%2Bc%22%C3%A9%26d",
+    "a%2fb%2bc%22%c3%a9%26d",
+    "a%252Fb%252Bc%2522%25C3%25A9%2526d",
+    "a/b%2Bc%22%C3%A9%26d",
+    r"a/b+c\"é&d",
+    r"a\/b+c\"\u00e9&d",
+    "a/b+c&quot;é&amp;d",
+]
+
+
+@pytest.mark.parametrize("form", SPELLINGS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_an_answer_that_is_not_json_is_quoted_without_the_secret_however_it_is_spelt(form, encoding, tmp_path):
+    body = f"<you asked /?key={form}&x=1>".encode(encoding)
+    cache = HttpCache(tmp_path)
+    with site({"/": in_turn(Answer(body))}) as server, egress(retries=0, secrets=[SECRET]) as client:
+        with pytest.raises(InputError) as caught:
+            client.get_json(server.url)
+        client.get(server.url, cache=cache)
+        with pytest.raises(InputError) as from_cache:
+            client.get(server.url, cache=cache).json()
+    for error in (caught, from_cache):
+        assert "/?key=***&x=1" in str(error.value)
+
+
+def test_a_cut_shows_no_beginning_of_a_secret():
+    assert excerpt(b"x" * 190 + b"hidden-thing-of-some-length", ["hidden-thing-of-some-length"]).endswith("x***")

@@ -341,3 +341,21 @@ def test_places_in_a_body():
 )
 def test_link_headers_are_read(header, target):
     assert linked(header) == target
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply("asked /?sig=sig%2fthree%2B3"),
+        reply({"x" * 35 + "sig/three+3": 1}),
+        reply({"a": {"sig/three+3": [1]}}),
+        Answer(rb'<a href="\/?sig=sig\/three+3">'),
+        reply({"rows": ROWS, "next": "http://sig-three.sig%2Fthree%2B3.example/"}),
+    ],
+)
+def test_what_a_server_echoes_shows_no_secret(tmp_path, answer):
+    settings = {"params": {"sig": SecretName("S")}, "items": "rows", "paging": {"style": "next_url", "next": "next"}}
+    with site({"/": in_turn(answer)}) as server, pytest.raises(InputError) as caught:
+        go(tmp_path, server.url + "/", {"S": "sig/three+3"}, retries=0, **settings)
+    said = str(caught.value).lower().replace("\\", "")
+    assert not any(form in said for form in ("sig/th", "sig%2fth"))

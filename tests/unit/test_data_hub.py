@@ -288,3 +288,12 @@ def test_splits_by_name(path: str, split: str) -> None:
 def test_ids_are_ids(name: str) -> None:
     with pytest.raises(ValidationError):
         hub.Config(id=name)
+
+
+def test_what_a_hub_says_shows_no_token(tmp_path: Path, server: Site) -> None:
+    said = as_json({"Code": 10, "Success": False, "Message": "x" * 195 + "bad token hub-token-1"})
+    server.routes["/api/v1/datasets/li/mail/repo/tree"] = lambda asked: said
+    settings = config(server, hub="modelscope", token=SecretName("T"), pin="sha256:" + 64 * "0")
+    with pytest.raises(InputError, match="the hub refuses") as caught:
+        run(tmp_path, settings, T="hub-token-1")
+    assert "hub-t" not in str(caught.value)

@@ -352,3 +352,12 @@ def test_settings_that_contradict_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_many_classes_have_letters_like_columns() -> None:
     assert [prompting.letter(n) for n in (0, 25, 26, 51, 52, 701, 702)] == ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]
+
+
+def test_a_key_that_the_endpoint_echoes_is_kept_nowhere(tmp_path: Path, server: Site) -> None:
+    server.routes[PATH] = chat(lambda text: "your key is sk-secret-123" if "b" in text else by_word(text))
+    context = run(tmp_path, server, [("a money", None), ("b", None)], key=SecretName("KEY"))
+    assert list(removed(context).values()) == ["not a class"]
+    stored = b"".join(file.read_bytes() for file in (tmp_path / "outputs").rglob("*") if file.is_file())
+    assert b"sk-secret" not in stored
+    assert b"your key is ***" in stored

@@ -14,7 +14,7 @@ from modelyard.base.messages import t
 from modelyard.errors import InputError, Problem
 from modelyard.methods.data.arrival import Arrival
 from modelyard.methods.data.egress import Egress, Reply
-from modelyard.methods.data.egress.reply import excerpt
+from modelyard.methods.data.egress.reply import EXCERPT, excerpt, masked
 from modelyard.methods.data.paging import (
     Paging,
     Spot,
@@ -93,7 +93,7 @@ def fetch(
         try:
             rows, after = _read(api, reply, spot)
         except InputError as error:
-            raise _placed(error, reply.shown) from None
+            raise _placed(error, reply) from None
         if reply.status == GONE:
             say(t("page {n:,} is answered with 404: taken for the end", n=spot.num_pages + 1))
         if after is None and not spot.num_pages:
@@ -138,14 +138,17 @@ def _items(api: Api, body: Any) -> Iterator[Any]:
     if isinstance(found, list):
         return iter(found)
     lists = lists_in(body)
-    here = t("`items` names no list of rows (`{path}`): {excerpt}", path=api.items or ".", excerpt=_shown(body))
-    raise InputError(here, remedy=t("lists in the answer: {paths}", paths=", ".join(lists[:10])) if lists else "")
+    here = t(
+        "`items` names no list of rows (`{path}`): {excerpt}", path=api.items or ".", excerpt=_shown(body, api.secrets)
+    )
+    paths = masked(", ".join(lists[:10]), api.secrets)
+    raise InputError(here, remedy=t("lists in the answer: {paths}", paths=paths) if lists else "")
 
 
-def _shown(body: Any) -> str:
+def _shown(body: Any, secrets: Sequence[str]) -> str:
     if isinstance(body, Mapping):
-        return "{" + ", ".join(str(name)[:40] for name in list(body)[:12]) + "}"
-    return excerpt(repr(body).encode())
+        return "{" + ", ".join(masked(str(name), secrets)[:40] for name in list(body)[:12])[:EXCERPT] + "}"
+    return excerpt(json.dumps(body).encode(), secrets)
 
 
 def _note_more(paging: Paging, reply: Reply, say: Callable[[str], None]) -> None:
@@ -160,9 +163,16 @@ def _note_more(paging: Paging, reply: Reply, say: Callable[[str], None]) -> None
         say(t("only one page was read, but the answer names more (`{hint}`): see `paging`", hint=hint))
 
 
-def _placed(error: InputError, shown: str) -> InputError:
+def _placed(error: InputError, reply: Reply) -> InputError:
+    """With the address, and without secrets: a next URL or cursor is the server's word."""
     problems = [
-        Problem(problem.where or shown, problem.found, problem.expected, problem.remedy) for problem in error.problems
+        Problem(
+            problem.where or reply.shown,
+            reply.masked(problem.found),
+            reply.masked(problem.expected),
+            reply.masked(problem.remedy),
+        )
+        for problem in error.problems
     ]
     placed = InputError.of(problems)
     assert isinstance(placed, InputError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -227,7 +227,9 @@ class Egress:
         try:
             target = httpx.URL(url)
         except (httpx.InvalidURL, TypeError) as error:
-            raise InputError(t("no URL: {reason}", reason=error), where=self.shown(url)) from None
+            raise InputError(
+                t("no URL: {reason}", reason=masked(str(error), self._secrets)), where=self.shown(url)
+            ) from None
         if target.scheme not in SCHEMES or not target.host:
             found = t("a URL of the kind `{scheme}`", scheme=target.scheme or "?")
             raise InputError(found, where=self.shown(url), expected="http://…, https://…")
@@ -244,7 +246,7 @@ class Egress:
         key = [ask.method, self.shown(ask.url), masked((ask.body or b"").decode(), self._secrets)]
         kept = cache.find(key) if cache else None
         if kept is not None:
-            return kept
+            return replace(kept, secrets=self._secrets)
         reply = self._repeated(lambda: self._exchange(ask, accept, check), str(ask.url), idempotent)
         if cache:
             cache.keep(key, reply)
@@ -257,7 +259,7 @@ class Egress:
                 raise self.refused(response)
             headers = {name.lower(): value for name, value in response.headers.items()}
             body = b"" if ask.method == "HEAD" else self._body(response, shown)
-            reply = Reply(str(response.url), shown, response.status_code, headers, body)
+            reply = Reply(str(response.url), shown, response.status_code, headers, body, secrets=self._secrets)
         check(reply)
         return reply
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ssl
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import httpcore
 import httpx
@@ -35,7 +35,7 @@ class Passing(Exception):
 
 
 def of_connection(
-    error: Exception, shown: str, limits: Limits, left: float | None, secrets: Iterable[str]
+    error: Exception, shown: str, limits: Limits, left: float | None, secrets: Collection[str]
 ) -> Passing | InputError:
     """What a connection's fault comes to.
 
@@ -73,11 +73,12 @@ def _is_certificate(error: BaseException | None) -> bool:
     return False
 
 
-def of_status(response: httpx.Response, shown: str, secrets: Iterable[str]) -> Passing | InputError:
+def of_status(response: httpx.Response, shown: str, secrets: Collection[str]) -> Passing | InputError:
     """What a status that is no success comes to, with the beginning of what the server says."""
     status = response.status_code
     said = _beginning(response, secrets)
-    found = t("the server answers {status}", status=f"{status} {response.reason_phrase}".strip())
+    reason = masked(response.reason_phrase, secrets)
+    found = t("the server answers {status}", status=f"{status} {reason}".strip())
     remedies = {
         401: t("check the credentials: their header or parameter, and the secret's value"),
         403: t("the credentials do not allow this, or the server refuses programs"),
@@ -89,7 +90,7 @@ def of_status(response: httpx.Response, shown: str, secrets: Iterable[str]) -> P
     return Passing(error, retry_after(response.headers.get("retry-after", ""), datetime.datetime.now(datetime.UTC)))
 
 
-def _beginning(response: httpx.Response, secrets: Iterable[str]) -> str:
+def _beginning(response: httpx.Response, secrets: Collection[str]) -> str:
     body = bytearray()
     try:
         for piece in pieces(response, ""):
@@ -98,4 +99,4 @@ def _beginning(response: httpx.Response, secrets: Iterable[str]) -> str:
                 break
     except (InputError, *FAULTS):
         pass  # the status says enough
-    return excerpt(masked(bytes(body).decode("utf-8", errors="replace"), secrets).encode())
+    return excerpt(bytes(body), secrets)

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.data.egress import Egress, HttpCache, Limits
+from modelyard.methods.data.egress.reply import masked_url
 from modelyard.methods.data.endpoint import answering, prompting
 from modelyard.methods.data.endpoint.answering import Answer, Completion
 from modelyard.methods.data.endpoint.prompting import Question
@@ -165,7 +166,7 @@ class Asker:
         if self.bill.unknown and self._budget.max_cost is not None:
             raise InputError(
                 t("the endpoint does not tell the tokens it used (`usage`): `max_cost` cannot be kept"),
-                where=self._endpoint.url,
+                where=masked_url(self._endpoint.url),
                 remedy=t("take `max_requests` alone as the bound, or another endpoint"),
             )
 
@@ -197,15 +198,16 @@ class Asker:
         body = prompting.request(endpoint.model, messages, self._seed, endpoint.max_tokens, endpoint.extra)
         url = f"{endpoint.url.rstrip('/')}/chat/completions"
         try:
-            value = client.post_json(url, body, idempotent=True, cache=self._cache).json()
-            found = answering.completion(value)
+            reply = client.post_json(url, body, idempotent=True, cache=self._cache)
+            found = answering.completion(reply.json())
             if found is None:
-                raise InputError(t("the answer is no chat completion"), where=url)
+                raise InputError(t("the answer is no chat completion"), where=reply.shown)
         except InputError as error:
             return self._failed(error)
         with self._lock:
             self._failures = 0
-        return found
+        # What it says is kept with the rows, and the name of its model on record: neither may hold the key.
+        return replace(found, content=reply.masked(found.content), model=reply.masked(found.model))
 
     def _failed(self, error: InputError) -> Answer:
         """One row refused (too long, filtered) is that row's; several one after the other are the endpoint's."""

@@ -94,7 +94,8 @@ def _next(reply: Reply, repository: Repository) -> str | None:
     here, there = urlsplit(repository.endpoint), urlsplit(url)
     if (here.scheme, here.netloc) != (there.scheme, there.netloc):
         # The token goes with every page: a mirror may not lead it elsewhere.
-        raise InputError(t("the next page is on another server: {host}", host=there.netloc), where=str(repository))
+        host = reply.masked(there.netloc.rpartition("@")[2])
+        raise InputError(t("the next page is on another server: {host}", host=host), where=str(repository))
     return url
 
 
@@ -102,7 +103,7 @@ def _asked(egress: Egress, url: str, repository: Repository, revision: str) -> R
     reply = egress.get(url, accept=REFUSALS)
     if reply.status < 400:
         return reply
-    code, where = reply.headers.get("x-error-code", ""), str(repository)
+    code, where = reply.masked(reply.headers.get("x-error-code", "")), str(repository)
     if code == "GatedRepo":
         raise InputError(
             t("the repository is gated"),

@@ -83,7 +83,7 @@ def _entries(egress: Egress, url: str, asked: dict[str, Any], repository: Reposi
         )
     value = reply.json()
     if not isinstance(value, dict) or value.get("Success") is False or value.get("Code", 200) not in (200, "200"):
-        said = str(value.get("Message", ""))[:200] if isinstance(value, dict) else ""
+        said = reply.masked(str(value.get("Message", "")))[:200] if isinstance(value, dict) else ""
         raise InputError(t("the hub refuses: {status}", status=said or reply.status), where=str(repository))
     data = value.get("Data")
     found = data.get("Files") if isinstance(data, dict) else data
