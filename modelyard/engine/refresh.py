@@ -54,11 +54,10 @@ def due(store: Store, uses: str, policy: str, identity: Mapping[str, Any]) -> Fe
     done = next((run for run in runs if run.status == "done"), None)
     last = max((_number(run) for run in runs), default=0)
     limit = limit_s(policy)
-    age = _age_s(done.started) if done else 0.0
-    if done and (limit is None or age < limit):
-        keeps = t("fetched {age} ago; `refresh: {policy}` keeps it", age=words(age), policy=policy)
-        return Fetch(_number(done), keeps)
-    again = t("fetched {age} ago; `refresh: {policy}` fetches it again", age=words(age), policy=policy) if done else ""
+    age = _age_s(done.started) if done else None
+    if done and (limit is None or (age is not None and age < limit)):
+        return Fetch(_number(done), _kept(age, policy))
+    again = _again(age, policy) if done else ""
     open_ = next((run for run in runs if run.status != "done"), None)
     if open_ and _number(open_) > (_number(done) if done else 0) and _may_go_on(open_, limit):
         return Fetch(_number(open_), again)
@@ -80,6 +79,20 @@ def limit_s(policy: str) -> float | None:
         return 0.0
     digits = policy.rstrip("smindh")
     return float(int(digits) * UNITS[policy[len(digits) :]])
+
+
+def _kept(age: float | None, policy: str) -> str:
+    if age is None:
+        return t(
+            "fetched at an unknown time (the record lies in the future); `refresh: {policy}` keeps it", policy=policy
+        )
+    return t("fetched {age} ago; `refresh: {policy}` keeps it", age=words(age), policy=policy)
+
+
+def _again(age: float | None, policy: str) -> str:
+    if age is None:
+        return t("the record of the last fetch lies in the future, so its age is unknown: it is fetched again")
+    return t("fetched {age} ago; `refresh: {policy}` fetches it again", age=words(age), policy=policy)
 
 
 def words(seconds: float) -> str:
@@ -106,10 +119,12 @@ def _number(run: Run) -> int:
 
 def _may_go_on(run: Run, limit: float | None) -> bool:
     """Whether a fetch that did not end is young enough to be gone on with; with `always`, a day."""
-    return limit is None or _age_s(run.started) < (limit or DAY_S)
+    age = _age_s(run.started)
+    return limit is None or (age is not None and age < (limit or DAY_S))
 
 
-def _age_s(moment: str) -> float:
-    """Seconds since a time of the ledger; 0 if the clock went back."""
+def _age_s(moment: str) -> float | None:
+    """Seconds since a time of the ledger; None if it lies in the future: a clock was wrong, then or now."""
     then, now = (datetime.datetime.fromisoformat(text) for text in (moment, clock.now_utc()))
-    return max(0.0, (now - then).total_seconds())
+    age = (now - then).total_seconds()
+    return age if age >= 0 else None

@@ -133,11 +133,34 @@ def test_a_duration_reuses_what_is_younger(outside):
     assert outside.num_fetches == 2
 
 
-def test_a_clock_that_goes_back_keeps_what_is_there(outside):
+def test_a_fetch_recorded_in_the_future_has_no_age_and_is_fetched_again(outside):
     outside.time.now = 86_400
     outside.run("1h")
     outside.time.now = 0
-    assert outside.run("1h")["rows"]
+    (reason,) = outside.plan()["rows"].reasons
+    assert "future" in reason
+    assert not outside.run("1h")["rows"]
+    assert outside.run("1h")["rows"]  # the new fetch is the last one, and its age is known
+    assert outside.num_fetches == 2
+
+
+def test_a_fetch_recorded_in_the_future_is_kept_where_age_does_not_matter(outside):
+    outside.time.now = 86_400
+    outside.run("never")
+    outside.time.now = 0
+    assert "future" in outside.plan()["rows"].reasons[0]
+    assert outside.run("never")["rows"]
+
+
+def test_a_stopped_fetch_from_the_future_is_not_gone_on_with(outside):
+    outside.time.now = 86_400
+    (outside.folder / "broken").touch()
+    with pytest.raises(StageError):
+        outside.run("1h")
+    (outside.folder / "broken").unlink()
+    outside.time.now = 0
+    outside.run("1h")
+    assert outside.num_fetches == 2
 
 
 def test_the_policy_itself_is_no_part_of_the_key(outside):
