@@ -156,7 +156,39 @@ def test_freshness_is_counted_from_a_moment_that_is_named(tmp_path: Path) -> Non
         assert context.value("data.contract_violations") == num
     older = make(tmp_path / "reference", {"at": ("time", "timestamp[us]", [day(2)])})
     context = checked(tmp_path / "r", times, reference=older, drift={"min_rows": 100})
-    assert context.value("data.freshness_days") == -1.0
+    assert context.value("data.freshness_days") == 0.0
+    assert violations(context) == [("drift", "", "")]
+
+
+def test_a_row_later_than_the_moment_is_a_violation_and_hides_no_stale_data(tmp_path: Path) -> None:
+    times: Columns = {"at": ("time", "timestamp[us]", [day(1), day(30), day(5), None])}
+    context = checked(tmp_path / "a", times, freshness={"max_age": "2d", "as_of": "2024-06-04T12:00"})
+    assert violations(context) == [
+        ("freshness", "at", ""), ("later than as_of", "at", "r1"), ("later than as_of", "at", "r2")
+    ]  # fmt: skip
+    assert context.value("data.freshness_days") == 3.5
+    zoned = checked(tmp_path / "z", times, freshness={"as_of": "2024-06-05T02:00+02:00"})
+    assert violations(zoned) == [("later than as_of", "at", "r1")]
+    day_of = checked(tmp_path / "d", times, freshness={"max_age": "1d", "as_of": "2024-06-05"})
+    assert violations(day_of) == [("later than as_of", "at", "r1")]
+    assert day_of.value("data.freshness_days") == 0.0
+    future = checked(tmp_path / "f", times, freshness={"max_age": "1d", "as_of": "2020-01-01"})
+    assert [rule for rule, _, _ in violations(future)] == ["freshness"] + 3 * ["later than as_of"]
+    assert [m for m in future.measurements if m.claim == "data.freshness_days"] == []
+
+
+def test_what_is_no_number_is_missing_and_an_infinity_is_out_of_any_range(tmp_path: Path) -> None:
+    nan, inf = float("nan"), float("inf")
+    values: Columns = {"x": ("other", "double", [1.0, nan, inf, -inf, None, nan])}
+    low = {"type": "number", "max_missing": 0, "min": 0, "unique": True}
+    assert violations(checked(tmp_path / "a", values, columns={"x": low})) == [
+        ("missing", "x", "r1"), ("missing", "x", "r4"), ("missing", "x", "r5"),
+        ("range", "x", "r2"), ("range", "x", "r3"),
+    ]  # fmt: skip
+    share = checked(tmp_path / "b", values, columns={"x": {"max_missing": 0.4, "max": 9}})
+    assert violations(share) == [("missing share", "x", ""), ("range", "x", "r2"), ("range", "x", "r3")]
+    own = make(tmp_path / "c", values)
+    assert violations(checked(tmp_path / "d", values, **propose(describe(own, ["all"])))) == []
 
 
 @pytest.mark.parametrize("columns", [{"at": ("time", "timestamp[us]", [None])}, {"text": ("text", "string", ["x"])}])

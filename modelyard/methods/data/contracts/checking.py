@@ -19,9 +19,10 @@ import pyarrow.compute as pc
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
+from modelyard.methods.data.contracts.moments import end_of, moment_of, newer, newest_in, newest_of, time_column
 from modelyard.methods.data.contracts.outcome import Outcome, Violations
 from modelyard.methods.data.contracts.repeats import repeated
-from modelyard.methods.data.contracts.rules import Check, Mask, checks_of, wrong_type
+from modelyard.methods.data.contracts.rules import Check, Mask, checks_of, later_than, without_nan, wrong_type
 from modelyard.methods.data.contracts.settings import Contract
 from modelyard.methods.data.dataset import ROW_ID, Dataset
 from modelyard.methods.data.settings import seconds_of
@@ -42,7 +43,7 @@ class Totals:
     Attributes:
         missing: by column that has a rule.
         labels: rows by label.
-        newest: the newest moment, UTC.
+        newest: the newest moment, UTC, that is not later than `as_of`.
     """
 
     rows: int = 0
@@ -84,7 +85,9 @@ def check(
     for batch in dataset.batches(SPLIT):
         breaking: Breaking = {}
         for name, one in checks:
-            _note(batch, name, one.rule, one.expected, one.breaks(batch.column(name)), violations, breaking)
+            _note(
+                batch, name, one.rule, one.expected, one.breaks(without_nan(batch.column(name))), violations, breaking
+            )
         for (key, expected), places in zip(keys, again, strict=True):
             inside = places[np.searchsorted(places, start) : np.searchsorted(places, start + batch.num_rows)] - start
             mask = np.zeros(batch.num_rows, dtype=bool)
@@ -101,12 +104,16 @@ def check(
 
 def _checks(dataset: Dataset, contract: Contract) -> list[tuple[str, Check]]:
     types = _types(dataset)
-    return [
+    checks = [
         (name, one)
         for name, rule in contract.columns.items()
         if name in types and not wrong_type(rule, types[name])
         for one in checks_of(rule, types[name])
     ]
+    moment, end = time_column(dataset, contract.freshness), end_of(contract.freshness)
+    if moment is not None and end is not None:
+        checks.append((moment, later_than(end, f"as_of: {contract.freshness.as_of}")))
+    return checks
 
 
 def _types(dataset: Dataset) -> dict[str, pa.DataType]:
@@ -154,18 +161,19 @@ def _keys(dataset: Dataset, contract: Contract) -> list[tuple[tuple[str, ...], s
 
 def _totals(dataset: Dataset, contract: Contract) -> Totals:
     there = [column.name for column in dataset.columns]
-    label, moment = dataset.role("label"), _time_column(dataset, contract)
+    label, moment = dataset.role("label"), time_column(dataset, contract.freshness)
     names = list(dict.fromkeys([*(name for name in contract.columns if name in there), *filter(None, (label, moment))]))
     totals = Totals(rows=dataset.num_rows(SPLIT))
     for batch in dataset.batches(SPLIT, names) if names else ():
         for name in names:
-            totals.missing[name] += batch.column(name).null_count
+            totals.missing[name] += without_nan(batch.column(name)).null_count
         if label:
-            for item in pc.value_counts(batch.column(label).filter(batch.column(label).is_valid())):
+            labels = without_nan(batch.column(label))
+            for item in pc.value_counts(labels.filter(labels.is_valid())):
                 if len(totals.labels) < MOST_LABELS:
                     totals.labels[str(item["values"].as_py())] += item["counts"].as_py()
         if moment:
-            totals.newest = _newer(totals.newest, newest_of(batch.column(moment)))
+            totals.newest = newer(totals.newest, newest_of(batch.column(moment), end_of(contract.freshness)))
     return totals
 
 
@@ -213,62 +221,28 @@ def _check_labels(dataset: Dataset, contract: Contract, violations: Violations, 
         violations.whole("number of labels", name, f"max_labels: {rule.max_labels}", f"{len(ordered):,}")
 
 
-def _time_column(dataset: Dataset, contract: Contract) -> str | None:
-    """The column of times, if there is one and it holds times."""
-    name = contract.freshness.column or dataset.role("time")
-    kinds = {column.name: column.type for column in dataset.columns}
-    if contract.freshness.column is not None and name not in kinds:
-        raise InputError(
-            t("`freshness` names a column that is not there: {name}", name=name),
-            where=str(name),
-            expected=t("one of: {names}", names=", ".join(sorted(kinds))),
-        )
-    return name if name is not None and kinds[name].startswith(("timestamp", "date")) else None
-
-
 def _check_freshness(
     dataset: Dataset, contract: Contract, violations: Violations, totals: Totals, reference: Dataset | None
 ) -> float | None:
-    """Days from the newest row to the moment counted from; None if one of the two is not known."""
+    """Days from the newest row to the moment counted from; None if one of the two is not known.
+
+    Never negative: a row later than `as_of` is a violation of its own, and rows newer than the reference are fresh.
+    """
     rule = contract.freshness
-    moment = _parse(rule.as_of) if rule.as_of else _newest(reference, contract) if reference else None
-    age = (moment - totals.newest).total_seconds() if moment and totals.newest else None
+    moment = (
+        moment_of(rule.as_of) if rule.as_of else newest_in(reference, contract.freshness, SPLIT) if reference else None
+    )
+    age = max(0.0, (moment - totals.newest).total_seconds()) if moment and totals.newest else None
     if rule.max_age is not None:
-        name = _time_column(dataset, contract) or ""
+        name = time_column(dataset, contract.freshness) or ""
         expected = f"max_age: {rule.max_age}"
         if age is None:
-            why = t("no row has a time") if moment else t("no `as_of` and no reference to count from")
+            none = t("no row has a time up to `as_of`") if rule.as_of else t("no row has a time")
+            why = none if moment else t("no `as_of` and no reference to count from")
             violations.whole("freshness", name, expected, why)
         elif age > seconds_of(rule.max_age):
             violations.whole("freshness", name, expected, t("{days:.2f} days", days=age / DAY_SECONDS))
     return None if age is None else age / DAY_SECONDS
-
-
-def _newest(dataset: Dataset, contract: Contract) -> datetime.datetime | None:
-    name = _time_column(dataset, contract)
-    newest = None
-    for batch in dataset.batches(SPLIT, [name]) if name else ():
-        newest = _newer(newest, newest_of(batch.column(name)))
-    return newest
-
-
-def newest_of(values: pa.Array) -> datetime.datetime | None:
-    """The newest moment, in UTC."""
-    value = pc.max(values).as_py()
-    if value is None:
-        return None
-    if not isinstance(value, datetime.datetime):
-        value = datetime.datetime(value.year, value.month, value.day, tzinfo=datetime.UTC)
-    return value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
-
-
-def _newer(one: datetime.datetime | None, other: datetime.datetime | None) -> datetime.datetime | None:
-    return max(filter(None, (one, other)), default=None)
-
-
-def _parse(text: str) -> datetime.datetime:
-    moment = datetime.datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
 def _check_drift(dataset: Dataset, contract: Contract, violations: Violations, reference: Dataset) -> list[Any]:

@@ -32,10 +32,11 @@ def _rule(item: Mapping[str, Any]) -> dict[str, Any]:
     kind = _type(item)
     if kind:
         rule["type"] = kind
-    share = item["missing"] / item["rows"] if item["rows"] else 1.0
+    nan = item.get("nan", 0)
+    share = (item["missing"] + nan) / item["rows"] if item["rows"] else 1.0
     if share < 1:
         rule["max_missing"] = 0 if share == 0 else _up(min(1.0, 2 * share))
-    if item["kind"] == "number" and item.get("min") is not None:
+    if item["kind"] == "number" and item.get("min") is not None and item.get("not_finite", 0) == nan:
         rule |= _range(item["min"], item["max"], item["type"])
     if item["kind"] == "text" and item["length"].get("max") is not None:
         rule |= {"min_length": min(1, int(item["length"]["min"])), "max_length": max(1, 2 * int(item["length"]["max"]))}

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from modelyard.methods.data.contracts.rules import without_nan
 from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.data.statistics.hashing import MISSING, hashes, mix
 
@@ -30,7 +31,7 @@ def repeated(dataset: Dataset, split: str, keys: Sequence[Sequence[str]], room: 
         files = [[stack.enter_context(name.open("wb")) for name in row] for row in names]
         start = 0
         for batch in dataset.batches(split, columns) if columns else ():
-            hashed = {name: hashes(batch.column(name)) for name in columns}
+            hashed = {name: hashes(without_nan(batch.column(name))) for name in columns}
             positions = np.arange(start, start + batch.num_rows, dtype=np.uint64)
             for key, targets in zip(keys, files, strict=True):
                 there = np.any([hashed[name] != MISSING for name in key], axis=0)

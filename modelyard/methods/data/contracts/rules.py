@@ -1,10 +1,12 @@
 """Rules about single values: for each a mask of the rows of a batch that break it.
 
-Missing values break `missing` alone. Regular expressions run in RE2 (Arrow's), in time linear in the text.
+Missing values, of which NaN is one, break `missing` alone. An infinity breaks any range. Regular expressions run in RE2
+(Arrow's), in time linear in the text.
 """
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
+from modelyard.methods.data.contracts.moments import in_utc
 from modelyard.methods.data.contracts.settings import ColumnRule, Kind
 from modelyard.methods.data.statistics.columns import as_floats, as_mask
 
@@ -33,7 +36,7 @@ class Check:
     """One rule about the values of one column.
 
     Attributes:
-        rule: its name: `type`, `missing`, `range`, `length`, `pattern`, `category`.
+        rule: its name: `type`, `missing`, `range`, `length`, `pattern`, `category`, `later than as_of`.
         expected: in the words of the project file.
         breaks: the rows of a batch that break it.
     """
@@ -96,6 +99,23 @@ def try_pattern(pattern: str) -> None:
         ) from None
 
 
+def without_nan(values: pa.Array) -> pa.Array:
+    """The values with NaN as missing: no number was measured."""
+    if not pa.types.is_floating(values.type):
+        return values
+    return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+
+
+def later_than(moment: datetime.datetime, expected: str) -> Check:
+    """The rule that no time is `moment` (UTC) or later."""
+    limit = pa.scalar(moment.replace(tzinfo=None), pa.timestamp("us"))
+
+    def breaks(values: pa.Array) -> Mask:
+        return as_mask(pc.greater_equal(in_utc(values), limit).fill_null(False))
+
+    return Check("later than as_of", expected, breaks)
+
+
 def _misses(values: pa.Array, pattern: str) -> Mask:
     return as_mask(pc.invert(pc.match_substring_regex(values, pattern)).fill_null(False))
 
@@ -106,7 +126,7 @@ def _strange(values: pa.Array, allowed: pa.Array) -> Mask:
 
 def _fractions(values: pa.Array) -> Mask:
     numbers = as_floats(values)
-    return np.asarray(np.isfinite(numbers) & (numbers != np.floor(numbers)))
+    return np.asarray(np.isinf(numbers) | (np.isfinite(numbers) & (numbers != np.floor(numbers))))
 
 
 def _numbers(values: pa.Array) -> NDArray[np.float64]:
@@ -126,7 +146,7 @@ def _outside(numbers: NDArray[np.float64], low: float | None, high: float | None
     with np.errstate(invalid="ignore"):
         below = numbers < low if low is not None else np.zeros(len(numbers), dtype=bool)
         above = numbers > high if high is not None else np.zeros(len(numbers), dtype=bool)
-    return np.asarray(below | above)
+    return np.asarray(below | above | np.isinf(numbers))
 
 
 def _between(low: float | None, high: float | None, what: str) -> str:

@@ -23,7 +23,7 @@ class ColumnRule(BaseModel):
 
     type: Kind | None = Field(None, description="texts that can be read as the type are of it")
     required: bool = Field(True, description="the column must be there")
-    max_missing: float = Field(1.0, ge=0, le=1, description="share of missing values; at 0 each missing one counts")
+    max_missing: float = Field(1.0, ge=0, le=1, description="share of missing values and NaN; at 0 each one counts")
     min: float | None = Field(None, ge=-1e300, le=1e300, description="least number")
     max: float | None = Field(None, ge=-1e300, le=1e300, description="greatest number")
     min_length: int | None = Field(None, ge=0, le=1 << 28, description="characters (of an image: bytes)")
@@ -71,8 +71,9 @@ class FreshnessRule(BaseModel):
     column: ColumnName | None = Field(None, description="of times; the column with the role `time` if not set")
     max_age: Duration | None = Field(None, description="of the newest row, such as `7d`")
     as_of: str | None = Field(
-        None, max_length=40, description="ISO 8601, UTC; without it the newest moment of the reference"
-    )
+        None, max_length=40, description="ISO 8601, UTC (a date: its whole day); rows later than it break a rule of "
+        "their own; without it the newest moment of the reference",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _moment(self) -> FreshnessRule:

@@ -46,20 +46,22 @@ class Numbers:
 
     def __init__(self, sample: int) -> None:
         self._moments, self._sample, self._top = Moments(), Sample(sample), Top()
-        self._not_finite = 0
+        self._not_finite = self._nan = 0
 
     def update(self, values: pa.Array, drawn: Hashes) -> None:
         there = values.is_valid()
         numbers, drawn = as_floats(values.filter(there)), drawn[as_mask(there)]
         finite = np.isfinite(numbers)
         self._not_finite += int((~finite).sum())
+        self._nan += int(np.isnan(numbers).sum())
         self._moments.update(numbers[finite])
         self._sample.update(drawn[finite], numbers[finite])
         self._top.update(hashes(values.filter(there)), shower(values.filter(there)))
 
     def to_json(self) -> dict[str, Any]:
         found = {**self._moments.to_json(), **quantiles_json(self._sample), **top_json(self._top)}
-        return {**found, **({"not_finite": self._not_finite} if self._not_finite else {})}
+        strange = {"not_finite": self._not_finite, "nan": self._nan}
+        return {**found, **{name: num for name, num in strange.items() if num}}
 
 
 class Texts:
