@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from support.fake_context import FakeContext
+from support.small_data import make
 
 from modelyard.errors import InputError
 from modelyard.methods.data.changes import ChangeLog
 from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
-from modelyard.methods.data.restoring import ADDED, HIDDEN, LATER, MISFIT, THERE, UNKNOWN
+from modelyard.methods.data.restoring import ADDED, AGAIN, HIDDEN, LATER, MISFIT, TAKEN, THERE, UNKNOWN
 from modelyard.methods.data.roles import schema_of
-from modelyard.stages.data import clean, restore
+from modelyard.stages.data import clean, clean_table, concatenate, restore
 from modelyard.stages.data import filter as filter_stage
 
 COLUMNS = [
@@ -124,11 +125,51 @@ def test_what_cannot_come_back_is_told_for_each_row(tmp_path: Path) -> None:
         log.removed("g", "r", "", row("g", "newer"))
     context = run(tmp_path / "restore", data, logs, reason="r")
     assert sorted(left(context)) == sorted(
-        [("a", LATER), ("b", THERE), ("c", HIDDEN), ("d", HIDDEN), ("e", ADDED), ("f", MISFIT), ("g", THERE),
-         ("h", MISFIT)]
+        [("a", LATER), ("b", THERE), ("c", HIDDEN), ("d", HIDDEN), ("e", ADDED), ("g", AGAIN), ("h", MISFIT)]
     )  # fmt: skip
     assert [(entry["row_id"], entry["text"]) for entry in rows_of(context.output("data"))][-1] == ("g", "newer")
-    assert len(rows_of(context.output("data"))) == 5
+    assert len(rows_of(context.output("data"))) == 6
+    back = next(entry for entry in rows_of(context.output("data")) if entry["row_id"] == "f")
+    assert back["n"] is None
+    told = [entry for entry in rows_of(context.output("removed")) if entry["row_id"] == "f"]
+    assert [(entry["action"], entry["column"], entry["before"], entry["after"]) for entry in told] == [
+        ("added", None, None, None), ("changed", "n", "many", None)
+    ]  # fmt: skip
+    assert "without a value for n" in told[0]["detail"]
+
+
+def test_rows_that_a_type_took_out_come_back_without_the_value_that_is_not_of_it(tmp_path: Path) -> None:
+    columns: dict[str, tuple[str, str, list[Any]]] = {
+        "price": ("feature", "string", ["1", "abc", "2.5"]),
+        "day": ("feature", "string", ["2024-01-02", "2024-01-03", "someday"]),
+    }
+    cleaned = FakeContext(tmp_path / "clean", {"data": make(tmp_path / "in", columns).path})
+    rules = {"price": {"type": "number", "on_type": "remove_row"}, "day": {"type": "date", "on_type": "remove_row"}}
+    clean_table.run(clean_table.Config.model_validate({"columns": rules}), cleaned)
+    context = run(tmp_path / "out", cleaned.output("data"), [cleaned.output("removed")], reason="wrong type")
+    assert rows_of(context.output("data")) == [
+        {"row_id": "r0", "price": 1.0, "day": datetime.date(2024, 1, 2)},
+        {"row_id": "r1", "price": None, "day": datetime.date(2024, 1, 3)},
+        {"row_id": "r2", "price": 2.5, "day": None},
+    ]
+    assert left(context) == []
+    told = [(entry["row_id"], entry["column"], entry["before"]) for entry in rows_of(context.output("removed"))]
+    assert [item for item in told if item[1]] == [("r1", "price", "abc"), ("r2", "day", "someday")]
+
+
+def test_no_row_id_is_made_that_another_row_has(tmp_path: Path) -> None:
+    sets = [dataset(tmp_path / name, [row("a", name), row(f"only {name}", name)]) for name in ("one", "two", "three")]
+    whole = FakeContext(tmp_path / "whole", {"data": sets})
+    concatenate.run(concatenate.Config(), whole)
+    context = run(tmp_path / "out", whole.output("data"), [whole.output("removed")], reason="row id taken")
+    assert rows_of(context.output("data")) == rows_of(whole.output("data"))
+    assert left(context) == [("2.a", TAKEN), ("3.a", TAKEN)]
+    first = [entry for entry in rows_of(whole.output("data")) if entry["row_id"] != "a"]
+    once = run(tmp_path / "b", dataset(tmp_path / "less", first), [whole.output("removed")], reason="row id taken")
+    assert [entry["row_id"] for entry in rows_of(once.output("data"))] == [
+        "only one", "a", "only two", "3.a", "only three"
+    ]  # fmt: skip
+    assert left(once) == [("3.a", TAKEN)]
 
 
 def test_changes_of_one_column_are_undone_the_last_first(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def row_json(row: Mapping[str, Any]) -> str:
 def row_values(text: str, columns: Sequence[Column]) -> dict[str, Any]:
     """The values `row_json` wrote, as Arrow takes them for `columns`; a column it does not have is None."""
     found = json.loads(text)
-    return {column.name: _decode(found.get(column.name), column.type) for column in columns}
+    return {column.name: decoded(found.get(column.name), column.type) for column in columns}
 
 
 def _encode(value: object) -> object:
@@ -110,7 +110,8 @@ def _encode(value: object) -> object:
     return str(value)
 
 
-def _decode(value: Any, kind: str) -> Any:
+def decoded(value: Any, kind: str) -> Any:
+    """One value of a row's JSON, as Arrow takes it for the type. Raises ValueError if a time is none."""
     if isinstance(value, dict) and set(value) == {"base64"}:
         return base64.b64decode(value["base64"])
     if isinstance(value, str) and kind.startswith("timestamp"):

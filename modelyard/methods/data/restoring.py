@@ -1,13 +1,16 @@
 """Rows brought back and changes undone, from the logs of the steps that made them (`changes.py`).
 
-A removed row comes back whole, behind the others. A change is undone if the column still holds what it left; of several
-changes of one column the last is undone first. What cannot be brought back is told row by row.
+A removed row comes back whole, behind the others; a value that no longer fits its column (the step that took the row
+out gave the column a type) comes back as missing, and the log says what it was. A change is undone if the column still
+holds what it left; of several changes of one column the last is undone first. No row id is made that another row has.
+What cannot be brought back is told row by row.
 
 Memory grows with the changes and the row ids that were asked for, not with the data or the logs.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,16 +19,19 @@ from typing import Any
 import pyarrow as pa
 
 from modelyard.methods.data.account import Account
-from modelyard.methods.data.changes import COLUMNS, ChangeLog, row_values
+from modelyard.methods.data.changes import COLUMNS, ChangeLog, decoded
 from modelyard.methods.data.dataset import ROW_ID, Column, Dataset, SplitWriter, write_schema
 from modelyard.methods.data.roles import schema_of
 
 RESTORED = "restored"
+EMPTIED = "restored without a value"
 LEFT = (Column(ROW_ID, "other", "string"), Column("reason", "other", "string"), Column("why", "other", "string"))
 BATCH = 1_024
 
 HIDDEN = "what it was is not kept: it was hidden"
 THERE = "it is in the data"
+AGAIN = "another removed row has the same id"
+TAKEN = "another row has the id it had"
 LATER = "the column was changed again later, or the row is not in the data"
 ADDED = "it was added; there is nothing to bring back"
 UNKNOWN = "no log names it"
@@ -105,7 +111,9 @@ class _Job:
         self._left: list[tuple[str, str, str]] = []
         self.left: dict[str, int] = {}
         self._named: set[str] = set()
+        self._taken: set[str] = set()  # ids that undoing a new row id must not make; of those it would make
         self._collect()
+        self._reserve()
 
     def _entries(self, log: Dataset) -> Iterator[tuple[int, dict[str, Any]]]:
         place = 0
@@ -122,7 +130,7 @@ class _Job:
                 self._named.add(row_id)
                 if entry["action"] == "removed":
                     if row_id in self._last_removal:
-                        self._give_up(row_id, reason, THERE)
+                        self._give_up(row_id, reason, AGAIN)
                     self._last_removal[row_id] = (number, place)
                 elif entry["action"] == "added":
                     self._give_up(row_id, reason, ADDED)
@@ -133,6 +141,14 @@ class _Job:
                     self._changes.setdefault(row_id, []).append(change)
         for row_id in sorted((self._wanted.rows or frozenset()) - self._named):
             self._give_up(row_id, "", UNKNOWN)
+
+    def _reserve(self) -> None:
+        """Note which of the ids that undoing would make are those of other rows, there or to be brought back."""
+        changes = (change for of_row in self._changes.values() for change in of_row)
+        made = {change.before for change in changes if change.column == ROW_ID and change.before is not None}
+        for batch in self._data.batches("all", [ROW_ID]) if made else ():
+            self._taken |= made.intersection(batch.column(ROW_ID).to_pylist())
+        self._taken |= made.intersection(self._last_removal)
 
     def pass_through(self, good: SplitWriter, log: ChangeLog, progress: Callable[[int, int], None]) -> None:
         """The rows that are there, with their changes undone."""
@@ -159,9 +175,11 @@ class _Job:
             for place, entry in self._entries(source):
                 if self._last_removal.get(entry[ROW_ID]) != (number, place) or entry["action"] != "removed":
                     continue
-                row = self._row(entry)
+                row, lost = self._row(entry)
                 if row is not None:
-                    log.added(entry[ROW_ID], RESTORED, f"it was removed as {entry['reason']}: {entry['detail']}")
+                    log.added(entry[ROW_ID], RESTORED, _told(entry, lost))
+                    for column, before in lost.items():
+                        log.changed(entry[ROW_ID], EMPTIED, column, before, None, f"it is not {self._kind(column)}")
                     self._undo(entry[ROW_ID], row, log)
                     rows.append(row)
                 if len(rows) == BATCH:
@@ -177,17 +195,22 @@ class _Job:
         rows = [dict(zip(names, row, strict=True)) for row in self._left]
         left.write(pa.Table.from_pylist(rows, schema_of(LEFT)))
 
-    def _row(self, entry: dict[str, Any]) -> dict[str, Any] | None:
+    def _row(self, entry: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, str]]:
+        """A removed row, None if it was hidden; and by column the values that do not fit, which are missing in it."""
         if entry["row"] is None:
             self._give_up(entry[ROW_ID], entry["reason"], HIDDEN)
-            return None
-        try:
-            row = row_values(entry["row"], self._data.columns)
-            pa.Table.from_pylist([row], self._types)
-        except (pa.ArrowException, ValueError, TypeError):
-            self._give_up(entry[ROW_ID], entry["reason"], MISFIT)
-            return None
-        return row
+            return None, {}
+        found = json.loads(entry["row"])
+        row, lost = {}, {}
+        for column in self._data.columns:
+            value = found.get(column.name)
+            row[column.name] = _fitted(value, column.type, self._kind(column.name))
+            if value is not None and row[column.name] is None:
+                lost[column.name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return row, lost
+
+    def _kind(self, column: str) -> pa.DataType:
+        return self._types.field(column).type
 
     def _undo(self, row_id: str, row: dict[str, Any], log: ChangeLog) -> bool:
         """Undo the changes of one row in place, the last first; whether any was undone."""
@@ -198,11 +221,16 @@ class _Job:
             if change.column not in row or (None if now is None else str(now)) != change.after:
                 left.append(change)
                 continue
-            value = _cast(change.before, self._types.field(change.column).type)
+            if change.column == ROW_ID and change.before in self._taken:
+                self._give_up(row_id, change.reason, TAKEN)
+                continue
+            value = _cast(change.before, self._kind(change.column))
             if value is None:
                 self._give_up(row_id, change.reason, MISFIT)
                 continue
             row[change.column] = value
+            if change.column == ROW_ID:
+                self._taken.add(value)
             log.changed(row_id, RESTORED, change.column, change.after, change.before, f"it was {change.reason}")
             undone = True
         for change in left:
@@ -218,6 +246,22 @@ class _Job:
     def _give_up(self, row_id: str, reason: str, why: str) -> None:
         self._left.append((row_id, reason, why))
         self.left[why] = self.left.get(why, 0) + 1
+
+
+def _told(entry: dict[str, Any], lost: dict[str, str]) -> str:
+    """Why a row was removed, and which of its values did not come back."""
+    told = f"it was removed as {entry['reason']}: {entry['detail']}"
+    return told + (f"; without a value for {', '.join(lost)}, where it does not fit" if lost else "")
+
+
+def _fitted(value: Any, name: str, kind: pa.DataType) -> Any:
+    """A value of a row's JSON as its column holds it now, also by way of its text; None if it does not fit."""
+    if value is None:
+        return None
+    try:
+        return pa.array([decoded(value, name)], kind)[0].as_py()
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        return _cast(str(value), kind) if isinstance(value, str | int | float) else None
 
 
 def _cast(text: str | None, kind: pa.DataType) -> Any:
