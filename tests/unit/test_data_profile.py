@@ -14,7 +14,7 @@ from modelyard.methods.data.roles import schema_of
 COLUMNS = [Column("row_id", "other", "string"), Column("t", "text", "string"), Column("l", "label", "string")]
 
 
-def dataset(folder: Path, texts: list[str], labels: list[str]) -> Dataset:
+def dataset(folder: Path, texts: list[str | None], labels: list[str]) -> Dataset:
     write_schema(folder, COLUMNS)
     ids = [str(place) for place in range(len(texts))]
     values = [pa.array(column, pa.string()) for column in (ids, texts, labels)]
@@ -56,3 +56,13 @@ def test_counts_and_lengths_are_those_of_the_rows(tmp_path: Path) -> None:
 def test_an_empty_split_has_a_profile(tmp_path: Path) -> None:
     found = describe(dataset(tmp_path, [], []), "train")
     assert (found["rows"], found["labels"], found["scripts"]) == (0, {}, {})
+
+
+@pytest.mark.parametrize("texts", [["ab", None, "好"], [None, None]])
+def test_rows_without_a_text_are_counted_and_have_no_length(tmp_path: Path, texts: list[str | None]) -> None:
+    found = describe(dataset(tmp_path, texts, ["a"] * len(texts)), "train")
+    there = [text for text in texts if text is not None]
+    assert found["rows"] == len(texts)
+    assert found["missing_texts"] == len(texts) - len(there)
+    assert found["scripts"] == ({"Latin": 0.5, "Han": 0.5} if there else {})
+    assert found["text_length"]["mean"] == (1.5 if there else 0.0)

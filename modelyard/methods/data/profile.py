@@ -39,6 +39,7 @@ def describe(dataset: Dataset, split: str) -> dict[str, Any]:
         `rows`; `labels` (label to rows, most frequent first, at most MOST_LABELS) and `num_labels` if there is a
         label; with a text, `text_length` (`unit` characters, `mean`, `quantiles` by share) and `scripts` (script to
         the share of texts written mostly in it; Japanese counts as Kana where it has any, `none` has no letters).
+        Rows without a text count in neither; `missing_texts` says how many there are, if any.
         A label that is a quantity has `target` (`mean`, `quantiles`) instead of `labels`.
     """
     text, label = dataset.role("text"), dataset.role("label")
@@ -46,12 +47,14 @@ def describe(dataset: Dataset, split: str) -> dict[str, Any]:
     columns = [name for name in (text, label) if name]
     labels: Counter[str] = Counter()
     lengths: Counter[int] = Counter()
+    missing = 0
     scripts = np.zeros(len(SCRIPTS), dtype=np.int64)
     for batch in dataset.batches(split, columns) if columns else ():
         if label:
             labels.update(batch.column(label).to_pylist())
         if text:
-            texts = batch.column(text).to_pylist()
+            texts = batch.column(text).drop_null().to_pylist()
+            missing += batch.num_rows - len(texts)
             lengths.update(map(len, texts))
             scripts += np.bincount(main_scripts(texts), minlength=len(SCRIPTS))
     found: dict[str, Any] = {"rows": dataset.num_rows(split)}
@@ -63,6 +66,8 @@ def describe(dataset: Dataset, split: str) -> dict[str, Any]:
         found["labels"] = {str(name): count for name, count in ordered[:MOST_LABELS]}
     if text:
         found["text_length"] = _lengths(lengths)
+        if missing:
+            found["missing_texts"] = missing
         total = max(1, int(scripts.sum()))
         names = {name or "none": int(count) for name, count in zip(SCRIPTS, scripts, strict=True) if count}
         found["scripts"] = {name: round(count / total, 4) for name, count in sorted(names.items(), key=lambda x: -x[1])}
@@ -96,7 +101,9 @@ def main_scripts(texts: list[str]) -> NDArray[np.int64]:
     points = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
     script = _SCRIPT_OF_BLOCK[np.searchsorted(_STARTS, points, "right") - 1]
     row = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
-    counts = np.bincount(row * len(SCRIPTS) + script, minlength=len(texts) * len(SCRIPTS)).reshape(len(texts), -1)
+    counts = np.bincount(row * len(SCRIPTS) + script, minlength=len(texts) * len(SCRIPTS)).reshape(
+        len(texts), len(SCRIPTS)
+    )
     counts[:, SCRIPTS.index("")] = 0
     main = np.where(counts.any(axis=1), counts.argmax(axis=1), SCRIPTS.index(""))
     kana = counts[:, SCRIPTS.index("Kana")] > 0.1 * counts.sum(axis=1)
