@@ -124,3 +124,13 @@ def test_numbers_are_given_names_and_one_without_name_rejects_its_row(tmp_path: 
     (tmp_path / "data.jsonl").write_bytes(soft('{"0": 0.3, "1": 0.7}'))
     rows, _, _ = run_as(tmp_path, path="data.jsonl", text="text", soft_label="votes", labels={"0": "no", "1": "yes"})
     assert (rows[0]["label"], rows[0]["votes"]) == ("yes", '{"no": 0.3, "yes": 0.7}')
+
+
+def test_more_columns_than_a_table_has_are_refused_unless_the_few_to_keep_are_named(tmp_path: Path) -> None:
+    names = ["text", "label", *(f"c{n}" for n in range(16_383))]
+    content = (",".join(names) + "\n" + ",".join("x" * len(names)) + "\n" + "y," * (len(names) - 1) + "z\n").encode()
+    with pytest.raises(InputError, match="16,385 columns") as error:
+        read_bytes(tmp_path, content)
+    assert "keep" in str(error.value)
+    rows, _, _ = read_bytes(tmp_path, content, keep=["c16382"])
+    assert [set(row) for row in rows] == 2 * [{"row_id", "text", "label", "c16382"}]

@@ -163,3 +163,21 @@ def test_a_table_that_is_cut_short_is_refused(tmp_path: Path, write: Any) -> Non
     content = (tmp_path / "whole").read_bytes()
     with pytest.raises(InputError, match="not a whole"):
         read_bytes(tmp_path, content[: len(content) * 2 // 3])
+
+
+@pytest.mark.parametrize("zone", [None, "Asia/Shanghai"])
+def test_times_finer_than_microseconds_are_cut_and_it_is_said(tmp_path: Path, zone: str | None) -> None:
+    times = pa.array([1_700_000_000_000_000_001, 1_700_000_000_000_001_000, None], pa.timestamp("ns", zone))
+    table = pa.table({"text": ["a", "b", "c"], "label": ["x", "y", "x"], "at": times})
+    pq.write_table(table, tmp_path / "fine.parquet")
+    rows, _, context = run(tmp_path, path="fine.parquet")
+    assert [row["at"] and row["at"].microsecond for row in rows] == [0, 1, None]
+    assert any("column at: 1 times have nanoseconds" in line for line in context.said)
+
+
+def test_a_time_that_no_column_can_hold_is_named_as_such(tmp_path: Path) -> None:
+    times = pa.array([1, 1 << 52], pa.timestamp("s"))
+    pq.write_table(pa.table({"text": ["a", "b"], "label": ["x", "y"], "at": times}), tmp_path / "far.parquet")
+    with pytest.raises(InputError, match="column at: a value cannot be read") as error:
+        run(tmp_path, path="far.parquet")
+    assert "not a whole" not in str(error.value)

@@ -49,6 +49,8 @@ TYPES = {
 OTHER = "other"
 TARGET = "target"
 """Asked for as a role; the column then has the role `label` and the type `double`."""
+MAX_COLUMNS = 16_384
+"""As many as a spreadsheet has; with more, a table is most likely lying on its side or cut at the wrong character."""
 LABEL = "label"
 """Name of the label column that soft labels bring when the file has none."""
 
@@ -83,7 +85,8 @@ class Converter:
         self.columns = list(columns)
         self._max = limits.max_cell_bytes
         self._maker = LabelMaker(limits.labels, labels)
-        self._places = [reader.names.index(column.name) if column.name in reader.names else None for column in columns]
+        places = {name: place for place, name in enumerate(reader.names)}
+        self._places = [places.get(column.name) for column in columns]
         roles = [column.role for column in columns]
         self._soft = roles.index("soft_label") if "soft_label" in roles else None
         self._label = roles.index("label") if "label" in roles else None
@@ -229,9 +232,11 @@ def choose(reader: Reader, roles: Mapping[str, str], keep: Sequence[str] | None,
         keep: names of the other columns to keep; None keeps all.
 
     Raises:
-        InputError: columns are missing or named twice: every problem, with the names that are there.
+        InputError: too many columns, or some are missing or named twice: every problem, with the names that are there.
     """
+    _check_number(len(reader.names) if keep is None else len(keep), where)
     named = {name: role for role, name in roles.items()}
+    kept = None if keep is None else frozenset(keep)
     asked = {"label" if role == TARGET else role for role in roles}
     own = {name: role for name, role in getattr(reader, "own_roles", {}).items() if role == OTHER or role not in asked}
     problems = _problems(reader.names, roles, keep, where)
@@ -246,9 +251,19 @@ def choose(reader: Reader, roles: Mapping[str, str], keep: Sequence[str] | None,
         role = named.get(name, own.get(name))
         if role not in (None, OTHER):
             columns.append(Column(name, "label" if role == TARGET else role, TYPES.get(role, str(kind))))
-        elif keep is None or name in keep:
+        elif kept is None or name in kept:
             columns.append(Column(name, role or "feature", str(kind)))
     return [*columns, Column(LABEL, "label", TYPES["label"])] if brings_label else columns
+
+
+def _check_number(num: int, where: str) -> None:
+    if num > MAX_COLUMNS:
+        raise InputError(
+            t("{n:,} columns", n=num),
+            where=where,
+            expected=t("at most {n:,} columns", n=MAX_COLUMNS),
+            remedy=t("name those to keep: `keep: [...]`; is `delimiter` right, and does every row stand on a line?"),
+        )
 
 
 def _problems(names: Sequence[str], roles: Mapping[str, str], keep: Sequence[str] | None, where: str) -> list[Problem]:

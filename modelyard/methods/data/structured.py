@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -109,12 +110,17 @@ def _cell(value: Any) -> Any:
 
 
 class TableReader:
-    """A Parquet file, an Arrow file or an Arrow stream; see `rows.Reader`. Lines are record numbers."""
+    """A Parquet file, an Arrow file or an Arrow stream; see `rows.Reader`. Lines are record numbers.
+
+    Attributes:
+        notes: after `rows`: what was not kept.
+    """
 
     def __init__(self, source: Source, form: str) -> None:
         self._source = source
         self._form = form
         self._arrow: list[pa.DataType | None] = []
+        self.notes: list[str] = []
         if form != "arrow-stream" and is_compressed(source):
             raise InputError(
                 t("a {form} file inside gzip or zstd cannot be read at any place", form=form),
@@ -129,12 +135,38 @@ class TableReader:
 
     def rows(self) -> Iterator[Row]:
         number = 0
+        cut: Counter[str] = Counter()
         with self._batches() as (_, batches):
             for batch in (part for whole in batches for part in self._slices(whole)):
-                columns = [_values(column, kept) for column, kept in zip(batch.columns, self._arrow, strict=True)]
+                columns = [
+                    self._column(column, name, kept, cut)
+                    for column, name, kept in zip(batch.columns, self.names, self._arrow, strict=True)
+                ]
                 for values in zip(*columns, strict=True):
                     number += 1
                     yield number, list(values), ""
+        for name, num in cut.items():
+            self.notes.append(
+                t(
+                    "{file}: column {name}: {n:,} times have nanoseconds; cut to microseconds",
+                    file=self._source.name, name=name, n=num,
+                )
+            )  # fmt: skip
+
+    def _column(self, column: pa.Array, name: str, kept: pa.DataType | None, cut: Counter[str]) -> list[Any]:
+        """The values of a column; `cut` counts those whose nanoseconds are cut off."""
+        try:
+            if _is_nanoseconds(column.type):
+                if num := _num_finer(column):
+                    cut[name] += num
+                column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+            return _values(column, kept)
+        except (pa.ArrowException, ValueError, OverflowError) as error:
+            raise InputError(
+                t("column {name}: a value cannot be read: {reason}", name=name, reason=str(error).splitlines()[0]),
+                where=self._source.name,
+                remedy=t("leave it out: `keep: [...]`, or write the file with another type"),
+            ) from error
 
     @property
     def _rows_at_once(self) -> int:
@@ -164,6 +196,16 @@ class TableReader:
                 where=self._source.name,
                 remedy=t("write or copy the file again"),
             ) from error
+
+
+def _is_nanoseconds(kind: pa.DataType) -> bool:
+    return pa.types.is_timestamp(kind) and kind.unit == "ns"
+
+
+def _num_finer(column: pa.Array) -> int:
+    """Times that microseconds cannot hold."""
+    numbers = column.cast(pa.int64()).drop_null().to_numpy()
+    return int((numbers % 1_000 != 0).sum())
 
 
 def _values(column: pa.Array, kept: pa.DataType | None) -> list[Any]:
