@@ -338,3 +338,34 @@ def test_odd_tasks_never_break_the_reader(task: dict[str, Any]) -> None:
 
     for row in label_studio.votes(task, None, Counter()):
         assert row[label_studio.LABEL] is None or isinstance(row[label_studio.LABEL], str)
+
+
+def test_a_result_that_is_no_list_is_a_vote_that_does_not_count(tmp_path: Path) -> None:
+    broken = [annotation(1) | {"result": odd} for odd in (5, "choices", {"type": "choices"}, [{"type": []}])]
+    tasks = [*TASKS, {"id": 30, "data": {"text": "odd", "source": "sms"}, "annotations": broken}]
+    context = run(tmp_path, path=studio(tmp_path, tasks), text="text")
+    found = [row["reason"] for row in rows(context, "votes") if row["item"] == "30"]
+    assert found == ["the result is no list"] * 3 + ["no label"]
+    assert reasons(context)["30"] == "no vote"
+    assert labels(context)["11"] == "spam"
+
+
+def test_half_a_character_in_a_task_is_a_rejected_row(tmp_path: Path) -> None:
+    half = {"id": 31, "data": {"text": "half \ud83d", "source": "sms"}, "annotations": [annotation(1, choice("ham"))]}
+    (tmp_path / "half.json").write_text(json.dumps([*TASKS, half]), encoding="ascii")
+    context = run(tmp_path, path="half.json", text="text", max_bad_fraction=0.5)
+    assert "31" not in labels(context)
+    assert labels(context)["11"] == "spam"
+    (rejected,) = rows(context, "rejected")
+    assert rejected["reason"]
+    assert "half" in rejected["raw"]
+
+
+def test_annotators_that_differ_only_in_case_are_said(tmp_path: Path) -> None:
+    both = [annotation({"email": name}, choice("a")) for name in ("a@x", "A@x", "b@x")]
+    tasks = [{"id": 1, "data": {"text": "x"}, "annotations": both}]
+    context = run(tmp_path, path=studio(tmp_path, tasks), text="text")
+    (said,) = [line for line in context.said if "only in case" in line]
+    assert "A@x, a@x" in said
+    hidden = run(tmp_path, path="export.json", text="text", annotator_names="number")
+    assert not any("@x" in line for line in hidden.said if "only in case" in line)

@@ -236,6 +236,9 @@ def _people(config: Config, context: Context, gathered: Gathered, votes: Votes, 
     ballots = gathered.collector.ballots
     called = exporting.names_of(ballots, config.annotator_names == "number")
     exporting.write_votes(context.output("votes"), ballots, called)
+    for names in exporting.alike(called):
+        said = ", ".join(called[name] for name in names)
+        context.say(t("annotators whose names differ only in case count as different people: {names}", names=said))
     standings = pairwise.standings(votes) if votes.named else []
     exporting.write_annotators(context.output("annotators"), votes, standings, found, called)
     pairs = pairwise.cohen_kappas(votes) if votes.named else []

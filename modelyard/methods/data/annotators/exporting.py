@@ -51,6 +51,14 @@ def names_of(ballots: Ballots, number: bool) -> dict[str, str]:
     return {name: f"annotator {place:0{width}d}" if number else name for place, name in enumerate(names, start=1)}
 
 
+def alike(names: Iterable[str]) -> list[list[str]]:
+    """Groups of names that differ only in case or in white space around them: perhaps one person."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names):
+        groups.setdefault(name.strip().casefold(), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
 def write_votes(folder: Path, ballots: Ballots, called: Mapping[str, str]) -> None:
     """Every vote, counted or not, with the reason."""
     items = list(ballots.items)

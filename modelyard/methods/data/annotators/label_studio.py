@@ -16,12 +16,14 @@ from typing import Any, BinaryIO
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
+from modelyard.methods.data.rows import SURROGATE
 from modelyard.methods.data.sources import Source, open_bytes
 
 ITEM, ANNOTATOR, LABEL, STATUS = "annotation.item", "annotation.annotator", "annotation.label", "annotation.status"
 """Columns of what `convert` writes, beside the task's own data; no key of a task's data is likely to be called so."""
 CHUNK_CHARACTERS = 1 << 20
 MOST_CHARACTERS = 64 << 20
+NOT_READABLE = "the result is no list"
 SINGLE = {"choices": "choices", "rating": "rating", "number": "number", "taxonomy": "taxonomy"}
 
 
@@ -54,7 +56,7 @@ def convert(source: Source, target: Path, question: str | None) -> tuple[int, bo
             else:
                 rows = [value]
             for row in rows:
-                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+                out.write(_line(row) + "\n")
             num += len(rows)
     if question is None and len(asked) > 1:
         raise InputError(
@@ -69,6 +71,12 @@ def convert(source: Source, target: Path, question: str | None) -> tuple[int, bo
             expected=t("one of: {names}", names=", ".join(sorted(asked)) or "-"),
         )
     return num, tasks
+
+
+def _line(row: dict[str, Any]) -> str:
+    """As JSON. Half a character, which no file holds, stays an escape: the reader of the lines then rejects the row."""
+    text = json.dumps(row, ensure_ascii=False)
+    return json.dumps(row) if SURROGATE.search(text) else text
 
 
 def objects(stream: BinaryIO, where: str) -> Iterator[dict[str, Any]]:
@@ -147,8 +155,11 @@ def votes(task: dict[str, Any], question: str | None, asked: Counter[str]) -> It
 def _answer(annotation: dict[str, Any], question: str | None, asked: Counter[str]) -> tuple[str | None, str]:
     """The class an annotation gives, or None and why not."""
     found: list[str] = []
-    for region in annotation.get("result") or []:
-        if not isinstance(region, dict) or region.get("type") not in SINGLE:
+    result = annotation.get("result")
+    if result is not None and not isinstance(result, list):
+        return None, NOT_READABLE
+    for region in result or []:
+        if not isinstance(region, dict) or not isinstance(region.get("type"), str) or region["type"] not in SINGLE:
             continue
         name = str(region.get("from_name"))
         asked[name] += 1
