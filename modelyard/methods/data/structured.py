@@ -199,7 +199,7 @@ class TableReader:
 
 
 def _is_nanoseconds(kind: pa.DataType) -> bool:
-    return pa.types.is_timestamp(kind) and kind.unit == "ns"
+    return bool(pa.types.is_timestamp(kind) and kind.unit == "ns")
 
 
 def _num_finer(column: pa.Array) -> int:
