@@ -14,6 +14,7 @@ from modelyard.core.evidence import Measurement
 from modelyard.core.stage import Stage
 from modelyard.engine.events import Listener
 from modelyard.engine.launch import launch
+from modelyard.engine.tracking import Mirror, Nothing
 from modelyard.errors import StageError
 
 CURVES = "curves.jsonl"
@@ -27,6 +28,7 @@ class StageContext:
         room: the run key's folder: `work/` survives a kill, `outputs/` and `views/` are made anew.
         folders: input port to the folders bound to it, each already restricted to the declared splits.
         base: the project's folder, where relative paths in settings start.
+        mirror: takes the points of curves as they come.
         adopted: outputs that are artifacts which other runs made: port to digest. A search's are its winner's.
     """
 
@@ -39,6 +41,7 @@ class StageContext:
     listener: Listener
     resolve_secret: Callable[[str], str]
     processes: int = 1
+    mirror: Mirror = field(default_factory=Nothing)
     measurements: list[Measurement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     adopted: dict[str, str] = field(default_factory=dict)
@@ -132,6 +135,7 @@ class StageContext:
             lines.append(json.dumps([name, step, float(value)]) + "\n")
         with (self.room / CURVES).open("a", encoding="utf-8") as stream:
             stream.writelines(lines)
+        self.mirror.log(step, values)
 
     def grouped_curves(self) -> dict[str, list[tuple[int, float]]]:
         """Curve name to its points, in the order of steps."""

@@ -29,6 +29,7 @@ from modelyard.engine.identity import CodeMemo, environment, evaluator_of
 from modelyard.engine.inputs import bindings_of, lay_out, record_bytes
 from modelyard.engine.keys import identity_of, key_of, settings_json
 from modelyard.engine.profiles import Profile
+from modelyard.engine.tracking import open_mirror
 from modelyard.errors import IntegrityError, Interrupted, ModelyardError, StageError, StoreError
 from modelyard.store import Store
 
@@ -287,6 +288,9 @@ def _run_stage(bench: Bench, prepared: Prepared, room: Path) -> StageContext:
         resolve_secret=bench.profile.resolve_secret,
         processes=bench.profile.processes,
     )
+    context.mirror = open_mirror(
+        bench.profile.tracking, bench.profile.store, bench.bound.project.name, step.name, prepared.key, context.say
+    )
     run = step.stage.run
     if isinstance(step, BoundFolds):
         from modelyard.engine.repeat.folds import gathering
@@ -296,6 +300,7 @@ def _run_stage(bench: Bench, prepared: Prepared, room: Path) -> StageContext:
     try:
         run(step.config, context)
     finally:
+        context.mirror.close()
         if os.getpid() != process:  # a child that the stage forked and let run on: only its parent may commit
             os._exit(StageError.exit_code)
     return context

@@ -23,12 +23,13 @@ from modelyard.core.project import SecretName
 from modelyard.engine.fields import Fields
 from modelyard.engine.project_file import SECRET
 from modelyard.engine.source import Source
+from modelyard.engine.tracking import KINDS
 from modelyard.errors import Problem, ProfileError
 
 FILE = "modelyard.profiles.yaml"
 DEFAULT = "local"
 STORE = ".modelyard"
-KEYS = ("store", "ledger", "threads", "processes", "jobs", "device", "launch")
+KEYS = ("store", "ledger", "threads", "processes", "jobs", "device", "launch", "tracking")
 DEVICES = ("auto", "cpu", "cuda")
 LAUNCHES = ("local",)
 MAX_SECRET_BYTES = 1 << 16
@@ -47,6 +48,7 @@ class Profile:
         jobs: trials of a search, or folds, that run side by side.
         device: `auto`, `cpu` or `cuda`.
         launch: `local`: workers are processes of this machine.
+        tracking: `none`, or the tool that curves are mirrored to.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Profile:
     jobs: int = 1
     device: str = "auto"
     launch: str = "local"
+    tracking: str = "none"
 
     def ledger_url(self) -> str | None:
         """The ledger's URL with its secret looked up. Raises ProfileError if that is not set."""
@@ -113,6 +116,7 @@ def _profile(name: str, value: object, folder: Path, fields: Fields) -> Profile:
         jobs=_whole(body, "jobs", path, fields) or 1,
         device=_choice(body, "device", DEVICES, path, fields),
         launch=_choice(body, "launch", LAUNCHES, path, fields),
+        tracking=_choice(body, "tracking", KINDS, path, fields),
     )
 
 

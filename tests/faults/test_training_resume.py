@@ -16,9 +16,9 @@ from support.tiny_reviews import reviews
 from modelyard.base import files
 from modelyard.methods import networks
 from modelyard.methods.preprocessing import bpe, tokens
-from modelyard.methods.training import batching, checkpoints, classification, loop
+from modelyard.methods.training import batching, checkpoints, classification, loop, remembering
 from modelyard.methods.training.hooks import Hooks
-from modelyard.methods.training.settings import EarlyStopping, Optimizer
+from modelyard.methods.training.settings import EarlyStopping, Ema, Keeping, Loss, Optimizer, Schedule
 
 SCRIPT = Path(__file__).parents[1] / "support" / "kill_and_resume.py"
 CPU = torch.device("cpu")
@@ -51,7 +51,8 @@ def test_six_kills_at_random_moments_change_no_bit_of_the_model(tmp_path: Path) 
 
 @pytest.mark.proof
 def test_twenty_four_kills_at_random_moments_change_no_bit_of_the_model(tmp_path: Path) -> None:
-    assert_equal_bytes(kill_and_resume(tmp_path, 11, "linear:4", "cnn:8", "encoder-tiny:8", "blend:4"))
+    assert_equal_bytes(kill_and_resume(tmp_path, 11, "linear:2", "cnn:5", "encoder-tiny:5", "blend:4"))
+    assert_equal_bytes(kill_and_resume(tmp_path / "axes", 12, "cnn+muon:4", "encoder-tiny+lion:4"))
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ class Stopped(Exception):
     """Stands for a kill between two steps."""
 
 
-def train(rows, scratch: Path, stop_at: int | None = None, say=lambda line: None, optimizer: str = "adamw"):
+def train(rows, scratch: Path, stop_at: int | None = None, say=lambda line: None, optimizer="adamw", **settings):
     """Train a tiny CNN (dropout on, accumulation 2, 12 steps); returns its weights and the outcome."""
 
     def progress(done: int, total: int, what: str) -> None:
@@ -99,8 +100,9 @@ def train(rows, scratch: Path, stop_at: int | None = None, say=lambda line: None
         learning_rate=1e-2,
         accumulation=2,
         checkpoint_seconds=0,
-        optimizer=Optimizer(name=optimizer),
         early_stopping=EarlyStopping(patience=0),
+        optimizer=optimizer if isinstance(optimizer, Optimizer) else Optimizer(name=optimizer),
+        **settings,
     )
     outcome = classification.train(module, training, validation, plan, CPU, scratch, Hooks(progress=progress, say=say))
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}, outcome
@@ -131,6 +133,36 @@ def test_stopping_after_any_step_changes_no_bit(rows, tmp_path: Path, optimizer:
         with pytest.raises(Stopped):
             train(rows, scratch, stop_at, optimizer=optimizer)
         assert_same(train(rows, scratch, optimizer=optimizer), expected)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ema": Ema(decay=0.9)},
+        {"ema": Ema(decay=0.99, start="warmup"), "keep": Keeping(background=False)},
+        {"optimizer": Optimizer(unfreeze=0.6, layer_decay=0.7)},
+        {"schedule": Schedule(name="wsd", decay=0.5), "loss": Loss(name="focal"), "optimizer": Optimizer(name="muon")},
+    ],
+    ids=["ema", "ema-warmup", "unfreezing", "wsd-focal-muon"],
+)
+def test_stopping_in_the_middle_of_every_axis_changes_no_bit(rows, tmp_path: Path, settings) -> None:
+    expected = train(rows, tmp_path / "straight", **settings)
+    for stop_at in (1, 5, 8):
+        scratch = tmp_path / str(stop_at)
+        with pytest.raises(Stopped):
+            train(rows, scratch, stop_at, **settings)
+        assert_same(train(rows, scratch, **settings), expected)
+
+
+@pytest.mark.proof
+def test_a_compiled_run_that_was_stopped_ends_with_the_same_bits(rows, tmp_path: Path) -> None:
+    expected = train(rows, tmp_path / "straight", compile="on")
+    assert remembering.recall(tmp_path / "straight") == {"compile": True}
+    torch.compiler.reset()
+    with pytest.raises(Stopped):
+        train(rows, tmp_path / "killed", 5, compile="on")
+    torch.compiler.reset()
+    assert_same(train(rows, tmp_path / "killed", compile="on"), expected)
 
 
 def test_a_finished_training_run_again_trains_no_step(rows, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Run by tests in a process of its own: trains once straight through and once with kill -9 at random moments.
 
-    python kill_and_resume.py FOLDER SEED size:kills …
+    python kill_and_resume.py FOLDER SEED size[+axes]:kills …
 
 Children are forked from here, where the libraries are already loaded: a kill costs no start-up. Prints one JSON line a
 size: digests of both model folders, measurements, and how often a killed run went on from a checkpoint.
@@ -38,12 +38,26 @@ CONFIG = {
     "compute": {"threads": 1, "checkpoint_seconds": 0, "device": "cpu"},
     "early_stopping": {"patience": 0},
 }
+AXES = {
+    "": {},
+    "muon": {"optimizer": {"name": "muon", "layer_decay": 0.8}, "ema": {"decay": 0.9}, "batch_size": "auto"},
+    "lion": {
+        "optimizer": {"name": "lion", "unfreeze": 0.5},
+        "schedule": {"name": "wsd"},
+        "loss": {"name": "focal"},
+        "regularization": {"l2": 1e-4},
+        "initialization": {"name": "orthogonal"},
+    },
+}
+"""Settings beside the usual ones."""
 
 
 def train(root: Path, data: Path, size: str) -> None:
     shutil.rmtree(root / "outputs", ignore_errors=True)
     context = FakeContext(root, {"data": data}, seed=3)
-    run(Config(**{**CONFIG, "size": size}), context)
+    size, _, axes = size.partition("+")
+    compute = {**CONFIG["compute"], "checkpoint_activations": size.startswith("encoder") and bool(axes)}
+    run(Config(**{**CONFIG, **AXES[axes], "size": size, "compute": compute}), context)
     said = [line for line in context.said if "step" in line]
     measured = [[one.claim, one.value] for one in context.measurements]
     (root / "result.json").write_text(json.dumps({"said": said, "measured": measured}))

@@ -204,7 +204,7 @@ class Loop:
         own = self.device.type == "cpu" and self.module._compiled_call_impl is None
         with dropout.fast(self.module, self.gradients.masks) if own else nullcontext():
             self.gradients.of(batches, self.step)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.module.zero_grad(set_to_none=True)
         for buffer, value in zip(self.module.buffers(), before, strict=True):
             buffer.copy_(value)
 
