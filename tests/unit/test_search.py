@@ -129,7 +129,7 @@ def test_settings_that_do_not_go_together_fail_their_trial_only(quick_disk):
 
 def test_time_that_is_up_ends_the_search_with_what_there_is_and_the_next_run_goes_on(quick_disk):
     text = PROJECT.replace("./fit.py}", "./fit.py, with: {seconds: 0.05}}").replace(
-        SPACE, SPACE + "\n      timeout: 0.01"
+        SPACE, SPACE + "\n      timeout: 0.0001"
     )
     project = write_search(quick_disk, text)
     first = modelyard.run(project)
@@ -138,7 +138,7 @@ def test_time_that_is_up_ends_the_search_with_what_there_is_and_the_next_run_goe
     assert {step.step: step.state for step in modelyard.plan(project).steps}["tuned"] == "run"
     modelyard.run(project)
     assert len(made(quick_disk)) == 2
-    last = modelyard.run(write_search(quick_disk, text.replace("0.01", "1000")))
+    last = modelyard.run(write_search(quick_disk, text.replace("0.0001", "1000")))
     assert winner(quick_disk, last) == {"model.power": 5}
     assert len(made(quick_disk)) == 7
 
@@ -155,7 +155,7 @@ def test_several_objectives_make_a_front_and_choose_says_which_point_wins(quick_
 
 def test_plan_says_how_many_trials_are_done(quick_disk):
     text = PROJECT.replace("./fit.py}", "./fit.py, with: {seconds: 0.05}}").replace(
-        SPACE, SPACE + "\n      timeout: 0.01"
+        SPACE, SPACE + "\n      timeout: 0.0001"
     )
     project = write_search(quick_disk, text)
     modelyard.run(project)
