@@ -6,6 +6,7 @@ EXAMPLE ?= examples/reviews-zh
 WORKERS ?= 2
 # Optional parts, such as `EXTRAS=sql,labels`; `all` takes every one
 EXTRAS ?=
+INSTALLED := $(VENV)/.installed$(if $(EXTRAS),-$(EXTRAS))
 
 .PHONY: help install dev demo test lint format types floors unit proof bench clean
 
@@ -20,16 +21,16 @@ $(VENV)/.python:
 	touch $@
 
 # torch goes first: whatever depends on it then takes the build that is there
-$(VENV)/.installed: $(VENV)/.python pyproject.toml requirements.lock
+$(INSTALLED): $(VENV)/.python pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)"
 	$(BIN)/python -m pip install --quiet -c requirements.lock --config-settings editable_mode=compat -e ".$(if $(EXTRAS),[$(EXTRAS)])"
 	touch $@
 
-$(VENV)/.developed: $(VENV)/.installed
+$(VENV)/.developed: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c requirements.lock --config-settings editable_mode=compat -e ".[dev]"
 	touch $@
 
-install: $(VENV)/.installed ## the environment, with locked versions
+install: $(INSTALLED) ## the environment, with locked versions
 dev: $(VENV)/.developed     ## the environment for tests
 
 demo: install    ## run the main job on bundled Chinese reviews: data in, a signed release out

@@ -13,7 +13,7 @@ from modelyard.base.messages import did_you_mean, t
 from modelyard.core.gate import Decision
 from modelyard.core.release import Release
 from modelyard.engine.events import Listener, Silent, StepOutcome
-from modelyard.errors import UsageError
+from modelyard.errors import DependencyError, Problem, UsageError
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ def run_session(
     for name in (*again, *((until,) if until is not None else ())):
         if name not in names:
             raise UsageError(t("there is no step `{name}`", name=name), remedy=did_you_mean(name, names))
+    _refuse_missing(session, until)
     bench = Bench(session.bound, session.store, session.profile, listener, again=frozenset(again))
     outcomes = execute(bench, until)
     spec = session.bound.project.release
@@ -109,6 +110,19 @@ def run_session(
 
     conclusion = conclude(session, outcomes, make_release=release)
     return _result(session, outcomes, conclusion.decision, conclusion.release, conclusion.new, conclusion.report, began)
+
+
+def _refuse_missing(session: Session, until: str | None) -> None:
+    """Libraries that a step needs and that are not installed are told before the first step, not after an hour."""
+    from modelyard.engine.plan import missing_of
+
+    problems: list[Problem] = []
+    for step in session.bound.steps:
+        problems += missing_of(step)
+        if step.name == until:
+            break
+    if problems:
+        raise DependencyError.of(problems)
 
 
 def _result(

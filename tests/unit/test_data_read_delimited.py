@@ -134,3 +134,8 @@ def test_what_the_csv_module_writes_is_read_back_unchanged(tmp_path: Path, cells
     rows, bad, _ = run(tmp_path, encoding="utf-8")
     assert [row["text"] for row in rows] == cells
     assert not bad
+
+
+def test_columns_without_a_name_get_the_number_of_their_place(tmp_path: Path) -> None:
+    rows, _, _ = read_bytes(tmp_path, b",text,label,\n0,one,x,1\n1,two,y,2\n")
+    assert list(rows[0]) == ["row_id", "column_1", "text", "label", "column_4"]

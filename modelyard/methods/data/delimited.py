@@ -69,7 +69,8 @@ class DelimitedReader:
                 t("the header cannot be read: {reason}", reason=values.reason),
                 where=f"{self._file.source.name}:{line}",
             )
-        return [str(value).strip().removeprefix("\ufeff") for value in values]
+        names = [str(value).strip().removeprefix("\ufeff") for value in values]
+        return [name or f"column_{place}" for place, name in enumerate(names, start=1)]
 
     def rows(self) -> Iterator[Row]:
         records = self._records()
