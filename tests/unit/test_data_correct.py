@@ -10,8 +10,11 @@ from support.fake_context import FakeContext
 
 from modelyard.errors import InputError
 from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
+from modelyard.methods.data.labelling import queue
+from modelyard.methods.data.labelling.auditing import digest_of
 from modelyard.methods.data.text import text_key
 from modelyard.stages.data import correct
+from modelyard.store import ArtifactStore
 
 TEXTS = [("r1", "win money", "ham"), ("r2", "see you", "ham"), ("r3", "call now", "spam"), ("r4", "free", "spam")]
 
@@ -31,10 +34,10 @@ def answer(row_id, before, after, author="li", time="2026-03-01T09:00:00Z", **mo
     return {"row_id": row_id, "before": before, "after": after, "author": author, "time": time, **more}
 
 
-def run(tmp_path, answers, label=True, rows=TEXTS, **settings):
+def run(tmp_path, answers, label=True, rows=TEXTS, queue=None, **settings):
     data = write(tmp_path / "data", rows, label)
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(one) + "\n" for one in answers))
-    context = FakeContext(tmp_path, {"data": data})
+    context = FakeContext(tmp_path, {"data": data, **({"queue": queue} if queue else {})})
     correct.run(correct.Config(path="a.jsonl", **settings), context)
     return context
 
@@ -99,7 +102,7 @@ DISPUTE = (
 
 def test_where_authors_differ_the_last_one_holds(tmp_path):
     assert labels(run(tmp_path, DISPUTE))["r1"] == "ham"
-    assert labels(run(tmp_path / "again", DISPUTE[::-1]))["r1"] == "ham"
+    assert labels(run(tmp_path / "again", DISPUTE[::-1]))["r1"] == "spam"  # a file is appended to: its order counts
 
 
 def test_where_authors_differ_the_row_is_left_if_so_set(tmp_path):
@@ -147,13 +150,100 @@ def test_a_pool_without_labels_gets_a_column_of_them(tmp_path):
     assert Dataset.open(tmp_path / "outputs/data").role("label") == "label"
 
 
+def audit_queue(tmp_path):
+    """A queue as data.label_errors writes it: three rows drawn at random, then a likely error; and its digest."""
+    drawn = [("r1", "ham", "audit"), ("r2", "ham", "audit"), ("r4", "spam", "audit"), ("r3", "spam", "issue")]
+    items = [queue.Item(row, None, None, given, "ham", 0.5, 0.5, why) for row, given, why in drawn]
+    folder = tmp_path / "queue"
+    folder.mkdir(parents=True)
+    queue.write(folder, items, ["ham", "spam"])
+    return folder, digest_of(folder)
+
+
+def rate(context):
+    return [(one.value, one.n) for one in context.measurements if one.claim == "data.audited_error_rate"]
+
+
 def test_audited_rows_give_a_rate_with_wilsons_interval(tmp_path):
-    answers = [answer("r1", "ham", "spam", why="audit"), answer("r2", "ham", "ham", why="audit"),
-               answer("r3", "spam", "ham", why="issue")]  # fmt: skip
-    context = run(tmp_path, answers)
+    folder, digest = audit_queue(tmp_path)
+    answers = [answer("r1", "ham", "spam", **{"from": digest}), answer("r2", "ham", "ham", **{"from": digest}),
+               answer("r3", "spam", "ham", why="audit", **{"from": digest})]  # fmt: skip
+    context = run(tmp_path, answers, queue=folder)
+    assert rate(context) == [(0.5, 2)]
     (found,) = [one for one in context.measurements if one.claim == "data.audited_error_rate"]
-    assert (found.value, found.n) == (0.5, 2)
     assert found.interval == pytest.approx((0.0945, 0.9055), abs=1e-4)  # Wilson for 1 of 2
+
+
+def test_the_audit_ends_at_the_first_gap_and_other_queues_do_not_count(tmp_path):
+    folder, digest = audit_queue(tmp_path)
+    real, other = {"from": digest, "why": "audit"}, {"from": "sha256:" + 64 * "0", "why": "audit"}
+    gap = run(tmp_path / "gap", [answer("r1", "ham", "ham", **real), answer("r4", "spam", "ham", **real)], queue=folder)
+    assert rate(gap) == [(0, 1)]
+    assert any("1 answers about rows drawn at random do not count" in line for line in gap.said)
+    forged = run(tmp_path / "forged", [answer("r1", "ham", "spam", **other)], queue=folder)
+    assert rate(forged) == []
+    judged = run(tmp_path / "judged", [answer("r1", "spam", "ham", **real)], queue=folder)
+    assert rate(judged) == []
+
+
+def test_without_the_queue_an_audit_is_not_verified_and_not_measured(tmp_path):
+    _, digest = audit_queue(tmp_path)
+    context = run(tmp_path, [answer("r1", "ham", "spam", why="audit", **{"from": digest})])
+    assert rate(context) == []
+    assert any("not verified" in line for line in context.said)
+
+
+def test_the_digest_of_a_queue_is_the_one_of_the_store(tmp_path):
+    folder, digest = audit_queue(tmp_path)
+    assert ArtifactStore(tmp_path / "store").commit(folder, "dataset").digest == digest
+
+
+RENAMED = [("n1", "win money", "ham"), ("n2", "see you", "ham"), ("n3", "call now", "spam")]
+KEY = text_key("win money").hex()
+SAME_TEXT = (
+    answer("gone-1", "ham", "spam", key=KEY, time="2026-03-01T00:00:00Z"),
+    answer("gone-2", "ham", "ham", key=KEY, author="wu", time="2026-03-02T00:00:00Z"),
+)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_answers_about_one_text_whose_rows_are_gone_are_adjudicated(tmp_path, order):
+    with pytest.raises(InputError, match="differ"):
+        run(tmp_path / "refuse", SAME_TEXT[::order], rows=RENAMED, adjudicate="refuse")
+    left = run(tmp_path / "leave", SAME_TEXT[::order], rows=RENAMED, adjudicate="leave")
+    assert labels(left)["n1"] == "ham"
+    assert sorted(rejected(left)) == [("gone-1", "disputed"), ("gone-2", "disputed")]
+    last = run(tmp_path / "last", SAME_TEXT[::order], rows=RENAMED)
+    assert labels(last)["n1"] == ("ham" if order == 1 else "spam")
+    assert rejected(last) == [("gone-1" if order == 1 else "gone-2", "disputed")]
+    assert any("differ about 1 rows" in line for line in last.said)
+
+
+def test_answers_about_one_text_that_agree_serve_rows_of_every_label(tmp_path):
+    both = [answer("gone-1", "ham", "eggs", key=KEY), answer("gone-2", "spam", "eggs", key=KEY, author="wu")]
+    rows = [("n1", "win money", "ham"), ("n2", "win money", "spam"), ("n3", "x", "eggs")]
+    context = run(tmp_path, both, rows=rows, adjudicate="refuse")
+    assert labels(context) == {"n1": "eggs", "n2": "eggs", "n3": "eggs"}
+    assert rejected(context) == []
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
+def test_a_time_before_or_after_all_time_is_a_rejected_answer(tmp_path, time):
+    context = run(tmp_path, [answer("r1", "ham", "spam", time=time), DISPUTE[1]], max_bad_fraction=0.5)
+    assert labels(context)["r1"] == "ham"
+    assert rejected(context) == [("", "no answer")]
+
+
+def test_a_time_in_the_future_overrules_no_answer_that_stands_below_it(tmp_path):
+    future = answer("r1", "ham", "spam", time="2999-01-01T00:00:00Z")
+    assert labels(run(tmp_path / "one", [future, DISPUTE[1]]))["r1"] == "ham"
+    # Nor in another file, once its own file goes on.
+    (tmp_path / "b.jsonl").write_text(json.dumps(DISPUTE[1]) + "\n")
+    data = write(tmp_path / "data", TEXTS)
+    (tmp_path / "a.jsonl").write_text(json.dumps(future) + "\n" + json.dumps(answer("r2", "ham", "ham")) + "\n")
+    context = FakeContext(tmp_path, {"data": data})
+    correct.run(correct.Config(path=["b.jsonl", "a.jsonl"]), context)
+    assert labels(context)["r1"] == "ham"
 
 
 def test_equal_inputs_give_equal_bytes(tmp_path):

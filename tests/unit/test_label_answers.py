@@ -39,8 +39,8 @@ def test_an_answer_that_was_taken_back_says_nothing():
     assert said(line(), line(after=None))["r1"].answer is None
 
 
-def test_of_two_authors_the_later_one_holds_and_the_other_is_named():
-    found = said(line(time="2026-03-02T00:00:00Z"), line(author="wu", after="ham", time="2026-03-01T00:00:00Z"))["r1"]
+def test_of_two_authors_the_one_whose_line_is_later_holds_and_the_other_is_named():
+    found = said(line(author="wu", after="ham", time="2026-03-02T00:00:00Z"), line(time="2026-03-01T00:00:00Z"))["r1"]
     assert (found.answer.after, [other.author for other in found.others]) == ("spam", ["wu"])
 
 

@@ -4,8 +4,11 @@
 label it was judged by; what does not fit (an unknown row, another label, a misspelt one) is kept in `rejected` with
 the reason. Rows without a label get one, so that a pool can be labelled too. It runs before the split.
 
+Where authors differ, the order of the lines in a file counts; times only order answers of different files.
+
 Answers about rows drawn at random (`audit` of data.label_errors) also give the share of wrong labels, with an
-interval that owes nothing to any model.
+interval that owes nothing to any model. For that the queue must be on the input `queue`: only rows that it drew, from
+its first on without a gap, are a sample. What an answer says of itself is no proof.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ class Config(BaseModel):
     )
     optional: bool = Field(False, description="no such file is no error: nothing is corrected yet")
     adjudicate: Literal["last", "leave", "refuse"] = Field(
-        "last", description="where authors differ: the last by time holds, the row is left as it is, or the step fails"
+        "last", description="where authors differ: the last answer holds, the row is left as it is, or the step fails"
     )
     new_labels: bool = Field(False, description="answers may give labels that no row has yet")
     rematch: bool = Field(True, description="an answer whose row id is gone finds rows of the same text")
@@ -79,6 +82,7 @@ def run(config: Config, context: Context) -> None:
     outcome.account.tell(context)
     _say(outcome, config, context)
     _measure(outcome, context)
+    _audit(outcome, context)
 
 
 def _say(outcome: Outcome, config: Config, context: Context) -> None:
@@ -107,8 +111,6 @@ def _say(outcome: Outcome, config: Config, context: Context) -> None:
 
 
 def _measure(outcome: Outcome, context: Context) -> None:
-    from modelyard.methods.statistics.wilson import wilson
-
     num_in, changed = max(1, outcome.account.num_in), outcome.account.num_changed
     context.measure("data.corrected_rate", changed / num_in, about="data", on="", n=num_in, interval="exact")
     if outcome.num_answers:
@@ -116,10 +118,31 @@ def _measure(outcome: Outcome, context: Context) -> None:
             "data.rejected_answers_rate", len(outcome.bad) / outcome.num_answers, about="data", on="",
             n=outcome.num_answers, interval="exact",
         )  # fmt: skip
-    if outcome.audited:
+
+
+def _audit(outcome: Outcome, context: Context) -> None:
+    """Measure what the rows drawn at random say, if it can be verified that they were."""
+    from modelyard.base.messages import t
+    from modelyard.methods.data.labelling.auditing import audited, claimed
+    from modelyard.methods.statistics.wilson import wilson
+
+    if not context.bound("queue"):
+        if n := claimed(outcome.fitting):
+            context.say(
+                t("{n:,} answers say that their rows were drawn at random; that is not verified and no error rate is "
+                  "measured, since `queue` is not bound", n=n)
+            )  # fmt: skip
+        return
+    found = audited(context.input("queue"), outcome.fitting)
+    if found.num_left_out:
+        context.say(
+            t("{n:,} answers about rows drawn at random do not count: of another queue, or after a row of it without "
+              "a fitting answer", n=found.num_left_out)
+        )  # fmt: skip
+    if found.num:
         context.measure(
-            "data.audited_error_rate", outcome.wrong / outcome.audited, about="data", on="", n=outcome.audited,
-            interval=wilson(outcome.wrong, outcome.audited),
+            "data.audited_error_rate", found.num_wrong / found.num, about="data", on="", n=found.num,
+            interval=wilson(found.num_wrong, found.num),
         )  # fmt: skip
 
 
@@ -146,7 +169,16 @@ def _share(name: str, description: str, better: Literal["lower", "none"]) -> Cla
 STAGE = Stage(
     config=Config,
     run=run,
-    inputs={"data": Port("dataset", ("all",), description="rows, with labels or without")},
+    inputs={
+        "data": Port("dataset", ("all",), description="rows, with labels or without"),
+        "queue": Port(
+            "dataset",
+            ("all",),
+            optional=True,
+            side=True,
+            description="whose rows drawn at random are counted",
+        ),
+    },
     outputs={
         "data": Port("dataset", ("all",), description="the same rows, labels corrected"),
         "removed": Port("dataset", ("all",), side=True, description="every label changed, with author and time"),

@@ -21,6 +21,7 @@ from modelyard.methods.data.rows import SURROGATE
 
 Adjudicate = Literal["last", "leave", "refuse"]
 STRINGS = ("author", "time", "note", "from", "why", "key")
+Rank = tuple[datetime.datetime, int]
 UNKNOWN = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 
@@ -55,12 +56,19 @@ class Answer:
         return json.dumps(value, ensure_ascii=False)
 
     def moment(self) -> datetime.datetime:
-        """When it was given, in UTC; the earliest there is if it does not say."""
+        """When it was given, in UTC; the earliest there is if it does not say.
+
+        Raises:
+            ValueError: it is before or after all time; `parse` lets no such answer pass.
+        """
         try:
             found = datetime.datetime.fromisoformat(self.time)
         except ValueError:
             return UNKNOWN
-        return found.astimezone(datetime.UTC) if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+        try:
+            return found.astimezone(datetime.UTC) if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+        except OverflowError:  # the first or last day there is, in another time zone
+            raise ValueError(t("the time is out of range: {time}", time=self.time)) from None
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,9 @@ def _answer(value: Any, place: str) -> Answer:
         raise ValueError(t("half a character, which no text may hold"))
     given["source"] = given.pop("from")
     after = value["after"]
-    return Answer(row_id, value["before"], after.strip() if after is not None else None, place=place, **given)
+    answer = Answer(row_id, value["before"], after.strip() if after is not None else None, place=place, **given)
+    answer.moment()
+    return answer
 
 
 @dataclass(frozen=True)
@@ -119,34 +129,48 @@ class Settled:
     Attributes:
         answer: the last one of the author who spoke last; None if all were taken back.
         others: the last answers of other authors that say something else.
+        rank: of `answer` among all answers: the higher, the later.
     """
 
     answer: Answer | None
     others: tuple[Answer, ...] = ()
+    rank: Rank = (UNKNOWN, 0)
 
 
 def settle(answers: Sequence[Answer]) -> dict[str, Settled]:
     """By row, what its authors finally said.
 
-    An author's later line replaces the earlier one. Authors are ordered by time; within one author and file the order
-    of the lines counts, whatever a clock that was set back says.
+    An author's later line replaces the earlier one, and of several authors the last line counts. Files are appended
+    to: within a file the order of the lines is the order of the answers, whatever clocks say. Times only order answers
+    of different files. A line is no later than any line below it, so that a clock that ran ahead overrules nobody
+    once a later answer stands below.
     """
-    last: dict[str, dict[str, tuple[datetime.datetime, int, Answer]]] = {}
-    so_far: dict[tuple[str, str], datetime.datetime] = {}
-    for number, answer in enumerate(answers):
-        stream = (answer.place.rpartition(":")[0], answer.author)
-        moment = max(answer.moment(), so_far.get(stream, UNKNOWN))
-        so_far[stream] = moment
-        of_row = last.setdefault(answer.row_id, {})
+    last: dict[str, dict[str, tuple[Rank, Answer]]] = {}
+    for number, (moment, answer) in enumerate(zip(_moments(answers), answers, strict=True)):
+        rank, of_row = (moment, number), last.setdefault(answer.row_id, {})
         known = of_row.get(answer.author)
-        if known is None or (moment, number) > known[:2]:
-            of_row[answer.author] = (moment, number, answer)
+        if known is None or rank > known[0]:
+            of_row[answer.author] = (rank, answer)
     return {row_id: _final(found.values()) for row_id, found in last.items()}
 
 
-def _final(found: Iterable[tuple[datetime.datetime, int, Answer]]) -> Settled:
-    standing = [answer for _, _, answer in sorted(found, key=lambda one: one[:2]) if answer.after is not None]
+def _moments(answers: Sequence[Answer]) -> list[datetime.datetime]:
+    """When each answer was given at the latest: never falling within a file."""
+    found = [answer.moment() for answer in answers]
+    files = [answer.place.rpartition(":")[0] for answer in answers]
+    earliest: dict[str, datetime.datetime] = {}
+    for number in reversed(range(len(found))):
+        if found[number] != UNKNOWN:
+            found[number] = earliest[files[number]] = min(found[number], earliest.get(files[number], found[number]))
+    latest: dict[str, datetime.datetime] = {}
+    for number, name in enumerate(files):  # a line without a time is as late as the line above it
+        found[number] = latest[name] = max(found[number], latest.get(name, UNKNOWN))
+    return found
+
+
+def _final(found: Iterable[tuple[Rank, Answer]]) -> Settled:
+    standing = [one for one in sorted(found, key=lambda one: one[0]) if one[1].after is not None]
     if not standing:
         return Settled(None)
-    final = standing[-1]
-    return Settled(final, tuple(answer for answer in standing[:-1] if answer.after != final.after))
+    rank, final = standing[-1]
+    return Settled(final, tuple(answer for _, answer in standing[:-1] if answer.after != final.after), rank)

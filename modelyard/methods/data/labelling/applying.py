@@ -62,7 +62,7 @@ def apply(
     by_row, by_key = chosen(settled, seen, correcting, outcome)
     check_labels(by_row, by_key, seen.labels, correcting, outcome)
     used = _write(data, by_row, by_key, correcting, target, removed, outcome, progress)
-    for answer in {id(one): one for one in (*by_row.values(), *by_key.values())}.values():
+    for answer in (*by_row.values(), *(one for found in by_key.values() for one in found)):
         if id(answer) not in used:
             outcome.bad.append(bad_answer(answer, "stale", t("the row no longer has the label it was judged by")))
     outcome.bad.sort(key=lambda one: _order(one.place))
@@ -79,7 +79,7 @@ def _order(place: str) -> tuple[str, int]:
 def _write(
     data: Dataset,
     by_row: Mapping[str, Answer],
-    by_key: Mapping[str, Answer],
+    by_key: Mapping[str, Sequence[Answer]],
     correcting: Correcting,
     target: Path,
     removed: Path,
@@ -102,7 +102,7 @@ def _write(
         for batch in data.batches("all"):
             labels = batch.column(label).to_pylist() if label else [None] * batch.num_rows
             num_changed = 0
-            for place, answer in _about(batch, text, by_row, by_key):
+            for place, answer in _about(batch, text, labels, by_row, by_key):
                 before = labels[place]
                 if not _applies(before, answer, outcome, used):
                     continue
@@ -122,14 +122,19 @@ def _write(
 
 
 def _about(
-    batch: pa.RecordBatch, text: str | None, by_row: Mapping[str, Answer], by_key: Mapping[str, Answer]
+    batch: pa.RecordBatch,
+    text: str | None,
+    labels: Sequence[str | None],
+    by_row: Mapping[str, Answer],
+    by_key: Mapping[str, Sequence[Answer]],
 ) -> Iterator[tuple[int, Answer]]:
     """Places of the rows that an answer speaks about, with the answer."""
     texts = batch.column(text).to_pylist() if text and by_key else None
     for place, row_id in enumerate(batch.column(ROW_ID).to_pylist()):
         answer = by_row.get(row_id)
         if answer is None and texts is not None:
-            answer = by_key.get(text_key(texts[place] or "").hex())
+            found = by_key.get(text_key(texts[place] or "").hex(), ())
+            answer = next((one for one in found if labels[place] in (one.before, one.after)), None)
         if answer is not None:
             yield place, answer
 
@@ -140,9 +145,7 @@ def _applies(before: str | None, answer: Answer, outcome: Outcome, used: set[int
     if before not in (answer.before, answer.after):
         return False
     used.add(id(answer))
-    if first and answer.why == "audit" and answer.before is not None:
-        outcome.audited += 1
-        outcome.wrong += answer.after != answer.before
+    outcome.fitting[answer.row_id] = answer
     if before != answer.after:
         return True
     if first:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modelyard.base.messages import did_you_mean, t
@@ -20,7 +20,7 @@ class Correcting:
     """How answers are applied; the settings of data.correct.
 
     Attributes:
-        adjudicate: where authors differ: the last by time holds, the row is left as it is, or nothing is done at all.
+        adjudicate: where authors differ: the last answer holds, the row is left as it is, or nothing is done at all.
         new_labels: labels that no row has yet may be given.
         rematch: an answer whose row id is gone finds rows by the key of their text.
         label: name of the label column to make where the data has none.
@@ -45,7 +45,7 @@ class Outcome:
         num_already: rows that already had the label of their answer.
         num_rematched: answers that found their rows by text.
         num_disputed: rows whose authors differ.
-        audited, wrong: rows drawn at random that were answered for, and those of them whose label was changed.
+        fitting: by the row id they name, the answers that spoke about a row as it is.
     """
 
     num_answers: int = 0
@@ -54,8 +54,7 @@ class Outcome:
     num_already: int = 0
     num_rematched: int = 0
     num_disputed: int = 0
-    audited: int = 0
-    wrong: int = 0
+    fitting: dict[str, Answer] = field(default_factory=dict)
     account: Account = field(default_factory=Account)
 
 
@@ -86,10 +85,14 @@ def survey(data: Dataset, settled: Mapping[str, Settled], progress: Progress) ->
 
 def chosen(
     settled: Mapping[str, Settled], seen: Seen, correcting: Correcting, outcome: Outcome
-) -> tuple[dict[str, Answer], dict[str, Answer]]:
-    """The answer for each row id, and for each text key of those whose row id is gone."""
+) -> tuple[dict[str, Answer], dict[str, list[Answer]]]:
+    """The answer for each row id, and for each text key the answers (one for each label judged) whose row id is gone.
+
+    Raises:
+        InputError: authors differ and `adjudicate` is `refuse`.
+    """
     by_row: dict[str, Answer] = {}
-    by_key: dict[str, Answer] = {}
+    of_text: dict[str, list[Settled]] = {}
     disputes: list[Problem] = []
     for row_id, one in settled.items():
         if one.answer is None:
@@ -103,13 +106,31 @@ def chosen(
         if row_id in seen.row_ids:
             by_row[row_id] = one.answer
         elif correcting.rematch and one.answer.key in seen.keys:
-            by_key[one.answer.key] = one.answer
-            outcome.num_rematched += 1
+            of_text.setdefault(one.answer.key, []).append(one)
         else:
             outcome.bad.append(bad_answer(one.answer, "unknown row", t("no row has this id")))
+    by_key = {key: _of_one_text(found, correcting, outcome, disputes) for key, found in of_text.items()}
     if disputes and correcting.adjudicate == "refuse":
         raise InputError.of(disputes)
     return by_row, by_key
+
+
+def _of_one_text(
+    found: Sequence[Settled], correcting: Correcting, outcome: Outcome, disputes: list[Problem]
+) -> list[Answer]:
+    """The answers that hold for a text, of rows that are gone; those that say something else are kept as bad ones."""
+    ranked = sorted(found, key=lambda one: one.rank)
+    answers = [one.answer for one in ranked if one.answer]
+    final = answers[-1]
+    others = tuple(answer for answer in answers if answer.after != final.after)
+    if others:
+        outcome.num_disputed += 1
+        disputes.append(_dispute(final.row_id, Settled(final, others)))
+    left = answers if others and correcting.adjudicate == "leave" else others
+    outcome.bad += [bad_answer(answer, "disputed", disputes[-1].found) for answer in left]
+    standing = [answer for answer in answers if answer not in left]
+    outcome.num_rematched += len(standing)
+    return list({answer.before: answer for answer in standing}.values())
 
 
 def _dispute(row_id: str, one: Settled) -> Problem:
@@ -125,7 +146,7 @@ def _dispute(row_id: str, one: Settled) -> Problem:
 
 def check_labels(
     by_row: dict[str, Answer],
-    by_key: dict[str, Answer],
+    by_key: dict[str, list[Answer]],
     labels: set[str],
     correcting: Correcting,
     outcome: Outcome,
@@ -134,12 +155,17 @@ def check_labels(
     if correcting.new_labels or not labels:
         return
     known = sorted(labels)
-    for answers in (by_row, by_key):
-        for name in [name for name, answer in answers.items() if answer.after not in labels]:
-            answer = answers.pop(name)
-            hint = did_you_mean(str(answer.after), known[:20])
-            found = t("no row has the label `{label}`", label=answer.after)
-            outcome.bad.append(bad_answer(answer, "unknown label", f"{found}; {hint}" if hint else found))
+    for row_id in [row_id for row_id, answer in by_row.items() if answer.after not in labels]:
+        _refuse_label(by_row.pop(row_id), known, outcome)
+    for key in [key for key, answers in by_key.items() if answers and answers[0].after not in labels]:
+        for answer in by_key.pop(key):  # all answers for a text give the same label
+            _refuse_label(answer, known, outcome)
+
+
+def _refuse_label(answer: Answer, known: list[str], outcome: Outcome) -> None:
+    hint = did_you_mean(str(answer.after), known[:20])
+    found = t("no row has the label `{label}`", label=answer.after)
+    outcome.bad.append(bad_answer(answer, "unknown label", f"{found}; {hint}" if hint else found))
 
 
 def bad_answer(answer: Answer, kind: str, detail: str) -> BadLine:
