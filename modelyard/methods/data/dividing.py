@@ -76,7 +76,7 @@ class Division:
 def load_rows(data: Dataset, splits: Sequence[str] = ("all",)) -> Rows:
     """The columns of some splits, in order, that decide where rows go; 16 bytes stand for each text.
 
-    Without a text, rows are the same if their images are, byte by byte; of tables, if their features are, without those
+    Without a text, rows are the same if their images are, byte by byte; of tables, if all columns are, without those
     that only number the rows (`_numbering`). A row without text or image is like no other. A label that is a quantity
     has no classes to divide alike: rows go to their sides at random.
     """
@@ -99,7 +99,7 @@ def _content(data: Dataset, splits: Sequence[str]) -> list[str]:
     one = data.role("text") or data.role("image")
     if one:
         return [one]
-    features = [column.name for column in data.columns if column.role in ("feature", "other") and column.name != ROW_ID]
+    features = [column.name for column in data.columns if column.role != "split" and column.name != ROW_ID]
     numbering = [name for name in features if NUMBERING.search(name) and _numbering(data, splits, name)]
     return [name for name in features if name not in numbering] or features
 
