@@ -215,7 +215,9 @@ class _Walk:
         if target is None or not self._site.holds(target):
             self._frontier.skip(waiting, "leads elsewhere", target or "")
         else:
-            self._frontier.lead(waiting, "redirected", target, [(target, urls.shape(target))], self._visit.max_of_a_kind)
+            self._frontier.lead(
+                waiting, "redirected", target, [(target, urls.shape(target))], self._visit.max_of_a_kind
+            )
 
     def _arrived(self, waiting: Waiting, reply: Reply) -> None:
         content_type = reply.headers.get("content-type", "").lower()
