@@ -118,7 +118,7 @@ class Outcome:
     Attributes:
         logits: [validation rows, classes] of the best weights.
         metrics: of these logits.
-        best_step, steps, history: as the loop has them.
+        best_step, steps, history, compiled: as the loop has them.
     """
 
     logits: NDArray[np.float32]
@@ -126,6 +126,7 @@ class Outcome:
     best_step: int
     steps: int
     history: tuple[Mapping[str, float], ...]
+    compiled: bool = False
 
 
 def train(
@@ -164,7 +165,7 @@ def train(
             ahead.close()
     logits = evaluation.logits_of(module, validation, device)
     metrics = evaluation.scores(logits, validation.labels)
-    return Outcome(logits, metrics, found.best_step, found.steps, found.history)
+    return Outcome(logits, metrics, found.best_step, found.steps, found.history, found.compiled)
 
 
 def _check_numbers(rows: batching.Rows, soft: NDArray[np.float32] | None) -> None:

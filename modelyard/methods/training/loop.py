@@ -107,7 +107,7 @@ class Loop:
         self.watch = Watch()
         self.history: list[dict[str, float]] = []
         self.best: dict[str, torch.Tensor] = {}
-        self.finished = False
+        self.finished = self.compiled = False
         self.saved_at = self.logged_at = monotonic()
         self.tokens = 0
 
@@ -175,13 +175,13 @@ class Loop:
         with ExitStack() as stack:
             if self.plan.precision == "fp8":
                 stack.enter_context(float8.products(self.module))
-            is_compiled = self.is_compiled()
-            masks = self.gradients.masks if self.device.type == "cpu" and not is_compiled else None
+            self.compiled = self.is_compiled()
+            masks = self.gradients.masks if self.device.type == "cpu" and not self.compiled else None
             if self.plan.checkpoint_activations and not stack.enter_context(activations.recomputed(self.module, masks)):
                 self.hooks.say(t("no layers in a row: `checkpoint_activations` changes nothing"))
             if masks is not None:
                 stack.enter_context(dropout.fast(self.module, masks))
-            stack.enter_context(compiling.compiled(self.module, is_compiled))
+            stack.enter_context(compiling.compiled(self.module, self.compiled))
             return stack.pop_all()
 
     def is_compiled(self) -> bool:
@@ -252,4 +252,4 @@ class Loop:
         self.module.eval()
         best = next(entry for entry in self.history if entry["step"] == self.watch.best_step)
         metrics = {name: value for name, value in best.items() if name != "step"}
-        return Outcome(metrics, self.watch.best_step, self.step, tuple(self.history))
+        return Outcome(metrics, self.watch.best_step, self.step, tuple(self.history), self.compiled)

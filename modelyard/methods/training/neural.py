@@ -155,13 +155,23 @@ def train(
         logits=outcome.logits,
         metrics=evaluation.scores(outcome.logits, read_as.validation.labels),
         details={
-            **plan_details(plan),
-            "steps": outcome.steps,
-            "best_step": outcome.best_step,
+            **run_details(plan, outcome),
             "vocabulary": size,
         },
         huggingface=(module.model, read_as.tokens) if spec["kind"] == "encoder" else None,
     )
+
+
+def run_details(plan: loop.Plan, outcome: classification.Outcome) -> dict[str, Any]:
+    """What the model's provenance says of a run of the loop; the last bits depend on it."""
+    return {
+        **plan_details(plan),
+        "optimizer": plan.optimizer.name,
+        "schedule": plan.schedule.name,
+        "compiled": outcome.compiled,
+        "steps": outcome.steps,
+        "best_step": outcome.best_step,
+    }
 
 
 def plan_details(plan: loop.Plan) -> dict[str, Any]:

@@ -64,9 +64,11 @@ class Outcome:
         metrics: of the best weights, as the validator measured them.
         best_step, steps: optimizer steps at the best evaluation, and done in all.
         history: one entry an evaluation: step and metrics.
+        compiled: whether the forward and backward passes were compiled.
     """
 
     metrics: Mapping[str, float]
     best_step: int
     steps: int
     history: tuple[Mapping[str, float], ...]
+    compiled: bool = False

@@ -181,7 +181,7 @@ def train(
         preprocessors=(reading.tokens,),
         logits=outcome.logits,
         metrics=evaluation.scores(outcome.logits, reading.validation.labels),
-        details={**neural.plan_details(plan), "steps": outcome.steps, "best_step": outcome.best_step, "freeze": frozen},
+        details={**neural.run_details(plan, outcome), "freeze": frozen},
         huggingface=(model, tokenizer),
     )
 

@@ -28,7 +28,9 @@ class Optimizer(BaseModel):
     learning_rate: float | None = Field(
         None, gt=0, le=10, description="Peak step size; by default the network's own (printed)"
     )
-    weight_decay: float = Field(0.01, ge=0, le=10, description="Decoupled decay a step, times the learning rate")
+    weight_decay: float = Field(
+        0.01, ge=0, le=10, description="Decay a step, times the learning rate; decoupled, but SGD adds it to g"
+    )
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW, Lion: decay of the mean of gradients")
     beta2: float | None = Field(
         None,
