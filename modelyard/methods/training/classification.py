@@ -100,6 +100,12 @@ class CrossEntropy(ByRow):
         return objectives.cross_entropy(logits, batch.targets["labels"], weights, self.smoothing)
 
 
+def objective_of(plan: loop.Plan) -> CrossEntropy:
+    """What a plan's settings of the loss say."""
+    gamma = plan.loss.gamma if plan.loss.name == "focal" else None
+    return CrossEntropy(plan.regularization.label_smoothing, gamma)
+
+
 @dataclass(frozen=True)
 class ClassScores:
     """Accuracy, macro F1 and loss on rows with a class."""
@@ -153,8 +159,7 @@ def train(
     _check_numbers(training, soft)
     of_class = objectives.class_weights(training.labels, int(training.labels.max()) + 1, class_weights)
     feed = RowFeed(training, of_class[training.labels] * training.weights, plan, device, soft, renew)
-    gamma = plan.loss.gamma if plan.loss.name == "focal" else None
-    objective = CrossEntropy(plan.regularization.label_smoothing, gamma)
+    objective = objective_of(plan)
     # A device computes while a thread makes its next batches; on the processor the two would share the cores.
     ahead = FeedAhead(feed) if device.type != "cpu" else None
     try:

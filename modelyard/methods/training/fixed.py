@@ -16,6 +16,7 @@ from torch import Tensor
 
 from modelyard.methods.training import batching, evaluation, loop
 from modelyard.methods.training.axes import Batch
+from modelyard.methods.training.microbatches import ByRow
 from modelyard.methods.training.random import generator
 
 Read = Callable[[NDArray[np.int64], int | None], Mapping[str, Tensor]]
@@ -64,7 +65,7 @@ class FixedFeed:
         )
 
 
-class SquaredError:
+class SquaredError(ByRow):
     """Weighted squared error of the network's one number."""
 
     def __call__(self, module: torch.nn.Module, batch: Batch) -> Tensor:

@@ -21,6 +21,8 @@ from modelyard.methods.training.settings import (
     ClassWeights,
     Compute,
     EarlyStopping,
+    Ema,
+    Loss,
     Optimizer,
     Regularization,
     Schedule,
@@ -62,6 +64,8 @@ class Config(BaseModel):
     optimizer: Optimizer = Field(default_factory=Optimizer, description="How weights follow gradients")
     schedule: Schedule = Field(default_factory=Schedule, description="How the learning rate moves")
     regularization: Regularization = Field(default_factory=Regularization, description="Against overfitting")
+    loss: Loss = Field(default_factory=Loss, description="What is minimised on each row")
+    ema: Ema = Field(default_factory=Ema, description="Average the weights over the steps")
     early_stopping: EarlyStopping = Field(default_factory=EarlyStopping, description="When to stop")
     compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
 
@@ -124,18 +128,24 @@ def _settings(config: Config, project: Path) -> Settings:
 
 
 def _plan(config: Config, settings: Settings, precision: str, threads: int, seed: int) -> Plan:
+    from modelyard.methods.training import optimizers
     from modelyard.methods.training.loop import Plan
 
     defaults = settings.defaults
     return Plan(
         epochs=config.epochs or defaults.epochs,
         batch_size=config.batch_size or defaults.batch_size,
-        learning_rate=config.optimizer.learning_rate or defaults.learning_rate,
+        learning_rate=optimizers.default_rate(config.optimizer, defaults.learning_rate),
         seed=seed,
         accumulation=config.accumulation,
         precision=precision,
         threads=threads,
         checkpoint_seconds=config.compute.checkpoint_seconds,
+        compile=config.compute.compile,
+        checkpoint_activations=config.compute.checkpoint_activations,
+        keep=config.compute.keep,
+        ema=config.ema,
+        loss=config.loss,
         optimizer=config.optimizer,
         schedule=config.schedule,
         regularization=config.regularization,

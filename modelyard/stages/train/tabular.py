@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods.data.settings import ColumnName
-from modelyard.methods.training.settings import Compute, EarlyStopping, Optimizer, Regularization, Schedule
+from modelyard.methods.training.settings import Compute, EarlyStopping, Ema, Loss, Optimizer, Regularization, Schedule
 from modelyard.methods.training.settings_tables import Linear, Transformer, Trees
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Config(BaseModel):
     regularization: Regularization = Field(
         default_factory=Regularization, description="`ft_transformer`: against overfitting"
     )
+    loss: Loss = Field(default_factory=Loss, description="`ft_transformer`: what is minimised on each row of classes")
+    ema: Ema = Field(default_factory=Ema, description="`ft_transformer`: average the weights over the steps")
     early_stopping: EarlyStopping = Field(
         default_factory=EarlyStopping, description="`ft_transformer`: when to stop; numbers are watched by their loss"
     )
@@ -95,17 +97,23 @@ def run(config: Config, context: Context) -> None:
 
 
 def _plan(config: Config, precision: str, threads: int, seed: int) -> Plan:
+    from modelyard.methods.training import optimizers
     from modelyard.methods.training.loop import Plan
     from modelyard.methods.training.tables import transformer
 
     return Plan(
         epochs=config.epochs or transformer.EPOCHS,
         batch_size=config.batch_size or transformer.BATCH_SIZE,
-        learning_rate=config.optimizer.learning_rate or transformer.LEARNING_RATE,
+        learning_rate=optimizers.default_rate(config.optimizer, transformer.LEARNING_RATE),
         seed=seed,
         precision=precision,
         threads=threads,
         checkpoint_seconds=config.compute.checkpoint_seconds,
+        compile=config.compute.compile,
+        checkpoint_activations=config.compute.checkpoint_activations,
+        keep=config.compute.keep,
+        ema=config.ema,
+        loss=config.loss,
         optimizer=config.optimizer,
         schedule=config.schedule,
         regularization=config.regularization,

@@ -52,7 +52,7 @@ def train(
     validator: Any
     if num_labels:
         goal = {"labels": torch.from_numpy(targets[0])}
-        objective: Any = classification.CrossEntropy(plan.regularization.label_smoothing)
+        objective: Any = classification.objective_of(plan)
         validator = fixed.ClassScores(read, targets[1], device)
     else:
         goal = {"values": torch.from_numpy(((targets[0] - mean) / deviation).astype(np.float32))}

@@ -189,7 +189,7 @@ def _fit(
     )
     read = rows.reader(validation, reading, None, 0)
     validator = fixed.ClassScores(read, validation.labels, device, _size(reading))
-    objective = classification.CrossEntropy(plan.regularization.label_smoothing)
+    objective = classification.objective_of(plan)
     # A device computes while a thread makes its next batches; on the processor the two would share the cores.
     ahead = FeedAhead(feed) if device.type != "cpu" else None
     try:
