@@ -54,19 +54,23 @@ def main() -> None:
     arguments.add_argument("--compile", default="off", choices=["off", "auto", "on"])
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--no-result", action="store_true", help="print only")
+    arguments.add_argument("--scratch", type=Path, help="keeps checkpoints: a run that was stopped goes on from there")
     chosen = arguments.parse_args()
+    if chosen.scratch is not None:
+        train(chosen, chosen.scratch)
+        return
     with tempfile.TemporaryDirectory() as folder:
         train(chosen, Path(folder))
 
 
 def train(chosen: argparse.Namespace, folder: Path) -> None:
-    (folder / "data").mkdir()
+    (folder / "data").mkdir(parents=True, exist_ok=True)
     data = write_data(folder / "data", chosen.data.read_text(encoding="utf-8"))
     tokenizer = texts.learn(Tokens(kind="characters"), data, "text", CONTEXT)
     model = models.fresh(models.configuration(SHAPE, tokenizer, CONTEXT), chosen.seed, chosen.threads)
     hooks = Hooks(
-        say=lambda message: print(message),
-        log=lambda step, **values: print(step, values) if "validation_loss" in values else None,
+        say=lambda message: print(message, flush=True),
+        log=lambda step, **values: print(step, values, flush=True) if "validation_loss" in values else None,
     )
     job = Job(
         torch.device("cpu"),

@@ -66,7 +66,9 @@ def test_greedy_text_is_what_transformers_writes(folders: dict[str, Path], write
 @pytest.mark.parametrize(
     "settings", [{}, {"temperature": 1.0, "seed": 5}, {"temperature": 2.0, "top_p": 0.6, "seed": 1}]
 )
-def test_an_answer_is_the_same_alone_and_in_any_batch(writer, settings) -> None:
+@pytest.mark.parametrize("folder", ["plain", "chat"])
+def test_an_answer_is_the_same_alone_and_in_any_batch(folders: dict[str, Path], folder: str, settings) -> None:
+    writer = runtimes.load(folders[folder], threads=1)
     records = [{"prompt": prompt, **settings, "max_new_tokens": 3 + 4 * place} for place, prompt in enumerate(PROMPTS)]
     alone = [writer.predict([record])[0] for record in records]
     assert writer.predict(records) == alone
