@@ -193,7 +193,7 @@ class Fake:
 def test_compiling_is_chosen_where_it_saves_more_than_it_takes(monkeypatch) -> None:
     said: list[str] = []
     assert Fake(monkeypatch, plain=1.0, fast=0.5, spent=100).choose("auto", 1000, said)
-    assert not Fake(monkeypatch, plain=1.0, fast=0.5, spent=100).choose("auto", 150, said)
+    assert not Fake(monkeypatch, plain=1.0, fast=0.5, spent=400).choose("auto", 700, said)
     assert not Fake(monkeypatch, plain=1.0, fast=1.1, spent=1).choose("auto", 10**6, said)
     assert ["not" in line.split(":")[0] for line in said] == [False, True, True]
 

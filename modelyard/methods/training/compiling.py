@@ -21,8 +21,8 @@ from modelyard.methods.training.settings import CompileName
 
 PASSES = 3
 """Timed passes of each kind, after one that warms up."""
-WORTH_SECONDS = 60.0
-"""A run that is shorter than this without compiling is not worth measuring."""
+WORTH_SECONDS = 600.0
+"""A run that is shorter than this without compiling is not measured: compiling an encoder takes a minute of a CPU."""
 
 
 @contextmanager
