@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from modelyard.base.messages import t
@@ -72,6 +73,8 @@ class Settings:
         batch_size: lines of one forward pass.
         usual_epochs: if nothing says how long to learn; None: as long as fresh weights are worth it.
         tokens: to learn from in all, at most; None: no such limit.
+        rate: the usual peak rate; None: that of a causal language model.
+        kind: of layout: several documents a line, or one.
     """
 
     context: int
@@ -80,6 +83,14 @@ class Settings:
     tokens: int | None = None
     learning: Learning = field(default_factory=Learning)
     adapter: Beside | None = None
+    rate: float | None = None
+    kind: Literal["packs", "buckets"] = "packs"
+
+
+class Feeding(Protocol):
+    """What makes a feed of documents, such as `PackedFeed`."""
+
+    def __call__(self, documents: Any, layout: Layout, device: torch.device, /) -> PackedFeed: ...
 
 
 @dataclass(frozen=True)
@@ -100,23 +111,31 @@ class Trained:
 
 
 def fit(
-    model: Any, training: Documents, validation: Documents, settings: Settings, job: Job, num_bytes: int | None = None
+    model: Any,
+    training: Documents,
+    validation: Documents,
+    settings: Settings,
+    job: Job,
+    num_bytes: int | None = None,
+    feeding: Feeding = PackedFeed,
 ) -> Trained:
     """Learn to say the marked tokens of the training documents.
 
     Args:
         num_bytes: of the validation texts.
+        feeding: makes the batches; by default each token is to be told from those before it.
 
     Raises:
         StageError: the loss is no longer a number.
     """
-    layout = Layout(settings.context, settings.batch_size, settings.learning.accumulation, job.seed)
-    feed = PackedFeed(training, layout, job.device)
-    scores = TokenScores(
-        PackedFeed(validation, replace(layout, accumulation=1), job.device), job.device, job.precision, num_bytes
-    )
+    layout = Layout(settings.context, settings.batch_size, settings.learning.accumulation, job.seed, settings.kind)
+    feed = feeding(training, layout, job.device)
+    judged = feeding(validation, replace(layout, accumulation=1), job.device)
+    scores = TokenScores(judged, job.device, job.precision, num_bytes)
     steps = _steps(settings, model, feed)
-    rate = models.usual_rate(model, settings.usual_epochs is None, settings.adapter is not None)
+    rate = settings.rate
+    if rate is None:
+        rate = models.usual_rate(model, settings.usual_epochs is None, settings.adapter is not None)
     plan = learning.plan_for(settings.learning, job, settings.batch_size, feed.epoch_steps, steps, rate)
     adapted = None if settings.adapter is None else settings.adapter.add(model, job)
     outcome = learning.run(TokenLosses(model), feed, NextToken(), scores, plan, job)

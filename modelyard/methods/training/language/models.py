@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,24 @@ def open_base(folder: Path) -> tuple[Any, Any]:
         InputError: the folder is no language model, lacks weights, brings code, or its tokenizer knows tokens that
             the model has no row for.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    expected = t("a causal language model with model.safetensors and a tokenizer")
+    model, tokenizer, missing = open_folder(folder, "AutoModelForCausalLM", expected)
+    refuse_missing(folder, missing, expected)
+    return model, tokenizer
+
+
+def open_folder(folder: Path, kind: str, expected: str) -> tuple[Any, Any, list[str]]:
+    """(model in fp32, tokenizer, names of weights that the file lacks) of a Hugging Face folder; never code from it.
+
+    Args:
+        kind: transformers' class that opens it (`AutoModelForCausalLM`).
+        expected: the folder in words, for messages.
+
+    Raises:
+        InputError: transformers cannot open it so, or its tokenizer does not fit the model.
+    """
+    import transformers
+    from transformers import AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
@@ -137,7 +154,7 @@ def open_base(folder: Path) -> tuple[Any, Any]:
     local = {"local_files_only": True, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = getattr(transformers, kind).from_pretrained(
             folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **local
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError) as error:
@@ -145,21 +162,25 @@ def open_base(folder: Path) -> tuple[Any, Any]:
         raise InputError(
             t("transformers cannot load it: {error}", error=lines[0]),
             where=str(folder),
-            expected=t("a causal language model with model.safetensors and a tokenizer"),
+            expected=expected,
             remedy=_remedy(),
         ) from None
-    _check(folder, model, tokenizer, sorted(report["missing_keys"]))
-    return model, tokenizer
+    _check_tokenizer(folder, model, tokenizer)
+    return model, tokenizer, sorted(report["missing_keys"])
 
 
-def _check(folder: Path, model: Any, tokenizer: Any, missing: list[str]) -> None:
+def refuse_missing(folder: Path, missing: Sequence[str], expected: str) -> None:
+    """Raises InputError if the file lacks weights that cannot be made anew."""
     if missing:
         raise InputError(
             t("{count} weights are not in the file, first `{name}`", count=len(missing), name=missing[0]),
             where=str(folder),
-            expected=t("a causal language model with model.safetensors and a tokenizer"),
+            expected=expected,
             remedy=_remedy(),
         )
+
+
+def _check_tokenizer(folder: Path, model: Any, tokenizer: Any) -> None:
     if getattr(tokenizer, "backend_tokenizer", None) is None:
         raise InputError(
             t("the tokenizer has no fast form"), where=str(folder), expected="tokenizer.json", remedy=_remedy()

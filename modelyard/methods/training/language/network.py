@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,12 +12,14 @@ from torch.utils.checkpoint import checkpoint
 
 SPLIT_HEAD = frozenset({"gpt2", "llama", "mistral", "qwen2", "qwen3"})
 """Families whose logits are their output layer on the last hidden state and nothing else."""
+MASKED_HEADS = {"bert": "cls", "camembert": "lm_head", "ernie": "cls", "roberta": "lm_head", "xlm-roberta": "lm_head"}
+"""Families of masked language models, and the part of them that makes logits of the last hidden state."""
 LOGITS_AT_ONCE = 1 << 26
 """Numbers of logits held at a time (256 MiB in fp32); more are computed in pieces, and again on the way back."""
 
 
 class TokenLosses(nn.Module):
-    """A causal language model of transformers that answers the loss of each target.
+    """A language model of transformers, causal or masked, that answers the loss of each target.
 
     The logits of positions without a target (prompts, padding) are never computed, and those of large vocabularies
     only a piece at a time: they would be most of the memory of a step.
@@ -38,24 +41,32 @@ class TokenLosses(nn.Module):
 
         Args:
             input_ids: [B, L].
-            labels: [targets] the token that follows.
+            labels: [targets] the token that follows, or that was hidden.
             places: [targets] of the labels in the flattened [B·L] positions; None: all of them.
             position_ids: [B, L]; None: from 0 in each line.
-            attention_mask: [B, 1, L, L] bool; None: causal.
+            attention_mask: [B, 1, L, L] bool, or [B, L] 1 on what is real; None: what the family does by itself.
         """
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
         if position_ids is not None:
             inputs["position_ids"] = position_ids
-        if self.model.config.model_type not in SPLIT_HEAD:
+        head = _head(self.model)
+        if head is None:
             logits_NV = _at(self.model(**inputs).logits, places)
             return functional.cross_entropy(logits_NV.float(), labels, reduction="none")
         hidden_ND = _at(self.model.base_model(**inputs).last_hidden_state, places)
-        head = self.model.get_output_embeddings()
-        rows = max(1, LOGITS_AT_ONCE // head.weight.shape[0])
+        rows = max(1, LOGITS_AT_ONCE // self.model.config.vocab_size)
         if len(labels) <= rows:
             return _losses(head, hidden_ND, labels)
         pieces = zip(torch.split(hidden_ND, rows), torch.split(labels, rows), strict=True)
         return torch.cat([checkpoint(_losses, head, *piece, use_reentrant=False) for piece in pieces])
+
+
+def _head(model: Any) -> Callable[[Tensor], Tensor] | None:
+    """What makes logits of the last hidden state; None where that is not known of the family."""
+    kind = model.config.model_type
+    if kind in SPLIT_HEAD:
+        return model.get_output_embeddings()  # type: ignore[no-any-return]
+    return getattr(model, MASKED_HEADS[kind]) if kind in MASKED_HEADS else None
 
 
 def _at(values: Tensor, places: Tensor | None) -> Tensor:
@@ -64,6 +75,6 @@ def _at(values: Tensor, places: Tensor | None) -> Tensor:
     return flat if places is None else flat[places]
 
 
-def _losses(head: nn.Module, hidden: Tensor, labels: Tensor) -> Tensor:
+def _losses(head: Callable[[Tensor], Tensor], hidden: Tensor, labels: Tensor) -> Tensor:
     """[N, D] hidden states to [N] losses."""
     return functional.cross_entropy(head(hidden).float(), labels, reduction="none")

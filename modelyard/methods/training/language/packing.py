@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -37,12 +37,14 @@ class Layout:
         lines: of one forward pass.
         accumulation: forward passes a step.
         seed: of the order.
+        kind: `packs`, or `buckets`: a document a line, lines of nearly equal length together.
     """
 
     context: int
     lines: int
     accumulation: int = 1
     seed: int = 0
+    kind: Literal["packs", "buckets"] = "packs"
 
 
 class PackedFeed:
@@ -76,16 +78,22 @@ class PackedFeed:
         """The batch of that number in that epoch."""
         for window in generator(self._layout.seed, "windows", epoch).permutation(len(self._counts)).tolist():
             if number < self._counts[window]:
-                return collate(self._documents, self._plan(epoch, window)[number], self._device)
+                return self._collate(self._plan(epoch, window)[number], epoch)
             number -= self._counts[window]
         raise IndexError(number)
+
+    def _inputs(self, lengths: Ints) -> Ints:
+        """Inputs of documents of so many tokens: the last token has nothing to say."""
+        return np.maximum(lengths - 1, 0)
+
+    def _collate(self, plan: plans.Batch, epoch: int) -> Batch:
+        return collate(self._documents, plan, self._device)
 
     def _plan_window(self, epoch: int, window: int) -> list[plans.Batch]:
         rows, lengths = self._documents.window(window)
         layout = self._layout
-        shape = plans.Layout("packs", layout.lines * layout.context, layout.context)
-        inputs = np.maximum(lengths - 1, 0)
-        return plans.window_batches(rows, inputs, shape, layout.seed, epoch, window)
+        shape = plans.Layout(layout.kind, layout.lines * layout.context, layout.context)
+        return plans.window_batches(rows, self._inputs(lengths), shape, layout.seed, epoch, window)
 
 
 @dataclass(frozen=True)
@@ -105,18 +113,25 @@ class Line:
     targets: Ints = field(repr=False)
 
 
-def lines(documents: Documents, plan: plans.Batch) -> Line:
-    """Gather the tokens of a planned batch."""
+def empty_lines(plan: plans.Batch, pad_id: int = 0) -> tuple[Line, Ints]:
+    """(lines of padding in which documents and positions are marked, places [tokens] of the tokens in them)."""
     counts, shape = plan.counts, (plan.num_lines, plan.width)
     ends = np.cumsum(counts)
     inside = np.arange(int(ends[-1])) - np.repeat(ends - counts, counts)
     first = np.searchsorted(plan.lines, plan.lines)
     begins = ends - counts
     places = np.repeat(plan.lines * shape[1] + begins - begins[first], counts) + inside
-    found = Line(*(np.full(shape, fill, np.int64) for fill in (0, 0, 0, -1)))
-    found.ids.ravel()[places] = documents.take(plan.rows, plan.offsets, counts)
+    found = Line(*(np.full(shape, fill, np.int64) for fill in (pad_id, 0, 0, -1)))
     found.documents.ravel()[places] = np.repeat(np.arange(len(first)) - first + 1, counts)
     found.positions.ravel()[places] = inside
+    return found, places
+
+
+def lines(documents: Documents, plan: plans.Batch) -> Line:
+    """Gather the tokens of a planned batch."""
+    counts = plan.counts
+    found, places = empty_lines(plan)
+    found.ids.ravel()[places] = documents.take(plan.rows, plan.offsets, counts)
     targets = documents.take(plan.rows, plan.offsets + 1, counts)
     learned = documents.learned(plan.rows, plan.offsets + 1, counts)
     found.targets.ravel()[places] = targets if learned is None else np.where(learned, targets, -1)

@@ -43,11 +43,7 @@ def _learn_bytes(settings: Tokens, texts: Iterator[str]) -> Any:
 def document_tokenizer(tokenizer: Any) -> Any:
     """The `tokenizers.Tokenizer` that puts the model's own marks around a text, and its end behind it."""
     single = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    single.no_truncation()
-    single.no_padding()
-    plain, whole = (single.encode("a", add_special_tokens=special).ids for special in (False, True))
-    place = next((at for at in range(len(whole)) if whole[at : at + len(plain)] == plain), 0)
-    before, after = whole[:place], whole[place + len(plain) :]
+    before, after = marks_around(single)
     end = tokenizer.eos_token_id
     if end is not None and end not in after:
         after = [*after, end]
@@ -57,6 +53,15 @@ def document_tokenizer(tokenizer: Any) -> Any:
         special_tokens=[(name, token) for token, name in names.items()],
     )
     return single
+
+
+def marks_around(single: Any) -> tuple[list[int], list[int]]:
+    """(ids before, ids behind) that a `tokenizers.Tokenizer` puts around a text; its cutting and padding end."""
+    single.no_truncation()
+    single.no_padding()
+    plain, whole = (single.encode("a", add_special_tokens=special).ids for special in (False, True))
+    place = next((at for at in range(len(whole)) if whole[at : at + len(plain)] == plain), 0)
+    return whole[:place], whole[place + len(plain) :]
 
 
 def documents(
