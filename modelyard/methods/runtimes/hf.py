@@ -14,6 +14,8 @@ from modelyard.methods.runtimes.torch_network import TorchNetwork
 
 INPUT_NAMES = ("input_ids", "attention_mask")
 IMAGE_INPUT_NAMES = ("pixel_values",)
+KINDS = {"token-classification": "AutoModelForTokenClassification"}
+"""transformers' class by task; sequence classification for all others that read texts."""
 
 
 def open_module(
@@ -66,4 +68,5 @@ def open_network(folder: Path, card: ModelCard, threads: int | None) -> TorchNet
     if card.task == "image-classification":
         module = open_module(folder, None, "AutoModelForImageClassification")
         return TorchNetwork(module, IMAGE_INPUT_NAMES, threads)
-    return TorchNetwork(open_module(folder), INPUT_NAMES, threads)
+    kind = KINDS.get(card.task, "AutoModelForSequenceClassification")
+    return TorchNetwork(open_module(folder, kind=kind), INPUT_NAMES, threads)

@@ -20,6 +20,9 @@ NAMES = (
     "tabular-regression",
     "text-classification",
     "text-generation",
+    "text-multi-label",
+    "text-regression",
+    "token-classification",
 )
 """Every task; `text-classification` is the module `text_classification`, whose `TASK` is one."""
 
