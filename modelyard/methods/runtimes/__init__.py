@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from modelyard.methods.runtimes.model_folder import ModelCard
     from modelyard.methods.runtimes.predictor import Predictor
 
-FORMATS = ("gbdt", "hf", "modelyard", "onnx", "openvino")
+FORMATS = ("ensemble", "gbdt", "hf", "modelyard", "onnx", "openvino")
 """The formats that have a runtime; each is a module of this package."""
 
 
@@ -36,13 +37,20 @@ def load(path: Path | str, threads: int | None = None, *, token_budget: int | No
         InputError: the folder is not a model, names files outside itself, brings code, or its parts do not fit.
         DependencyError: the library of that format is not installed.
     """
-    from modelyard.methods import tasks
     from modelyard.methods.runtimes.model_folder import ModelCard
     from modelyard.methods.runtimes.validation import check, refuse
 
     folder = Path(path)
     card = ModelCard.read(folder)
     refuse(check(folder, card))
-    opener = importlib.import_module(f"{__name__}.{tasks.find(card.task).opener}")
+    return open_checked(folder, card, threads, token_budget)
+
+
+def open_checked(folder: Path, card: ModelCard, threads: int | None, token_budget: int | None) -> Predictor:
+    """Open a model folder that `validation.check` has passed: an ensemble by its format, all others by their task."""
+    from modelyard.methods import tasks
+
+    name = card.format if card.format == "ensemble" else tasks.find(card.task).opener
+    opener = importlib.import_module(f"{__name__}.{name}")
     predictor: Predictor = opener.open_predictor(folder, card, threads, token_budget)
     return predictor

@@ -2,7 +2,7 @@
 
 Formats so far: `hf` (a Hugging Face folder as transformers writes it), `modelyard` (model.safetensors and a
 `network` from the closed table of methods/networks), `onnx` (model.onnx), `openvino` (model.xml, model.bin), `gbdt`
-(model.txt: boosted trees in LightGBM's own text).
+(model.txt: boosted trees in LightGBM's own text), `ensemble` (whole model folders in `members/`).
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ class ModelCard:
 
     Attributes:
         task: name of the task (`text-classification`).
-        format: `gbdt`, `hf`, `modelyard`, `onnx`, `openvino`.
+        format: `ensemble`, `gbdt`, `hf`, `modelyard`, `onnx`, `openvino`.
         labels: in the order of the logits.
         inputs, outputs: `{name: {"type": "string" | "float32", "shape": […]}}` as the task's records see it.
         preprocessing: `{"kind": …}` and its settings: which preprocessor turns records into arrays, and the files
             (relative to the folder) it needs. See methods/preprocessing.
-        network: `{"kind": …}` and its settings for format `modelyard`; empty otherwise.
+        network: `{"kind": …}` and its settings for format `modelyard`; for `ensemble`
+            the combination and its `members`; empty otherwise.
         provenance: where it came from: base model, training data digest, tool and version; no times, no hosts.
         licence: SPDX expression, or `unknown`.
         precision: `fp32`, `bf16`, `int8` …: of the weights as stored.

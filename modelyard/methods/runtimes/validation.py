@@ -15,12 +15,13 @@ from typing import Any
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError, Problem
 from modelyard.methods import tasks
-from modelyard.methods.runtimes import FORMATS
+from modelyard.methods.runtimes import FORMATS, members
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.safetensors_header import header_problem
 from modelyard.methods.runtimes.trees_text import trees_problem
 
-WEIGHTS = {
+WEIGHTS: Mapping[str, tuple[str, ...]] = {
+    "ensemble": (),
     "gbdt": ("model.txt",),
     "hf": ("config.json", "model.safetensors"),
     "modelyard": ("model.safetensors",),
@@ -38,7 +39,9 @@ def check(folder: Path, card: ModelCard) -> list[Problem]:
         return [Problem(str(folder), found, ", ".join(FORMATS), did_you_mean(card.format, list(FORMATS)))]
     problems = list(_card_problems(folder, card)) + links(folder)
     problems += [problem for name in files_named(card) for problem in file_problems(folder, name)]
-    if not problems:
+    if not problems and card.format == members.FORMAT:
+        problems += members.problems(folder, card, check)
+    elif not problems:
         problems += weights_problems(folder, card.format)
     return problems
 
@@ -57,6 +60,8 @@ def _card_problems(folder: Path, card: ModelCard) -> Iterator[Problem]:
         problem = tasks.find(card.task).labels_problem(card.labels)
         if problem:
             yield Problem(where, problem, t("one name for each class"))
+    if card.format == members.FORMAT:
+        return  # each member reads the record with its own
     if not isinstance(card.preprocessing, Mapping) or "kind" not in card.preprocessing:
         yield Problem(where, t("`preprocessing` names no kind"), '{"kind": "tokens", …}')
     elif _records(str(card.preprocessing["kind"])) != _records(card.task):

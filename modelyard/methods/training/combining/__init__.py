@@ -1,0 +1,1 @@
+"""One model of several: ensembles (answers combined) and merged weights."""

@@ -1,0 +1,1 @@
+"""Stages that make one model of several."""
