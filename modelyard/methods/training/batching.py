@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -49,6 +49,33 @@ def num_steps(num_rows: int, rows_per_batch: int, accumulation: int) -> int:
     """Optimizer steps of one epoch."""
     batches = -(-num_rows // rows_per_batch)
     return -(-batches // accumulation)
+
+
+class RowBatches(Protocol):
+    """Labelled rows that any network reads: whatever gives these can be trained on by `classification.RowFeed`.
+
+    Attributes:
+        labels, names, weights: [rows], as of `Rows`.
+        lengths: [rows] what a row costs, in values read.
+    """
+
+    @property
+    def labels(self) -> NDArray[np.int64]: ...
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    @property
+    def weights(self) -> NDArray[np.float32]: ...
+
+    @property
+    def lengths(self) -> NDArray[np.int64]: ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: NDArray[np.int64], device: torch.device, /) -> dict[str, Any]:
+        """The network's inputs for these rows."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -30,17 +30,20 @@ class RowFeed:
         row_weights: [rows] of each row's loss, class weights included.
         soft: [rows, classes] shares of the classes, instead of the label alone.
         renew: changes the rows of each batch anew in every epoch (augmentation on the fly).
+        more: [rows, …] further targets by name.
     """
 
     def __init__(
         self,
-        rows: batching.Rows,
+        rows: batching.RowBatches,
         row_weights: NDArray[np.float32],
         plan: loop.Plan,
         device: torch.device,
         soft: NDArray[np.float32] | None = None,
         renew: Renewal | None = None,
+        more: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
+        self._more = {name: torch.from_numpy(values).to(device) for name, values in (more or {}).items()}
         self._rows, self._plan, self._device, self._renew = rows, plan, device, renew
         self._soft = None if soft is None else torch.from_numpy(soft).to(device)
         self._labels = torch.from_numpy(rows.labels).to(device)
@@ -59,10 +62,12 @@ class RowFeed:
         """These rows as one batch."""
         chosen = torch.from_numpy(rows).to(self._device)
         weights = self._weights[chosen]
-        source, places = self._rows, rows
+        source: batching.RowBatches = self._rows
+        places = rows
         if self._renew is not None:
             source, places = self._renew(rows, epoch), np.arange(len(rows))
         targets = {"labels": self._labels[chosen], "weights": weights}
+        targets |= {name: values[chosen] for name, values in self._more.items()}
         if self._soft is not None:
             targets["shares"] = self._soft[chosen]
         return Batch(
@@ -110,7 +115,7 @@ def objective_of(plan: loop.Plan) -> CrossEntropy:
 class ClassScores:
     """Accuracy, macro F1 and loss on rows with a class."""
 
-    rows: batching.Rows
+    rows: batching.RowBatches
     device: torch.device
 
     def __call__(self, module: torch.nn.Module) -> dict[str, float]:

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from modelyard.methods.training.batching import Rows, by_length
+from modelyard.methods.training.batching import RowBatches, by_length
 
 EVALUATION_TOKENS = 8192
 """Padded tokens computed in one go."""
 
 
-def logits_of(module: Any, rows: Rows, device: torch.device) -> NDArray[np.float32]:
+def logits_of(module: Any, rows: RowBatches, device: torch.device) -> NDArray[np.float32]:
     """[rows, classes] logits in the order of the rows, in fp32 and evaluation mode, as the predictor computes."""
     was_training = module.training
     module.eval()

@@ -17,11 +17,15 @@ from modelyard.methods.training.candidates import Examples
 SHOWN = 5
 
 
-def read_splits(data: Dataset) -> tuple[Examples, Examples, list[str], list[str]]:
+def read_splits(data: Dataset, known: Sequence[str] = ()) -> tuple[Examples, Examples, list[str], list[str]]:
     """Train and validation as examples.
 
+    Args:
+        known: labels of a model that is to go on; they keep their places, new ones follow.
+
     Returns:
-        training, validation, labels (sorted; a label's position is its class), and notes on rows left out.
+        training, validation, labels (sorted but for `known`; a label's position is its class), and notes on rows left
+        out.
 
     Raises:
         InputError: a split has no usable row, train has fewer than two classes, or validation has a label that train
@@ -30,7 +34,7 @@ def read_splits(data: Dataset) -> tuple[Examples, Examples, list[str], list[str]
     columns = [_columns(data, split) for split in ("train", "validation")]
     labels = sorted({label for _, label, _, _ in columns[0]})
     shares = _shares(data, "train") if data.role("soft_label") else {}
-    labels = sorted({*labels, *(name for found in shares.values() for name in found)})
+    labels = [*known, *sorted({*labels, *(name for found in shares.values() for name in found)} - set(known))]
     problems = _problems(columns[0], columns[1], labels)
     if problems:
         raise InputError.of(problems)

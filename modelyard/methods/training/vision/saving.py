@@ -39,10 +39,10 @@ def write_model(
         licence=licence,
     )
     card.write(folder)
-    write_golden(folder, [_record(pixels) for pixels in found.validation.pixels[:NUM_RECORDS]])
+    write_golden(folder, [record(pixels) for pixels in found.validation.pixels[:NUM_RECORDS]])
 
 
-def _record(pixels: Any) -> dict[str, str]:
+def record(pixels: Any) -> dict[str, str]:
     """Pixels as the network reads them, in a PNG file, which loses nothing."""
     file = io.BytesIO()
     Pillow.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(file, "PNG")

@@ -1,0 +1,74 @@
+"""The old model, opened to be trained further."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modelyard.base.messages import t
+from modelyard.errors import InputError
+from modelyard.methods import networks, preprocessing
+from modelyard.methods.runtimes import hf
+from modelyard.methods.runtimes.model_folder import ModelCard
+from modelyard.methods.runtimes.validation import check, refuse
+from modelyard.methods.tasks import image_classification, text_classification
+
+FORMATS = ("hf", "modelyard")
+TASKS = (text_classification.NAME, image_classification.NAME)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A model as it was released.
+
+    Attributes:
+        folder: where its files are.
+        card: its model.json.
+        module: its network, in fp32 and evaluation mode.
+        reader: its preprocessing: text or images to arrays.
+    """
+
+    folder: Path
+    card: ModelCard
+    module: torch.nn.Module
+    reader: Any
+
+
+def open_known(folder: Path) -> Known:
+    """The model of a folder.
+
+    Raises:
+        InputError: it cannot be trained further: another task, exported, quantised, damaged.
+    """
+    card = ModelCard.read(folder)
+    refuse(check(folder, card))
+    if card.task not in TASKS:
+        raise InputError(
+            t("the model is for {task}", task=card.task),
+            where="model",
+            expected=", ".join(TASKS),
+            remedy=t("train it again on old and new rows together (`data.concatenate`)"),
+        )
+    if card.format not in FORMATS or card.precision not in ("fp32", "bf16", "fp16"):
+        raise InputError(
+            t("the model is in format {format} ({precision}), which can no longer learn", format=card.format,
+              precision=card.precision),
+            where="model",
+            expected=t("a model as training made it: {formats}", formats=", ".join(FORMATS)),
+            remedy=t(
+                "update the model from before it was exported or quantised (release that step, or name its folder in "
+                "`model.read`), and compress the updated one again"
+            ),
+        )  # fmt: skip
+    return Known(folder, card, _module(folder, card), preprocessing.load(folder, card.preprocessing))
+
+
+def _module(folder: Path, card: ModelCard) -> torch.nn.Module:
+    if card.format == "modelyard":
+        return networks.load(folder, card.network)
+    if card.task == image_classification.NAME:
+        return hf.open_module(folder, None, "AutoModelForImageClassification")
+    return hf.open_module(folder)
