@@ -20,16 +20,20 @@ SPECIAL = (PAD, UNKNOWN, START, END, MASK)
 BYTES = tuple(f"<0x{value:02X}>" for value in range(256))
 
 
-def learn(texts: Sequence[str], vocabulary_size: int, han: str = "characters", max_chars: int = 20_000) -> Any:
+def learn(
+    texts: Sequence[str], vocabulary_size: int, han: str = "characters", max_chars: int = 20_000, cased: bool = False
+) -> Any:
     """A `tokenizers.Tokenizer` learned from training texts.
 
     Args:
         vocabulary_size: tokens in all, the 5 special ones and 256 bytes included; grows if the characters that
             occur at least twice are more.
         han: `characters` keeps every Han character a token of its own; `words` lets frequent runs of them merge.
+        cased: upper and lower case are told apart, as names need it.
     """
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN, byte_fallback=True, fuse_unk=False))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    lower = [] if cased else [normalizers.Lowercase()]
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), *lower])
     tokenizer.pre_tokenizer = _pre_tokenizer(han)
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size,
@@ -37,7 +41,7 @@ def learn(texts: Sequence[str], vocabulary_size: int, han: str = "characters", m
         special_tokens=list(SPECIAL + BYTES),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_without_rare_characters(texts, max_chars), trainer)
+    tokenizer.train_from_iterator(_without_rare_characters(texts, max_chars, cased), trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{START} $A {END}",
         pair=f"{START} $A {END} $B:1 {END}:1",
@@ -59,9 +63,10 @@ def _pre_tokenizer(han: str) -> Any:
     )
 
 
-def _without_rare_characters(texts: Sequence[str], max_chars: int) -> Iterator[str]:
+def _without_rare_characters(texts: Sequence[str], max_chars: int, cased: bool) -> Iterator[str]:
     """Characters that occur once would only fill the alphabet (the library's own limit breaks ties at random)."""
-    normal = [unicodedata.normalize("NFKC", text[:max_chars]).lower() for text in texts]
+    normal = [unicodedata.normalize("NFKC", text[:max_chars]) for text in texts]
+    normal = normal if cased else [text.lower() for text in normal]
     counts = Counter(character for text in normal for character in text)
     rare = {ord(character): " " for character, count in counts.items() if count < 2}
     return (text.translate(rare) for text in normal)

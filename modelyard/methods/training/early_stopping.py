@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from modelyard.methods.training.settings import EarlyStopping
+from modelyard.methods.training.settings import Stopping
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Watch:
     best_step: int = 0
     since: int = 0
 
-    def update(self, settings: EarlyStopping, metrics: dict[str, float], step: int) -> Watch:
-        """The watch after one evaluation with `accuracy`, `f1_macro` and `loss`."""
+    def update(self, settings: Stopping, metrics: dict[str, float], step: int) -> Watch:
+        """The watch after one evaluation with `loss` and the metric that is watched."""
         value = -metrics["loss"] if settings.metric == "loss" else metrics[settings.metric]
         found = (value, -metrics["loss"])
         better = (
@@ -32,5 +32,5 @@ class Watch:
         )
         return Watch(found, step, 0) if better else replace(self, since=self.since + 1)
 
-    def done(self, settings: EarlyStopping) -> bool:
+    def done(self, settings: Stopping) -> bool:
         return 0 < settings.patience <= self.since

@@ -14,6 +14,7 @@ from modelyard.methods.training.settings import (
     Optimizer,
     Regularization,
     Schedule,
+    Stopping,
 )
 
 
@@ -53,7 +54,7 @@ class Plan:
     schedule: Schedule = field(default_factory=Schedule)
     loss: Loss = field(default_factory=Loss)
     regularization: Regularization = field(default_factory=Regularization)
-    early_stopping: EarlyStopping = field(default_factory=EarlyStopping)
+    early_stopping: Stopping = field(default_factory=EarlyStopping)
 
 
 @dataclass(frozen=True)

@@ -67,13 +67,18 @@ def fingerprint(base: str, project: Path) -> list[list[str]]:
     return [[path.name, digest_file(path)] for path in found]
 
 
-def open_base(folder: Path, num_labels: int, dropout: float | None) -> tuple[Any, Any]:
+def open_base(
+    folder: Path, num_labels: int, dropout: float | None, kind: str = "AutoModelForSequenceClassification"
+) -> tuple[Any, Any]:
     """(model with a fresh head for `num_labels`, tokenizer), as transformers makes them, in fp32.
+
+    Args:
+        kind: transformers' class that opens it.
 
     Raises:
         InputError: the folder is not a text encoder, brings code, or its tokenizer does not fit its embeddings.
     """
-    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+    import transformers
     from transformers.utils import logging
 
     logging.disable_progress_bar()
@@ -84,13 +89,13 @@ def open_base(folder: Path, num_labels: int, dropout: float | None) -> tuple[Any
         )
     try:
         local = {"local_files_only": True, "trust_remote_code": False}
-        config = AutoConfig.from_pretrained(folder, num_labels=num_labels, **local)
+        config = transformers.AutoConfig.from_pretrained(folder, num_labels=num_labels, **local)
         if dropout is not None:
             for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
                 if hasattr(config, name):
                     setattr(config, name, dropout)
-        tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-        model = AutoModelForSequenceClassification.from_pretrained(
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
+        model = getattr(transformers, kind).from_pretrained(
             folder, config=config, use_safetensors=True, dtype=torch.float32, ignore_mismatched_sizes=True, **local
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError) as error:
@@ -169,7 +174,7 @@ def train(
     """Fine-tune a model of `open_base`."""
     with devices.reproducible(torch.device("cpu"), plan.threads):
         seed_torch(plan.seed, "weights", 0)
-        _fresh_head(model)
+        fresh_head(model)
     freeze(model, frozen)
     outcome = classification.train(
         model, reading.training, reading.validation, plan, device, scratch, hooks, class_weights, soft, renew
@@ -186,7 +191,7 @@ def train(
     )
 
 
-def _fresh_head(model: Any) -> None:
+def fresh_head(model: Any) -> None:
     """New weights for what is not part of the encoder, from our own seed (a base may carry another task's head)."""
     base = {id(parameter) for parameter in model.base_model.parameters()}
     for name, parameter in model.named_parameters():

@@ -132,16 +132,22 @@ class Ema(BaseModel):
     )
 
 
-class EarlyStopping(BaseModel):
+class Stopping(BaseModel):
     """When to stop before all epochs are done. The best evaluation's weights are kept either way."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metric: Metric = Field("accuracy", description="What is watched on validation")
+    metric: str = Field("loss", description="What is watched on validation")
     patience: int = Field(
         3, ge=0, le=1000, description="Evaluations without a better one before stopping; 0 never stops"
     )
     min_delta: float = Field(0.0, ge=0, le=1, description="How much better is better")
+
+
+class EarlyStopping(Stopping):
+    """When to stop before all epochs are done. The best evaluation's weights are kept either way."""
+
+    metric: Metric = Field("accuracy", description="What is watched on validation")
 
 
 class LinearSettings(BaseModel):

@@ -163,18 +163,35 @@ def _neural(work: Work, kind: neural.Kind) -> Candidate:
 
 
 def _plan(work: Work, defaults: neural.Defaults, rows: neural.Reading, budget: float | None) -> loop.Plan:
-    settings = work.settings
+    lengths = rows.training.lengths
+    return plan_of(work.settings, work.seed, defaults, len(lengths), int(lengths.sum()), budget)
+
+
+def plan_of(
+    settings: Settings,
+    seed: int,
+    defaults: neural.Defaults,
+    num_rows: int,
+    num_tokens: int,
+    budget: float | None = None,
+) -> loop.Plan:
+    """The settings as the loop takes them.
+
+    Args:
+        num_rows, num_tokens: of one epoch.
+        budget: tokens that may be read in all where no epochs are set, or None.
+    """
     batch_size, accumulation = settings.batch_size or defaults.batch_size, settings.accumulation
     if batch_size == "auto":
         # All rows of a step at once; the loop cuts them where memory runs out.
         batch_size, accumulation = defaults.batch_size * accumulation, 1
-    steps = batching.num_steps(len(rows.training), batch_size, accumulation)
-    epochs = settings.epochs or epochs_for(defaults.epochs, steps, int(rows.training.lengths.sum()), budget)
+    steps = batching.num_steps(num_rows, batch_size, accumulation)
+    epochs = settings.epochs or epochs_for(defaults.epochs, steps, num_tokens, budget)
     return loop.Plan(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=optimizers.default_rate(settings.optimizer, defaults.learning_rate),
-        seed=work.seed,
+        seed=seed,
         accumulation=accumulation,
         precision=settings.precision,
         threads=settings.threads,
