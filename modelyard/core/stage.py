@@ -24,8 +24,8 @@ class Port:
             output: the splits it will hold. `("all",)` is a data set that is not split.
         many: the port takes several artifacts (`Context.inputs`).
         optional: the step runs without it.
-        side: an output that no input binds to unless it is named (`in: {data: clean.removed}`); an input, optional,
-            that binds to nothing unless it is named.
+        side: an output that no input binds to unless it is named (`in: {data: clean.removed}`); an input that binds to
+            nothing unless it is named, and must be named unless it is optional.
         description: one line.
     """
 
@@ -127,7 +127,11 @@ class Stage:
             instead of the `external` settings. One that must log in to look takes a third argument, `secret(name)`.
         refresh: name of the setting (`never`, `always` or a duration) that says when to fetch anew what has no
             fingerprint; it enters no key, the number of the fetch does. `` for stages that fetch nothing.
+        release: name of the setting that names a release of the store; its outputs `model` and `data` are that
+            release's artifacts, whose digests enter the key instead. `` for all other stages.
         timing: evidence depends on the machine, whose fingerprint enters the key.
+        parallel: name of the setting that says how the work is cut over processes: `run` is called in as many as the
+            profile has, and only the first one's outputs and words count. `` for stages that run in one.
         extra: the optional dependency group it needs, or ``.
     """
 
@@ -141,7 +145,9 @@ class Stage:
     external: tuple[str, ...] = ()
     fingerprint: Callable[..., Json] | None = None
     refresh: str = ""
+    release: str = ""
     timing: bool = False
+    parallel: str = ""
     extra: str = ""
 
     def outside(self, config: Any, base: Path, secret: Callable[[str], str]) -> Json:

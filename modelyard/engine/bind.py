@@ -118,6 +118,8 @@ def _bind(step: BoundStep, above: _Above, fields: Fields) -> dict[str, tuple[Out
     bindings: dict[str, tuple[Output, ...]] = {}
     for name, port in ports.items():
         named = step.step.inputs.get(name)
+        if named is None and port.side and not port.optional:
+            _unnamed(step, name, fields)
         if named is None and (above.blind or port.side):
             continue
         if named is None:
@@ -127,6 +129,12 @@ def _bind(step: BoundStep, above: _Above, fields: Fields) -> dict[str, tuple[Out
         if outputs:
             bindings[name] = outputs
     return bindings
+
+
+def _unnamed(step: BoundStep, name: str, fields: Fields) -> None:
+    found = t("`{uses}` needs its input `{port}` named", uses=step.step.uses, port=name)
+    remedy = t("name it: `in: {{{port}: {output}}}`", port=name, output="STEP")
+    fields.note(("steps", step.name), found, t("`step` or `step.port`"), remedy)
 
 
 def _unknown_port(name: str, step: BoundStep, path: KeyPath, fields: Fields) -> None:

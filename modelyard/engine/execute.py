@@ -20,7 +20,7 @@ from modelyard.base.messages import t
 from modelyard.core.artifact import Artifact
 from modelyard.core.evidence import Evidence, Measurement
 from modelyard.core.run import Binding, Run, Status
-from modelyard.engine import refresh
+from modelyard.engine import refresh, released
 from modelyard.engine.bound import BoundFolds, BoundProject, BoundSearch, BoundStep
 from modelyard.engine.context import StageContext
 from modelyard.engine.events import Listener, Silent, StepOutcome
@@ -152,6 +152,8 @@ def prepare(bench: Bench, step: BoundStep, above: list[StepOutcome], renew: bool
         from modelyard.engine.repeat.folds import keys_of_folds
 
         identity["members"] = keys_of_folds(bench, step, above)
+    if step.stage.release:
+        identity[released.PART] = released.digests_of(bench.store, bench.bound, step)
     fetch = _fetch(bench, step, identity, renew) if step.stage.refresh else None
     if fetch:
         identity = {**identity, refresh.PART: fetch.generation}
@@ -296,6 +298,8 @@ def _run_stage(bench: Bench, prepared: Prepared, room: Path) -> StageContext:
         from modelyard.engine.repeat.folds import gathering
 
         run = gathering(bench, step, prepared)
+    if step.stage.release:
+        released.adopt(bench.store, step, prepared.identity[released.PART], context)
     process = os.getpid()
     try:
         run(step.config, context)

@@ -35,7 +35,7 @@ def identity_of(
         secret: looks a secret up by name, for what must log in to look outside.
     """
     stage = found.stage
-    outside = {*stage.external, stage.refresh}
+    outside = {*stage.external, stage.refresh, stage.release}
     settings = {name: value for name, value in settings_json(config).items() if name not in outside}
     inputs: dict[str, list[str]] = {}
     for binding in bindings:

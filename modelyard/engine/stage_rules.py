@@ -30,6 +30,8 @@ def _config(stage: Stage, where: str) -> Iterator[Problem]:
         yield Problem(where, t("the stage's Config is not frozen and closed"), expected)
     elif stage.refresh and stage.refresh not in config.model_fields:
         yield Problem(where, t("`refresh` names the setting `{name}`, which there is not", name=stage.refresh))
+    elif stage.release and stage.release not in config.model_fields:
+        yield Problem(where, t("`release` names the setting `{name}`, which there is not", name=stage.release))
     run: object = stage.run
     if not callable(run):
         yield Problem(where, t("`run` cannot be called"), "def run(config: Config, context: Context) -> None")

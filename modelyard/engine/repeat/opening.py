@@ -97,7 +97,7 @@ def _fit(member: BoundStep, kind: str, path: KeyPath, fields: Fields) -> None:
         fields.note(path, found, expected, t("`evaluate.validation` measures on validation"), of_value=True)
     elif member.step.repeat or member.aliases:
         fields.note(path, t("`{step}` itself repeats steps", step=member.name), t("steps with `uses`"), of_value=True)
-    elif stage.refresh or any(port.kind == "record" for port in stage.inputs.values()):
+    elif stage.refresh or stage.release or any(port.kind == "record" for port in stage.inputs.values()):
         found = t("`{step}` cannot be repeated: it fetches from outside, or reports on all steps", step=member.name)
         fields.note(path, found, t("steps that learn, change models or measure"), of_value=True)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -57,12 +57,14 @@ class Generated:
         finish: `stop` (the model ended, or a stop text came) or `length` (no more tokens were allowed or fit).
         tokens: written, the mark of the end not counted.
         unread: tokens at the beginning of the prompt that the model has no room for.
+        read: the other tokens of the prompt; counted for a bill, no part of the answer.
     """
 
     text: str
     finish: str
     tokens: int
     unread: int = 0
+    read: int = field(default=0, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         return {"text": self.text, "finish": self.finish, "tokens": self.tokens, "unread": self.unread}
