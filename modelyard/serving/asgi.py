@@ -15,7 +15,7 @@ from modelyard.base.messages import t
 from modelyard.serving.endpoint import Endpoint, Loader, ModelSource, load_predictor
 from modelyard.serving.errors import Refusal
 from modelyard.serving.gateway import Gateway
-from modelyard.serving.http import Reply
+from modelyard.serving.http import Reply, Streaming
 from modelyard.serving.server import sources
 from modelyard.serving.settings import ServingSettings
 from modelyard.serving.threads import in_thread
@@ -38,7 +38,8 @@ class App:
         loop = asyncio.get_running_loop()
         for name, source in self.gateway.models.items():
             predictor = await in_thread(functools.partial(self._loader, source.model_folder(), self.settings))
-            self.gateway.add(Endpoint(name, source.version, predictor, self.settings, self.gateway.metrics, loop))
+            inputs, metrics = self.gateway.inputs[name], self.gateway.metrics
+            self.gateway.add(Endpoint(name, source.version, predictor, self.settings, metrics, loop, inputs=inputs))
 
     async def stop(self) -> None:
         self.gateway.drain()
@@ -49,6 +50,9 @@ class App:
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             reply = await self._reply(scope, receive)
+            if isinstance(reply, Streaming):
+                await _send_pieces(reply, send)
+                return
             headers = [*reply.headers, (b"content-length", str(len(reply.body)).encode())]
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
@@ -61,15 +65,15 @@ class App:
         await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _reply(self, scope: Mapping[str, Any], receive: Receive) -> Reply:
+    async def _reply(self, scope: Mapping[str, Any], receive: Receive) -> Reply | Streaming:
         try:
             route = self.gateway.admit(scope["method"], scope["path"], scope["headers"])
             if route.answer is not None:
                 return self.gateway.answer(route)
-            body = await self._body(receive)
+            body = await self._body(receive, route.max_body_bytes)
         except Refusal as refusal:
             return self.gateway.refuse(refusal)
-        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Reply | Streaming] = asyncio.get_running_loop().create_future()
         cancel = self.gateway.predict(route, body, answer.set_result)
         try:
             return await answer
@@ -77,17 +81,27 @@ class App:
             cancel()
             raise
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive, limit: int) -> bytes:
         body = bytearray()
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise Refusal("client_gone", t("the client is gone"))
             body += message.get("body", b"")
-            if len(body) > self.settings.max_body_bytes:
-                raise self.gateway.too_large()
+            if len(body) > limit:
+                raise self.gateway.too_large(limit)
             if not message.get("more_body", False):
                 return bytes(body)
+
+
+async def _send_pieces(reply: Streaming, send: Send) -> None:
+    """Send an answer as it comes."""
+    pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+    reply.listen(pieces.put_nowait)
+    await send({"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)})
+    while (data := await pieces.get()) is not None:
+        await send({"type": "http.response.body", "body": data, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def build_app(

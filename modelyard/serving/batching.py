@@ -6,6 +6,8 @@ a request). Where padding costs, a batch is as dear as its longest text times it
 go together. Measured on an int8 encoder of 4 x 256 over real reviews: mixed batches of 8 cost 1.6 times the processor
 time of single rows, batches of equal length 0.75 times. The oldest job always goes, hence none starves.
 
+A job that wants its answer in pieces, as it is written, is taken alone; the others wait in the same queue.
+
 Threads: the event loop submits and cancels; workers take, compute and hand back through `call_soon_threadsafe`.
 """
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -22,8 +25,8 @@ from dataclasses import dataclass
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
-from modelyard.methods.runtimes.predictor import Prediction, Predictor, Record
-from modelyard.serving.errors import Refusal
+from modelyard.methods.runtimes.predictor import NotNumbers, Prediction, Predictor, Record
+from modelyard.serving.errors import Refusal, is_of_record, refusal_of_record
 from modelyard.serving.settings import ServingSettings
 
 logger = logging.getLogger("modelyard.serving")
@@ -37,6 +40,11 @@ ROW_CHARS = 8
 """Characters that a row costs besides its own: special tokens, and work that does not depend on length."""
 
 
+def text_size(record: Record) -> int:
+    """Characters of a text: what padding to it costs."""
+    return len(record["text"])
+
+
 class Job:
     """One request's rows on their way. `done` runs once, on the event loop, unless the job was cancelled.
 
@@ -45,17 +53,30 @@ class Job:
         longest, total: characters of the longest text and of all, with ROW_CHARS each: what padding will cost.
         deadline: on `time.monotonic`; past it the answer is a Refusal and the rows are not computed any more.
         done: receives the predictions or a Refusal.
+        part: where the answer is wanted in pieces, receives each, on the event loop; then there is one record, and the
+            deadline is that of the first piece.
+        field: what the client's list of records is called.
         open: False once answered or cancelled; only the event loop writes it.
     """
 
-    __slots__ = ("deadline", "done", "longest", "open", "records", "total")
+    __slots__ = ("deadline", "done", "field", "longest", "open", "part", "records", "total")
 
-    def __init__(self, records: Sequence[Record], deadline: float, done: Callable[[Answer], None]) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        deadline: float,
+        done: Callable[[Answer], None],
+        size: Callable[[Record], int] = text_size,
+        part: Callable[[str], None] | None = None,
+        field: str = "instances",
+    ) -> None:
         self.records = records
         self.deadline = deadline
         self.done = done
+        self.part = part
+        self.field = field
         self.open = True
-        sizes = [len(record["text"]) + ROW_CHARS for record in records]
+        sizes = [size(record) + ROW_CHARS for record in records]
         self.longest, self.total = max(sizes), sum(sizes)
 
     def answer(self, answer: Answer) -> None:
@@ -63,6 +84,16 @@ class Job:
         if self.open:
             self.open = False
             self.done(answer)
+
+    def is_wanted(self) -> bool:
+        """Whether somebody still waits for it."""
+        return self.open and time.monotonic() < self.deadline
+
+    def piece(self, text: str) -> None:
+        """Hand over a piece of the answer; from the first on there is no deadline."""
+        if self.open and self.part is not None:
+            self.deadline = math.inf
+            self.part(text)
 
     def cancel(self) -> None:
         """The client is gone: nobody wants the answer, and rows still waiting are not computed."""
@@ -151,7 +182,10 @@ class Batcher:
     def _work(self) -> None:
         """A worker's life: take, compute, hand back, until closed and empty."""
         while (batch := self._take()) is not None:
-            answers = self._compute([job for job in batch if job.open and time.monotonic() < job.deadline])
+            if batch and batch[0].part is not None:
+                self._write(batch[0])
+                continue
+            answers = self._compute([job for job in batch if job.is_wanted()])
             if answers:
                 self._loop.call_soon_threadsafe(self._deliver, answers)
 
@@ -174,7 +208,9 @@ class Batcher:
     def _cut(self) -> list[Job]:
         """Remove one batch from the queue: the oldest job and, of the others, those that go well with it."""
         limit = self._settings.max_batch_rows
-        if self._waiting <= limit and not self._padding_costs:
+        if self._queue[0].part is not None:
+            batch = [self._queue[0]]
+        elif self._waiting <= limit and not self._padding_costs and not any(job.part for job in self._queue):
             batch = list(self._queue)
         else:
             batch = self._like(self._queue[0], limit)
@@ -190,7 +226,7 @@ class Batcher:
     def _like(self, first: Job, limit: int) -> list[Job]:
         """A job and its neighbours in length, within the limits of rows and of padding."""
         batch, rows, longest, total = [first], len(first.records), first.longest, first.total
-        others = itertools.islice(self._queue, 1, None)
+        others = (job for job in itertools.islice(self._queue, 1, None) if job.part is None)
         for job in sorted(others, key=lambda job: abs(job.longest - first.longest)):
             rows += len(job.records)
             longest, total = max(longest, job.longest), total + job.total
@@ -208,7 +244,7 @@ class Batcher:
             predictions = self._predict(records)
         except Exception as error:
             if len(jobs) == 1:
-                return [(jobs[0], _refusal(error))]
+                return [(jobs[0], _refusal(error, jobs[0].field))]
             return [answer for job in jobs for answer in self._compute([job])]
         answers: list[tuple[Job, Answer]] = []
         start = 0
@@ -225,13 +261,41 @@ class Batcher:
         for start in range(0, len(records), limit):
             piece = records[start : start + limit]
             began = time.perf_counter()
-            predictions += self._predictor.predict(piece)
+            try:
+                predictions += self._predictor.predict(piece)
+            except InputError as error:
+                raise _Unread(error, start) from error
             self.counts.batches += 1
             self.counts.rows += len(piece)
             self._observe(len(piece), time.perf_counter() - began)
         if len(predictions) != len(records):
             raise RuntimeError(f"{len(records)} records, {len(predictions)} predictions")
         return predictions
+
+    def _write(self, job: Job) -> None:
+        """One record's answer, piece by piece, until its end or until nobody wants it."""
+        if not job.is_wanted():
+            return
+        began = time.perf_counter()
+        answer: Answer
+        try:
+            pieces = self._predictor.stream(job.records[0])  # type: ignore[attr-defined]
+            while True:
+                try:
+                    piece = next(pieces)
+                except StopIteration as end:
+                    answer = [end.value]
+                    break
+                if not job.is_wanted():
+                    pieces.close()
+                    return
+                self._loop.call_soon_threadsafe(job.piece, piece)
+        except Exception as error:
+            answer = _refusal(_Unread(error, 0) if isinstance(error, InputError) else error, job.field)
+        self.counts.batches += 1
+        self.counts.rows += 1
+        self._observe(1, time.perf_counter() - began)
+        self._loop.call_soon_threadsafe(self._deliver, [(job, answer)])
 
     def _deliver(self, answers: list[tuple[Job, Answer]]) -> None:
         for job, answer in answers:
@@ -249,10 +313,23 @@ class Batcher:
         return not any(thread.is_alive() for thread in self._threads)
 
 
-def _refusal(error: Exception) -> Refusal:
+class _Unread(Exception):
+    """A record could not be answered; `start` rows of its job had been before."""
+
+    def __init__(self, error: InputError, start: int) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.start = start
+
+
+def _refusal(error: Exception, field: str) -> Refusal:
     """What a client may know of a failure; the rest goes to the log under the same trace."""
     if isinstance(error, Refusal):
         return error
+    if isinstance(error, _Unread):
+        if is_of_record(error.error) and not isinstance(error.error, NotNumbers):
+            return refusal_of_record(error.error, field, error.start)
+        error = error.error
     code = "model_output" if isinstance(error, InputError) else "internal"
     refusal = Refusal(code, t("the model failed on this input"))
     logger.error("prediction failed, trace %s", refusal.trace, exc_info=error)

@@ -19,7 +19,7 @@ import httptools
 from modelyard.base.messages import t
 from modelyard.serving.errors import Refusal
 from modelyard.serving.gateway import Gateway, Route
-from modelyard.serving.http import Header, Reply, wire
+from modelyard.serving.http import LAST_CHUNK, Header, Reply, Streaming, chunk, wire, wire_head
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _READ_MARGIN = 64 << 10
@@ -43,6 +43,11 @@ class Request:
     keep_alive: bool
     is_head: bool
     body: bytearray
+
+    @property
+    def limit(self) -> int:
+        """Bytes its body may have."""
+        return self.route.max_body_bytes if self.route is not None else 0
 
 
 class Connection(asyncio.Protocol):
@@ -95,7 +100,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
         if self._discarding:
-            if self._received > self._settings.max_body_bytes + _READ_MARGIN:
+            if self._received > self._gateway.max_body_bytes + _READ_MARGIN:
                 self._transport.abort()
             return
         if self._receiving_since is None:
@@ -122,8 +127,8 @@ class Connection(asyncio.Protocol):
         if self._incoming is None:
             if self._received > self._settings.max_header_bytes + _READ_MARGIN:
                 self._reject(Refusal("headers_too_large", t("the request's head is too large")))
-        elif self._received > 2 * self._settings.max_body_bytes + self._settings.max_header_bytes + _READ_MARGIN:
-            self._reject(self._gateway.too_large())
+        elif self._received > 2 * self._incoming.limit + self._settings.max_header_bytes + _READ_MARGIN:
+            self._reject(self._gateway.too_large(self._incoming.limit))
 
     def pause_writing(self) -> None:
         self._stuck_since = self._loop.time()
@@ -185,8 +190,8 @@ class Connection(asyncio.Protocol):
         if request is None or self._discarding:
             return
         request.body += body
-        if len(request.body) > self._settings.max_body_bytes:
-            self._reject(self._gateway.too_large())
+        if len(request.body) > request.limit:
+            self._reject(self._gateway.too_large(request.limit))
 
     def on_message_complete(self) -> None:
         request = self._incoming
@@ -213,14 +218,38 @@ class Connection(asyncio.Protocol):
             if self._current is request:
                 self._cancel = cancel
 
-    def _send(self, reply: Reply) -> None:
+    def _send(self, reply: Reply | Streaming) -> None:
         """Write the current request's answer and go on with the next."""
         request = self._current
-        self._cancel = None
         if request is None or self._transport.is_closing():
+            self._cancel = None
             return
         close = self._host.last_replies or not request.keep_alive
+        if isinstance(reply, Streaming):
+            self._send_pieces(reply, close, chunked=request.keep_alive)
+            return
         self._transport.write(wire(reply, close, self._host.date, request.is_head))
+        self._finish(close)
+
+    def _send_pieces(self, reply: Streaming, close: bool, chunked: bool) -> None:
+        """Write an answer as it comes. A client that cannot keep the connection may not know chunks (HTTP/1.0)."""
+        self._transport.write(wire_head(reply, chunked, close, self._host.date))
+
+        def write(data: bytes | None) -> None:
+            if self._transport.is_closing():
+                return
+            if data is not None:
+                self._transport.write(chunk(data) if chunked else data)
+                return
+            if chunked:
+                self._transport.write(LAST_CHUNK)
+            self._finish(close)
+
+        reply.listen(write)
+
+    def _finish(self, close: bool) -> None:
+        """The current request is answered."""
+        self._cancel = None
         self._idle_since = self._loop.time()
         if close:
             self._current = None

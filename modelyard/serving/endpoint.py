@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelyard.base.messages import t
-from modelyard.errors import InputError, ServingError
+from modelyard.errors import ServingError
 from modelyard.methods.runtimes.predictor import Predictor, Record
 from modelyard.methods.tasks import find
-from modelyard.methods.tasks.text_classification import FIELD
-from modelyard.serving.batching import Answer, Batcher, Job
+from modelyard.serving.batching import Answer, Batcher, Job, text_size
 from modelyard.serving.errors import Refusal
 from modelyard.serving.http import JSON, Header, Reply
+from modelyard.serving.inputs import Inputs, inputs_of
 from modelyard.serving.metrics import Metrics
-from modelyard.serving.rest import Encoder
+from modelyard.serving.rest import TEXTS, Asked, Encoder
 from modelyard.serving.settings import ServingSettings
 
 Loader = Callable[[Path, ServingSettings], Predictor]
@@ -41,6 +40,10 @@ class ModelSource:
         inner = self.folder / "model"
         return inner if (inner / "model.json").is_file() else self.folder
 
+    def inputs(self) -> Inputs:
+        """What the model reads."""
+        return inputs_of(self.model_folder())
+
 
 def load_predictor(folder: Path, settings: ServingSettings) -> Predictor:
     """Load a model folder and replay its golden inputs. Raises InputError, IntegrityError or ServingError."""
@@ -49,7 +52,6 @@ def load_predictor(folder: Path, settings: ServingSettings) -> Predictor:
     from modelyard.methods.runtimes.model_folder import ModelCard
 
     card = ModelCard.read(folder)
-    refuse_other_records(card.task, str(folder))
     predictor = runtimes.load(folder, threads=settings.threads_for(card.format))
     try:
         problems = check_golden(folder, predictor)
@@ -74,14 +76,17 @@ class Endpoint:
         metrics: Metrics,
         loop: asyncio.AbstractEventLoop,
         padding_costs: bool = True,
+        inputs: Inputs = TEXTS,
     ) -> None:
         self.name = name
+        self.inputs = inputs
         self.version = version
         self.predictor = predictor
         self.digest = predictor.digest
         self.settings = settings
         self.in_flight = 0
         self._encode = Encoder(predictor.labels)
+        self._size = text_size if inputs.kind == "text" else _no_size
         self._metrics = metrics.of(name)
         self.batcher = Batcher(predictor, settings, loop, self._metrics.batch, padding_costs)
         self._metrics.watch(lambda: self.batcher.waiting_rows, lambda: self.in_flight)
@@ -95,26 +100,26 @@ class Endpoint:
 
     def submit(
         self,
-        records: Sequence[Record],
-        columnar: bool,
+        asked: Asked,
         seconds: float,
         reply: Callable[[Reply | Refusal], None],
+        part: Callable[[str], None] | None = None,
     ) -> Job:
         """Queue records; `reply` is called once on the event loop unless the job is cancelled. Raises Refusal.
 
         Args:
-            records: as `rest.records_of` made them.
-            columnar: the form of the reply.
+            asked: the records, and how answers to them are written.
             seconds: until the deadline.
             reply: gets the answer, or the refusal to send instead.
+            part: gets each piece of an answer that is wanted in pieces, before `reply` gets what ends it.
         """
         began = time.monotonic()
 
         def done(answer: Answer) -> None:
             self.in_flight -= 1
-            reply(self._reply(answer, columnar, len(records), began))
+            reply(self._reply(answer, asked, began))
 
-        job = Job(records, began + seconds, done)
+        job = Job(asked.records, began + seconds, done, self._size, part, asked.field)
         self.batcher.submit(job)
         self.in_flight += 1
         return job
@@ -125,14 +130,14 @@ class Endpoint:
             job.cancel()
             self.in_flight -= 1
 
-    def _reply(self, answer: Answer, columnar: bool, rows: int, began: float) -> Reply | Refusal:
+    def _reply(self, answer: Answer, asked: Asked, began: float) -> Reply | Refusal:
         if isinstance(answer, Refusal):
             return answer
         try:
-            body = self._encode(answer, columnar)
+            body = asked.write(self._encode, answer)
         except Refusal as refusal:
             return refusal
-        self._metrics.answered(rows, time.monotonic() - began)
+        self._metrics.answered(len(asked.records), time.monotonic() - began)
         return Reply(200, self.headers, body)
 
     def status(self) -> dict[str, Any]:
@@ -146,14 +151,11 @@ class Endpoint:
 
     def metadata(self) -> dict[str, Any]:
         """TensorFlow Serving's metadata, and under `modelyard` what it has no field for."""
-        column = {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
-        table = {"dim": [{"size": "-1", "name": ""}, {"size": str(len(self.predictor.labels)), "name": ""}]}
         signature = {
-            "inputs": {"text": {"dtype": "DT_STRING", "tensor_shape": column, "name": "text"}},
-            "outputs": {
-                "label": {"dtype": "DT_STRING", "tensor_shape": column, "name": "label"},
-                "scores": {"dtype": "DT_DOUBLE", "tensor_shape": {**table, "unknown_rank": False}, "name": "scores"},
+            "inputs": {
+                name: _tensor(name, DTYPES.get(kind, "DT_STRING")) for name, kind in self.inputs.columns.items()
             },
+            "outputs": self._outputs(),
             "method_name": "tensorflow/serving/predict",
         }
         return {
@@ -162,10 +164,19 @@ class Endpoint:
             "modelyard": {
                 "digest": self.digest,
                 "task": self.predictor.task,
+                "inputs": {name: {"type": kind} for name, kind in self.inputs.columns.items()},
                 "labels": list(self.predictor.labels),
                 "runtime": self.predictor.runtime,
             },
         }
+
+    def _outputs(self) -> dict[str, Any]:
+        """Labels with their scores, or what the model's card says of its answers."""
+        outputs = dict(self.inputs.outputs)
+        if "scores" not in outputs and outputs:
+            return {name: _tensor(name, DTYPES.get(str(about["type"]), "DT_STRING")) for name, about in outputs.items()}
+        count = str(len(self.predictor.labels))
+        return {"label": _tensor("label", "DT_STRING"), "scores": _tensor("scores", "DT_DOUBLE", count)}
 
     def close(self) -> None:
         """Finish what is queued and free the model; not on the event loop."""
@@ -173,24 +184,33 @@ class Endpoint:
             self.predictor.close()
 
 
-def refuse_other_records(task: str, where: str) -> None:
-    """Raise InputError unless the task reads a text: the protocol has no form for other records yet."""
-    if FIELD not in find(task).inputs:
-        raise InputError(
-            t("a model for {task} is not served yet: the server takes texts only", task=task),
-            where=where,
-            expected=t("a model that reads a text"),
-            remedy=t("ask it with `modelyard predict`, or from Python"),
-        )
+DTYPES = {"string": "DT_STRING", "bytes": "DT_STRING", "float32": "DT_DOUBLE", "int64": "DT_INT64"}
+"""TensorFlow's names of the types in `model.json`; numbers come as JSON's doubles."""
 
 
-def warm_up(predictor: Predictor) -> bool:
+def _tensor(name: str, dtype: str, width: str = "") -> dict[str, Any]:
+    """TensorFlow Serving's description of one input or output with a row a record."""
+    dims = [{"size": size, "name": ""} for size in ("-1", width) if size]
+    return {"dtype": dtype, "tensor_shape": {"dim": dims, "unknown_rank": False}, "name": name}
+
+
+def _no_size(record: Record) -> int:
+    """What a record costs that is as large as any other."""
+    return 0
+
+
+def warm_up(predictor: Predictor, inputs: Inputs = TEXTS) -> bool:
     """Run the sizes a server will meet, so that no client pays for first use. Returns whether padding costs.
 
-    One long text and seven short ones in one batch against the two kinds apart: a network that pads computes several
-    times as much, a model that does not pads only saves a call.
+    A model of texts: one long text and seven short ones in one batch against the two kinds apart: a network that pads
+    computes several times as much, a model that does not pads only saves a call. Rows of a table and images are all of
+    one size, and what writes text puts like lengths together itself: such a model has its golden records behind it.
     """
-    short, long = [{"text": "a b c d e f g h i j k l"}] * 7, [{"text": "a b c d e f g h i j k l " * 16}]
+    if inputs.kind != "text" or inputs.writes:
+        return False
+    # A text may have to hold something certain (a mask), which the task's own sample does.
+    words, more = str(find(predictor.task).sample()["text"]), " b c d e f g h i j k l m"
+    short, long = [{"text": words + more}] * 7, [{"text": words + more * 16}]
     predictor.predict(short + long)
     together, apart = [], []
     for _ in range(3):

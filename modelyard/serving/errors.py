@@ -6,10 +6,12 @@ and tracebacks never leave it (RULES 2, 15).
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 
 from modelyard.base.canonical import canonical_json
+from modelyard.errors import InputError
 
 STATUS: Mapping[str, int] = {
     "bad_request": 400,
@@ -60,6 +62,28 @@ class Refusal(Exception):
         found = ((b"content-type", b"application/json"), (b"x-trace-id", self.trace.encode()), *self.headers)
         wait = RETRY_AFTER_S.get(self.code)
         return found if wait is None else (*found, (b"retry-after", str(wait).encode()))
+
+
+_PLACE = re.compile(r"^\w+\[(\d+)\]")
+
+
+def refusal_of_record(error: InputError, name: str, offset: int = 0) -> Refusal:
+    """What a client is told of a record that the model cannot read: its words, and the place in the request.
+
+    Args:
+        error: with the place `records[3]…` among the records that were asked together.
+        name: what the client's list is called.
+        offset: records of the request that came before.
+    """
+    problem = error.problems[0]
+    where = _PLACE.sub(lambda match: f"{name}[{int(match[1]) + offset}]", problem.where)
+    wish = f" ({problem.expected})" if problem.expected else ""
+    return Refusal("bad_instances", f"{where}: {problem.found}{wish}")
+
+
+def is_of_record(error: BaseException) -> bool:
+    """Whether an error names a record that cannot be read."""
+    return isinstance(error, InputError) and error.problems[0].where.startswith("records[")
 
 
 def new_trace() -> str:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
 from modelyard.base.messages import t
-from modelyard.serving import openapi, pages, rest
+from modelyard.serving import openai, openapi, pages, rest
 from modelyard.serving.endpoint import Endpoint, ModelSource
 from modelyard.serving.errors import Refusal
-from modelyard.serving.http import Header, Reply, json_reply, reply_of
+from modelyard.serving.http import Header, Reply, Streaming, json_reply, reply_of
+from modelyard.serving.inputs import body_limit
 from modelyard.serving.metrics import CONTENT_TYPE, NO_MODEL, Metrics
+from modelyard.serving.rest import Asked
 from modelyard.serving.settings import ServingSettings
 from modelyard.serving.threads import in_thread
 
@@ -30,6 +32,11 @@ BODY_TYPES = {b"application/json", b"text/plain", b"application/x-www-form-urlen
 """What a JSON body may call itself: the second and third because curl's `-d` and simple clients say so."""
 
 
+RAW_IMAGE = (b"image/", b"application/octet-stream")
+"""How the type begins of a body that is one image."""
+EVENTS: tuple[Header, ...] = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"))
+
+
 @dataclass(frozen=True)
 class Route:
     """One path of the server.
@@ -39,14 +46,18 @@ class Route:
         permission: what a client must be allowed; enforced where access control is on.
         model: the served name it is about, or None.
         answer: for GET, makes the reply; None for predict.
-        version: for predict, the version asked; None for the one served.
+        read: for predict, how a body is read. Raises Refusal.
+        read_raw: likewise, of a body that is one image; None where there is no such form.
+        max_body_bytes: for predict, that a body may have.
     """
 
     method: Literal["GET", "POST"]
     permission: Permission
     answer: Callable[[], Reply] | None = None
     model: str | None = None
-    version: int | None = None
+    read: Callable[[bytes], Asked] | None = None
+    read_raw: Callable[[bytes], Asked] | None = None
+    max_body_bytes: int = 0
 
 
 class Gateway:
@@ -55,10 +66,12 @@ class Gateway:
     def __init__(self, models: Mapping[str, ModelSource], settings: ServingSettings) -> None:
         self.settings = settings
         self.models = models
+        self.inputs = {name: source.inputs() for name, source in models.items()}
         self.metrics = Metrics()
         self.endpoints: dict[str, Endpoint] = {}
         self.state: State = "loading"
         self.routes = self._routes()
+        self.max_body_bytes = max(route.max_body_bytes for route in self.routes.values())
         self._hosts = LOOPBACK_NAMES | {host.lower() for host in settings.allowed_hosts}
         self._check_host = settings.is_loopback or bool(settings.allowed_hosts)
         self.metrics.ready.set_function(lambda: float(self.state == "ready"))
@@ -69,9 +82,12 @@ class Gateway:
             "/healthz": Route("GET", "public", lambda: json_reply({"status": "alive"})),
             "/readyz": Route("GET", "public", self._ready),
             "/metrics": Route("GET", "read", lambda: Reply(200, ((b"content-type", CONTENT_TYPE),), self._scrape())),
-            "/docs": Route("GET", "public", lambda: pages.docs_reply(self.models, self.settings)),
-            "/openapi.json": Route("GET", "public", lambda: json_reply(openapi.document(self.models, self.settings))),
+            "/docs": Route("GET", "public", lambda: pages.docs_reply(self.models, self.settings, self.inputs)),
+            "/openapi.json": Route("GET", "public", lambda: json_reply(self._described())),
+            "/v1/models": Route("GET", "read", lambda: json_reply(openai.listing(self.inputs))),
         }
+        for path, read in openai.forms(self.inputs, self.settings).items():
+            routes[path] = Route("POST", "predict", read=read, max_body_bytes=self.settings.max_body_bytes)
         for name, source in self.models.items():
             base = f"/v1/models/{name}"
             for path in (base, f"{base}/versions/{source.version}"):
@@ -79,8 +95,17 @@ class Gateway:
                 routes[path + "/metadata"] = Route(
                     "GET", "read", lambda name=name: self._metadata(name), name  # type: ignore[misc]
                 )  # fmt: skip
-                routes[path + ":predict"] = Route("POST", "predict", None, name)
+                routes[path + ":predict"] = self._predict_route(name)
         return routes
+
+    def _predict_route(self, name: str) -> Route:
+        inputs = self.inputs[name]
+        raw = rest.raw_form(name, inputs, self.settings) if inputs.kind == "image" else None
+        read = rest.form(name, inputs, self.settings)
+        return Route("POST", "predict", None, name, read, raw, body_limit(inputs, self.settings))
+
+    def _described(self) -> dict[str, object]:
+        return openapi.document(self.models, self.settings, self.inputs)
 
     # -- the door
 
@@ -95,16 +120,14 @@ class Gateway:
         if method != route.method and not (method == "HEAD" and route.method == "GET"):
             allow = b"POST" if route.method == "POST" else b"GET, HEAD"
             raise Refusal("method_not_allowed", t("only {allow} here", allow=allow.decode()), ((b"allow", allow),))
-        if route.method == "POST":
-            self._admit_body(seen)
-        return route
+        return self._admit_body(seen, route) if route.method == "POST" else route
 
     def _admit_host(self, host: bytes) -> None:
         """A page elsewhere may name this server by its own domain (DNS rebinding); its Host header gives it away."""
         if _host_name(host) not in self._hosts:
             raise Refusal("misdirected_host", t("this server does not answer for that host"))
 
-    def _admit_body(self, headers: Mapping[bytes, bytes]) -> None:
+    def _admit_body(self, headers: Mapping[bytes, bytes], route: Route) -> Route:
         origin = headers.get(b"origin")
         if origin is not None and _origin_host(origin) != headers.get(b"host", b"").lower():
             raise Refusal("forbidden_origin", t("pages of other sites may not ask"))
@@ -112,16 +135,18 @@ class Gateway:
             raise Refusal("unsupported_media_type", t("compressed bodies are not accepted"))
         kind, _, parameters = headers.get(b"content-type", b"application/json").lower().partition(b";")
         charset = parameters.replace(b" ", b"").replace(b'"', b"")
-        if kind.strip() not in BODY_TYPES or (b"charset=" in charset and b"charset=utf-8" not in charset):
+        if route.read_raw is not None and kind.startswith(RAW_IMAGE):
+            route = replace(route, read=route.read_raw)
+        elif kind.strip() not in BODY_TYPES or (b"charset=" in charset and b"charset=utf-8" not in charset):
             raise Refusal("unsupported_media_type", t("the body must be application/json in UTF-8"))
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise Refusal("bad_request", t("Content-Length is not a number"))
-        if len(length) > 12 or int(length) > self.settings.max_body_bytes:
-            raise self.too_large()
+        if len(length) > 12 or int(length) > route.max_body_bytes:
+            raise self.too_large(route.max_body_bytes)
+        return route
 
-    def too_large(self) -> Refusal:
-        most = self.settings.max_body_bytes
+    def too_large(self, most: int) -> Refusal:
         return Refusal("too_large", t("the body is larger than {most} bytes", most=most))
 
     # -- answers
@@ -133,22 +158,33 @@ class Gateway:
         except Exception as error:
             return self.refuse(_defect(error))
 
-    def predict(self, route: Route, body: bytes, reply: Callable[[Reply], None]) -> Callable[[], None]:
+    def predict(self, route: Route, body: bytes, reply: Callable[[Reply | Streaming], None]) -> Callable[[], None]:
         """Answer a predict request through `reply`, once, on the event loop.
 
         Returns a function that cancels it (the client is gone; `reply` is then never called).
         """
         endpoint = self.endpoints.get(route.model or "")
         try:
+            if route.read is None or (endpoint is None and route.model):
+                raise Refusal("loading", t("the model is being loaded"))
+            asked = route.read(body)
+            endpoint = self.endpoints.get(asked.model)
             if endpoint is None:
                 raise Refusal("loading", t("the model is being loaded"))
-            records, columnar = rest.records_of(body, self.settings)
-            job = endpoint.submit(
-                records, columnar, self.settings.deadline_ms / 1000, lambda answer: reply(self._final(answer, endpoint))
-            )
+            cancel = self._ask(endpoint, asked, reply)
         except Exception as error:
             reply(self.refuse(error if isinstance(error, Refusal) else _defect(error), endpoint))
             return _nothing
+        return cancel
+
+    def _ask(self, endpoint: Endpoint, asked: Asked, reply: Callable[[Reply | Streaming], None]) -> Callable[[], None]:
+        """Put a request that was read into the model's queue. Raises Refusal."""
+        seconds = self.settings.deadline_ms / 1000
+        if asked.events is None:
+            job = endpoint.submit(asked, seconds, lambda answer: reply(self._final(answer, endpoint)))
+        else:
+            written = Written(self, endpoint, asked.events, reply)
+            job = endpoint.submit(asked, seconds, written.end, written.part)
         return lambda: endpoint.cancel(job)
 
     def _final(self, answer: Reply | Refusal, endpoint: Endpoint | None) -> Reply:
@@ -203,6 +239,39 @@ class Gateway:
         """Free the models, off the loop."""
         for endpoint in self.endpoints.values():
             await in_thread(endpoint.close)
+
+
+class Written:
+    """An answer on its way in pieces; the reply begins with the first, so that a refusal before it is a plain one."""
+
+    def __init__(
+        self, gateway: Gateway, endpoint: Endpoint, events: rest.Events, reply: Callable[[Reply | Streaming], None]
+    ) -> None:
+        self._gateway = gateway
+        self._endpoint = endpoint
+        self._events = events
+        self._reply = reply
+        self._stream: Streaming | None = None
+
+    def part(self, text: str) -> None:
+        self._begun().send(self._events.piece(text))
+
+    def end(self, answer: Reply | Refusal) -> None:
+        """The last events, or an error: as an event if the answer has begun."""
+        if isinstance(answer, Refusal):
+            refused = self._gateway.refuse(answer, self._endpoint)
+            if self._stream is None:
+                self._reply(refused)
+                return
+        stream = self._begun()
+        stream.send(answer.body if isinstance(answer, Reply) else self._events.failed(answer))
+        stream.send(None)
+
+    def _begun(self) -> Streaming:
+        if self._stream is None:
+            self._stream = Streaming(200, (*EVENTS, *self._endpoint.identity))
+            self._reply(self._stream)
+        return self._stream
 
 
 def _defect(error: Exception) -> Refusal:

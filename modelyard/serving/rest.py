@@ -2,76 +2,160 @@
 
 Row format: `{"instances": ["text" | {"text": …}, …]}` is answered by `{"predictions": [{"label": …, "scores": …}]}`.
 Columnar format: `{"inputs": {"text": […]} | […]}` is answered by `{"outputs": {"label": […], "scores": […]}}`.
+A table's instances are `{column: value}`, an image is `{"b64": …}`, a chat `{"messages": […]}`: see inputs.py.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from modelyard.base.messages import t
 from modelyard.methods.runtimes.predictor import Prediction, Record
-from modelyard.methods.tasks.text_classification import FIELD, Classification
+from modelyard.methods.tasks.text_classification import Classification
 from modelyard.serving import strict_json
 from modelyard.serving.errors import Refusal
+from modelyard.serving.inputs import Inputs, bad, image_too_large, record
 from modelyard.serving.settings import ServingSettings
 
 SIGNATURE = "serving_default"
+PROMPTS = ("text", "prompt", "messages")
+TEXTS = Inputs()
 _KEYS = {"instances", "inputs", "signature_name"}
 
 
-def records_of(body: bytes, settings: ServingSettings) -> tuple[list[Record], bool]:
-    """Records of a predict request, and whether it was columnar. Raises Refusal."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that was read, whichever protocol brought it.
+
+    Attributes:
+        model: the served name it asks.
+        records: what it asks.
+        write: the reply's body, from the model's encoder and its answers.
+        field: what the client calls its list of records.
+        events: how pieces of an answer are written, if it is wanted in pieces; then there is one record.
+    """
+
+    model: str
+    records: list[Record]
+    write: Callable[[Encoder, Sequence[Prediction]], bytes]
+    field: str = "instances"
+    events: Events | None = None
+
+
+class Events(Protocol):
+    """Server-sent events of an answer that is written in pieces."""
+
+    def piece(self, text: str) -> bytes: ...
+
+    def end(self, answer: Prediction) -> bytes: ...
+
+    def failed(self, refusal: Refusal) -> bytes: ...
+
+
+def form(model: str, inputs: Inputs, settings: ServingSettings) -> Callable[[bytes], Asked]:
+    """How a predict request of one model is read."""
+
+    def read(body: bytes) -> Asked:
+        records, columnar = records_of(body, settings, inputs)
+        return Asked(model, records, _write_columns if columnar else _write_rows)
+
+    return read
+
+
+def raw_form(model: str, inputs: Inputs, settings: ServingSettings) -> Callable[[bytes], Asked]:
+    """How a body that is one image is read."""
+
+    def read(body: bytes) -> Asked:
+        if not body:
+            raise bad(t("the body is empty"), "")
+        if len(body) > settings.max_image_bytes:
+            raise Refusal("too_large", image_too_large(settings))
+        return Asked(model, [{next(iter(inputs.columns)): body}], _write_rows)
+
+    return read
+
+
+def _write_rows(encoder: Encoder, answers: Sequence[Prediction]) -> bytes:
+    return encoder(answers, False)
+
+
+def _write_columns(encoder: Encoder, answers: Sequence[Prediction]) -> bytes:
+    return encoder(answers, True)
+
+
+def body_of(body: bytes) -> dict[str, Any]:
+    """The object that a body is. Raises Refusal."""
     try:
         value = strict_json.parse(body)
     except strict_json.BadJson as error:
         raise Refusal("bad_json", str(error)) from None
     if not isinstance(value, dict):
-        raise _bad(t("the body is not an object"), "")
+        raise bad(t("the body is not an object"), "")
+    return value
+
+
+def records_of(body: bytes, settings: ServingSettings, inputs: Inputs = TEXTS) -> tuple[list[Record], bool]:
+    """Records of a predict request, and whether it was columnar. Raises Refusal."""
+    value = body_of(body)
     unknown = value.keys() - _KEYS
     if unknown or value.get("signature_name", SIGNATURE) != SIGNATURE:
-        raise _bad(t("the body has a field or a signature this server does not know"), "")
+        raise bad(t("the body has a field or a signature this server does not know"), "")
     if ("instances" in value) == ("inputs" in value):
-        raise _bad(t('the body needs "instances" or "inputs", and not both'), "")
+        raise bad(t('the body needs "instances" or "inputs", and not both'), "")
     columnar = "inputs" in value
-    items = _column(value["inputs"]) if columnar else value["instances"]
+    items = _column(value["inputs"], inputs, settings) if columnar else value["instances"]
     if not isinstance(items, list):
-        raise _bad(t("a list is needed"), "inputs" if columnar else "instances")
-    if not 1 <= len(items) <= settings.max_instances:
-        message = t("{found} rows; between 1 and {most} are accepted", found=len(items), most=settings.max_instances)
-        raise Refusal("bad_instances" if not items else "too_large", message)
-    return [{FIELD: _text(item, position, settings)} for position, item in enumerate(items)], columnar
+        raise bad(t("a list is needed"), "inputs" if columnar else "instances")
+    check_count(len(items), settings)
+    return [record(inputs, item, position, settings) for position, item in enumerate(items)], columnar
 
 
-def _column(inputs: Any) -> Any:
-    """The texts of columnar inputs: a named column, or the column itself (a model has one input)."""
+def check_count(found: int, settings: ServingSettings) -> None:
+    """Raises Refusal for too many rows, or none."""
+    if not 1 <= found <= settings.max_instances:
+        message = t("{found} rows; between 1 and {most} are accepted", found=found, most=settings.max_instances)
+        raise Refusal("too_large" if found else "bad_instances", message)
+
+
+def _column(inputs: Any, reads: Inputs, settings: ServingSettings) -> Any:
+    """The instances of columnar inputs: a named column, the column itself where there is one, rows of a table."""
+    if reads.kind == "table":
+        return _rows(inputs, settings)
     if not isinstance(inputs, dict):
         return inputs
-    if inputs.keys() != {FIELD}:
-        raise _bad(t('the only input is "{name}"', name=FIELD), "inputs")
-    return inputs[FIELD]
+    names = [str(name) for name in reads.columns] if reads.kind != "prompt" else list(PROMPTS)
+    if len(inputs) != 1 or next(iter(inputs)) not in names:
+        raise bad(t('the only input is "{name}"', name=names[0]), "inputs")
+    name, column = next(iter(inputs.items()))
+    if reads.kind == "prompt" and isinstance(column, list):
+        return [{name: item} for item in column]
+    return column
 
 
-def _text(item: Any, position: int, settings: ServingSettings) -> str:
-    """The text of one instance. Raises Refusal naming its position."""
-    if isinstance(item, dict):
-        if item.keys() != {FIELD}:
-            raise _bad(t('an instance has exactly the field "{name}"', name=FIELD), f"instances[{position}]")
-        item = item[FIELD]
-    if not isinstance(item, str):
-        raise _bad(t("a string is needed"), f"instances[{position}]")
-    if len(item) > settings.max_text_chars:
-        message = t("a text has {found} characters; {most} are accepted", found=len(item), most=settings.max_text_chars)
-        raise Refusal("too_large", f"instances[{position}]: {message}")
-    if not strict_json.is_text(item):
-        raise _bad(t("the text holds a lone surrogate, which is no character"), f"instances[{position}]")
-    return item
-
-
-def _bad(message: str, where: str) -> Refusal:
-    return Refusal("bad_instances", f"{where}: {message}" if where else message)
+def _rows(inputs: Any, settings: ServingSettings) -> list[dict[str, Any]]:
+    """Columns of equal length as rows."""
+    if not isinstance(inputs, dict) or not all(isinstance(column, list) for column in inputs.values()):
+        raise bad(t("an object of columns is needed, each a list"), "inputs")
+    lengths = {name: len(column) for name, column in inputs.items()}
+    if len(set(lengths.values())) > 1:
+        first, other = (
+            next(iter(lengths)),
+            next(name for name in lengths if lengths[name] != next(iter(lengths.values()))),
+        )
+        found = t(
+            "the columns are not of one length: `{first}` has {count}, `{other}` has {other_count}",
+            first=first[:80],
+            count=lengths[first],
+            other=other[:80],
+            other_count=lengths[other],
+        )
+        raise bad(found, "inputs")
+    check_count(next(iter(lengths.values()), 0), settings)
+    return [dict(zip(inputs, row, strict=True)) for row in zip(*inputs.values(), strict=True)]
 
 
 class Encoder:

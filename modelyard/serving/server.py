@@ -146,12 +146,15 @@ class Server:
         for name, source in self.gateway.models.items():
             predictor, padding_costs = await in_thread(functools.partial(self._prepare, name, source))
             metrics = self.gateway.metrics
-            self.gateway.add(Endpoint(name, source.version, predictor, self.settings, metrics, loop, padding_costs))
+            inputs = self.gateway.inputs[name]
+            self.gateway.add(
+                Endpoint(name, source.version, predictor, self.settings, metrics, loop, padding_costs, inputs)
+            )
 
     def _prepare(self, name: str, source: ModelSource) -> tuple[Predictor, bool]:
         try:
             predictor = self._loader(source.model_folder(), self.settings)
-            return predictor, warm_up(predictor)
+            return predictor, warm_up(predictor, self.gateway.inputs[name])
         except ServingError:
             raise
         except ModelyardError as error:

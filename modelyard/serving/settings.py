@@ -46,6 +46,13 @@ class ServingSettings(BaseModel):
     max_body_bytes: int = Field(1 << 20, ge=64, le=1 << 28, description="Bytes of a request body at most.")
     max_instances: int = Field(256, ge=1, le=100_000, description="Instances (rows) in one request at most.")
     max_text_chars: int = Field(20_000, ge=1, le=10_000_000, description="Characters of one text at most.")
+    max_image_bytes: int = Field(
+        8 << 20,
+        ge=64,
+        le=1 << 25,
+        description="Bytes of one image at most; a request with images may be larger by that.",
+    )
+    max_new_tokens: int = Field(1024, ge=1, le=100_000, description="Tokens a request may ask a model to write.")
     max_header_bytes: int = Field(16 << 10, ge=512, le=1 << 20, description="Bytes of a request's head at most.")
     max_header_lines: int = Field(100, ge=8, le=1000, description="Header lines of a request at most.")
     max_connections: int = Field(1024, ge=1, le=100_000, description="Connections open at once at most.")

@@ -21,7 +21,7 @@ from modelyard.errors import InputError
 from modelyard.methods import preprocessing
 from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import ModelCard
-from modelyard.methods.runtimes.predictor import Prediction, Record
+from modelyard.methods.runtimes.predictor import NotNumbers, Prediction, Record
 from modelyard.methods.tasks import Task, find
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
@@ -109,7 +109,7 @@ class BatchPredictor:
         logits = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if not np.isfinite(logits).all():
             row = int(np.flatnonzero(~np.isfinite(logits).reshape(len(logits), -1).all(axis=1))[0])
-            raise InputError(
+            raise NotNumbers(
                 t("the model's scores for record {row} are not numbers", row=row),
                 where=f"records[{row}]",
                 expected=t("finite logits"),

@@ -8,7 +8,7 @@ alone and in any batch. How a model writes by default is in its `generation_conf
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from modelyard.errors import InputError
 from modelyard.methods.data.row_random import generator
 from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import ModelCard
-from modelyard.methods.runtimes.predictor import Prediction, Record
+from modelyard.methods.runtimes.predictor import NotNumbers, Prediction, Record
 from modelyard.methods.tasks.text_generation import MESSAGES, TASK, TEXT, Generated, Request
 
 BATCH = 16
@@ -123,8 +123,8 @@ class Writer:
                 pass
         return [self._answer(row) for row in rows]
 
-    def stream(self, record: Record) -> Iterator[str]:
-        """The answer's text piece by piece; together they are what `predict` answers."""
+    def stream(self, record: Record) -> Generator[str, None, Generated]:
+        """The answer's text piece by piece; together they are what `predict` answers, which it returns at its end."""
         row = self._row(TASK.values([record])[0], "records[0]")
         told = 0
         for _ in self._write([row]):
@@ -132,6 +132,7 @@ class Writer:
             if len(text) > told:
                 yield text[told:]
                 told = len(text)
+        return self._answer(row)
 
     def close(self) -> None:
         self._model = None
@@ -208,7 +209,7 @@ class Writer:
 
     def _pick(self, row: Row, logits: NDArray[np.float64]) -> int:
         if not np.isfinite(logits).all():
-            raise InputError(
+            raise NotNumbers(
                 t("the model's scores are not numbers"),
                 remedy=t("the weights are damaged or overflow: train or export the model again"),
             )
@@ -251,7 +252,7 @@ class Writer:
         return str(self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _answer(self, row: Row) -> Generated:
-        return Generated(self._text(row), row.finish, len(row.written), row.unread)
+        return Generated(self._text(row), row.finish, len(row.written), row.unread, len(row.ids))
 
 
 def _ends(model: Any, tokenizer: Any) -> frozenset[int]:

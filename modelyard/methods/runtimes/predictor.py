@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from modelyard.errors import InputError
+
 Record: TypeAlias = Mapping[str, Any]
 Prediction: TypeAlias = Any
 """An answer of the model's task (`tasks.Answer`): who reads more of it than `to_json` knows which task it is."""
+
+
+class NotNumbers(InputError):
+    """The model computed what is no number: its own fault, not the record's."""
 
 
 @runtime_checkable
