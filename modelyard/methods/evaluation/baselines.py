@@ -67,15 +67,15 @@ def linear(
     texts, labels = train
     if len(set(labels)) < 2:
         return LinearBaseline(tuple([majority(labels)] * len(test_texts)), "none", GRID[0], {}, 0)
-    units, vectorizer = _vectorizer(texts)
+    units, counted = vectorizer(texts)
     try:
-        features = vectorizer.fit_transform(_cut(texts))
+        features = counted.fit_transform(cut(texts))
     except ValueError:  # scikit-learn's word for texts without a single n-gram
         return LinearBaseline(tuple([majority(labels)] * len(test_texts)), "none", GRID[0], {}, 0)
     scores: dict[float, float] = {}
     models: dict[float, Any] = {}
     grid = GRID if len(validation[0]) else (1.0,)
-    held = vectorizer.transform(_cut(validation[0])) if len(validation[0]) else None
+    held = counted.transform(cut(validation[0])) if len(validation[0]) else None
     truth = np.asarray(validation[1], dtype=object)
     for done, c in enumerate(grid):
         note(done, len(grid))
@@ -84,7 +84,7 @@ def linear(
             scores[c] = float(np.mean(models[c].predict(held) == truth))
     note(len(grid), len(grid))
     best = max(grid, key=lambda c: (scores.get(c, 0.0), -c))
-    predicted = models[best].predict(vectorizer.transform(_cut(test_texts))) if len(test_texts) else []
+    predicted = models[best].predict(counted.transform(cut(test_texts))) if len(test_texts) else []
     return LinearBaseline(tuple(str(label) for label in predicted), units, best, scores, features.shape[1])
 
 
@@ -94,12 +94,12 @@ def _fit(features: Any, labels: Sequence[str], c: float, seed: int) -> Any:
     return LinearSVC(C=c, dual=True, random_state=seed, max_iter=2000, tol=1e-3).fit(features, np.asarray(labels))
 
 
-def _cut(texts: Sequence[str]) -> list[str]:
+def cut(texts: Sequence[str]) -> list[str]:
     """Long texts cost time, not accuracy: n-grams of the first characters are enough."""
     return [text[:MAX_CHARS] for text in texts]
 
 
-def _vectorizer(texts: Sequence[str]) -> tuple[str, Any]:
+def vectorizer(texts: Sequence[str]) -> tuple[str, Any]:
     """n-grams that suit the script of the first texts, and their name."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union

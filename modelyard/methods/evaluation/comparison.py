@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,61 +12,64 @@ from numpy.typing import NDArray
 from modelyard.methods.evaluation import baselines
 from modelyard.methods.evaluation.classification import averages, confusion_matrix
 from modelyard.methods.evaluation.confusion_intervals import f1_average_interval
-from modelyard.methods.evaluation.document import estimate
+from modelyard.methods.evaluation.estimates import Estimate
+from modelyard.methods.evaluation.estimates import as_json as estimate
 from modelyard.methods.evaluation.paired import Pairs, difference_interval, mcnemar_mid_p
-from modelyard.methods.evaluation.quality import Answers, Estimate
-from modelyard.methods.evaluation.rows import LabelledRows
+from modelyard.methods.evaluation.quality import Answers
 from modelyard.methods.statistics.wilson import wilson
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What the baselines scored, and the paired gain of the model over the linear one."""
+class Guess:
+    """What a linear baseline answered to the rows, and how it came to be."""
 
-    about_data: tuple[Estimate, ...]
+    predicted: Sequence[str]
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The paired gain of the model over the linear baseline."""
+
     gain: Estimate
-    entries: tuple[dict[str, Any], ...]
     mid_p: float
     pairs: Pairs
 
     def to_json(self) -> dict[str, Any]:
         pairs = {"both": self.pairs.both, "model": self.pairs.first, "linear": self.pairs.second}
-        gain = {**(estimate(self.gain) or {}), "mcnemar_mid_p": self.mid_p, "right": pairs}
-        return {"baselines": list(self.entries), "gain_over_linear": gain}
+        return {**(estimate(self.gain) or {}), "mcnemar_mid_p": self.mid_p, "right": pairs}
 
 
-def compare(
-    answers: Answers,
-    rows: LabelledRows,
-    train: LabelledRows,
-    validation: LabelledRows,
-    seed: int = 0,
-    note: Callable[[int, int], None] = lambda done, total: None,
-) -> Comparison:
-    """Fit both baselines on train and judge them on the rows that were answered."""
-    classes = sorted({*answers.labels, *train.labels})
-    actual = _indices(rows.labels, classes)
-    commonest = baselines.majority(train.labels)
-    linear = baselines.linear(
-        (train.texts, train.labels), (validation.texts, validation.labels), rows.texts, seed, note
-    )
-    by_majority, majority = _judge("majority", actual, _indices([commonest] * len(rows), classes), len(classes))
+@dataclass(frozen=True)
+class Comparison:
+    """What the baselines scored: always the commonest class, and a linear model where there is one for the records."""
+
+    about_data: tuple[Estimate, ...]
+    entries: tuple[dict[str, Any], ...]
+    paired: Paired | None
+
+    def to_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"baselines": list(self.entries)}
+        return found | ({"gain_over_linear": self.paired.to_json()} if self.paired else {})
+
+
+def compare(answers: Answers, labels: Sequence[str], train_labels: Sequence[str], linear: Guess | None) -> Comparison:
+    """Judge the baselines on the rows that were answered."""
+    classes = sorted({*answers.labels, *train_labels})
+    actual = _indices(labels, classes)
+    commonest = baselines.majority(train_labels)
+    by_majority, majority = _judge("majority", actual, _indices([commonest] * len(labels), classes), len(classes))
+    entries = [majority | {"label": commonest}]
+    if linear is None:
+        return Comparison((by_majority,), tuple(entries), None)
     guessed = _indices(linear.predicted, classes)
     by_linear, entry = _judge("linear", actual, guessed, len(classes))
-    tuning = [{"c": c, "accuracy": accuracy} for c, accuracy in linear.validation.items()]
     pairs = Pairs.of(answers.right, actual == guessed)
-    return Comparison(
-        about_data=(by_majority, by_linear),
-        gain=Estimate("gain_over_linear", pairs.difference, difference_interval(pairs), pairs.n),
-        entries=(
-            majority | {"label": commonest},
-            entry | {"units": linear.units, "c": linear.c, "validation": tuning, "num_features": linear.num_features},
-        ),
-        mid_p=mcnemar_mid_p(pairs),
-        pairs=pairs,
-    )
+    gain = Estimate("gain_over_linear", pairs.difference, difference_interval(pairs), pairs.n)
+    paired = Paired(gain, mcnemar_mid_p(pairs), pairs)
+    return Comparison((by_majority, by_linear), (*entries, entry | dict(linear.about)), paired)
 
 
 def _indices(labels: Any, classes: list[str]) -> Ints:

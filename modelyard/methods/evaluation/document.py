@@ -17,7 +17,7 @@ The document depends on rows, answers and settings alone: no times, no words in 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +28,17 @@ from numpy.typing import NDArray
 
 from modelyard.base.canonical import canonical_json
 from modelyard.methods.evaluation import calibration, ranking
-from modelyard.methods.evaluation.quality import Answers, Estimate, Quality
-from modelyard.methods.evaluation.rows import LabelledRows
+from modelyard.methods.evaluation.estimates import as_json as estimate
+from modelyard.methods.evaluation.quality import Answers, Quality
 
 VERSION = 1
 FILE = "quality.json"
 PREDICTIONS = "predictions.parquet"
-TEXT_CHARS = 200
+TOP_K = "top_k_accuracy"
 CURVE_POINTS = 200
 ALL_POINTS = 4_000  # over all curves of one kind, so that many classes do not swell the page
 
 Floats = NDArray[np.float64]
-
-
-def estimate(one: Estimate | None) -> dict[str, Any] | None:
-    """`{value, interval, n}`, or None."""
-    if one is None:
-        return None
-    return {"value": one.value, "interval": list(one.interval) if one.interval else None, "n": one.n}
 
 
 def document(quality: Quality, seed: int = 0) -> dict[str, Any]:
@@ -56,7 +49,7 @@ def document(quality: Quality, seed: int = 0) -> dict[str, Any]:
         "n": len(answers.actual),
         "labels": list(answers.labels),
         "overall": {one.name: estimate(one) for one in quality.estimates if not one.slice},
-        "top_k": [{"k": int(e.slice["k"]), **(estimate(e) or {})} for e in quality.estimates if "k" in e.slice],
+        "top_k": [{"k": int(e.slice["k"]), **(estimate(e) or {})} for e in quality.estimates if e.name == TOP_K],
         "per_class": _per_class(quality),
         "confusion": quality.confusion.tolist(),
         "roc": _curves(quality, "roc_auc"),
@@ -120,24 +113,11 @@ def _reliability(answers: Answers, seed: int) -> dict[str, Any]:
     return {"bins": rows, "ece": {"value": bins.ece, "interval": ends}, "null_median": median, "null_95": high}
 
 
-def mistakes(answers: Answers, rows: LabelledRows, limit: int, texts: bool) -> list[dict[str, Any]]:
-    """The wrong answers the model was surest of, at most `limit`; equal confidence in row order."""
+def surest_mistakes(answers: Answers) -> list[int]:
+    """Places of the wrong answers, the surest first; equal confidence in row order."""
     wrong = np.flatnonzero(~answers.right)
-    confidence = answers.confidence
-    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:limit]
-    return [_mistake(answers, rows, position, confidence, texts) for position in worst.tolist()]
-
-
-def _mistake(answers: Answers, rows: LabelledRows, position: int, confidence: Floats, texts: bool) -> dict[str, Any]:
-    text = rows.texts[position]
-    shown = text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 1] + "…"
-    return {
-        "row_id": rows.row_ids[position],
-        "label": rows.labels[position],
-        "predicted": answers.labels[int(answers.predicted[position])],
-        "confidence": float(confidence[position]),
-        **({"text": shown} if texts else {}),
-    }
+    order: list[int] = wrong[np.argsort(-answers.confidence[wrong], kind="stable")].tolist()
+    return order
 
 
 def write(folder: Path, value: Mapping[str, Any], name: str = FILE) -> None:
@@ -145,17 +125,20 @@ def write(folder: Path, value: Mapping[str, Any], name: str = FILE) -> None:
     (folder / name).write_bytes(canonical_json(value) + b"\n")
 
 
-def write_predictions(folder: Path, answers: Answers, rows: LabelledRows) -> None:
-    """`predictions.parquet`: row_id, label, predicted, scores (in the order of the labels, kept in the schema)."""
+def predictions(answers: Answers, row_ids: Sequence[str]) -> pa.Table:
+    """Rows of row_id, label, predicted, scores (in the order of the labels, kept in the schema)."""
     labels = np.asarray(answers.labels, dtype=object)
-    table = pa.table(
+    return pa.table(
         {
-            "row_id": pa.array(rows.row_ids, pa.string()),
-            "label": pa.array(rows.labels, pa.string()),
+            "row_id": pa.array(row_ids, pa.string()),
+            "label": pa.array(labels[answers.actual].tolist(), pa.string()),
             "predicted": pa.array(labels[answers.predicted].tolist(), pa.string()),
             "scores": pa.FixedSizeListArray.from_arrays(pa.array(answers.scores.ravel()), len(labels)).cast(
                 pa.list_(pa.float64())
             ),
         }
     ).replace_schema_metadata({"labels": canonical_json(list(answers.labels)).decode()})
+
+
+def write_predictions(folder: Path, table: pa.Table) -> None:
     pq.write_table(table, folder / PREDICTIONS, compression="zstd")

@@ -10,7 +10,7 @@ from modelyard.methods import runtimes
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import Predictor
 
-TORCH_FORMATS = ("hf", "modelyard")
+TORCH_FORMATS = ("ensemble", "hf", "modelyard")
 
 
 @contextmanager

@@ -8,38 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelyard.methods.evaluation import calibration, confusion_intervals, intervals, ranking
 from modelyard.methods.evaluation.classification import Averages, Classes, averages, confusion_matrix, top_k_hits
+from modelyard.methods.evaluation.estimates import Estimate, Interval
 from modelyard.methods.statistics.wilson import wilson
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-Interval = tuple[float, float]
 
 TOP_K = (3, 5)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """One measured quantity.
-
-    Attributes:
-        name: `accuracy`, `f1_macro`, … : the claim without its family.
-        value: the point; interval: 95 %, None where the rows carry none; n: rows it rests on.
-        slice: `{"class": label}` or `{"k": "5"}`; empty for everything.
-    """
-
-    name: str
-    value: float
-    interval: Interval | None
-    n: int
-    slice: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
