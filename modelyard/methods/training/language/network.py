@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
+
+from modelyard.methods.training.language import cross_entropy
 
 SPLIT_HEAD = frozenset({"gpt2", "llama", "mistral", "qwen2", "qwen3"})
 """Families whose logits are their output layer on the last hidden state and nothing else."""
@@ -52,7 +53,7 @@ class TokenLosses(nn.Module):
         head = _head(self.model)
         if head is None:
             logits_NV = _at(self.model(**inputs).logits, places)
-            return functional.cross_entropy(logits_NV.float(), labels, reduction="none")
+            return cross_entropy.losses(logits_NV, labels)
         hidden_ND = _at(self.model.base_model(**inputs).last_hidden_state, places)
         rows = max(1, LOGITS_AT_ONCE // self.model.config.vocab_size)
         if len(labels) <= rows:
@@ -77,4 +78,4 @@ def _at(values: Tensor, places: Tensor | None) -> Tensor:
 
 def _losses(head: Callable[[Tensor], Tensor], hidden: Tensor, labels: Tensor) -> Tensor:
     """[N, D] hidden states to [N] losses."""
-    return functional.cross_entropy(head(hidden).float(), labels, reduction="none")
+    return cross_entropy.losses(head(hidden), labels)
