@@ -25,6 +25,7 @@ COMMANDS = {
     "report": "Write the transparency report (HTML and JSON)",
     "release": "Make, list, verify, promote and roll back releases",
     "predict": "Ask a release or a model folder",
+    "recommend": "Rank a recommender's items for a user",
     "serve": "Serve a release over HTTP",
     "label": "Look at likely wrong or unlabelled rows and label them",
     "evidence": "List or withdraw evidence",

@@ -1,7 +1,8 @@
 """Networks of our own: a closed table from `model.json`'s `network` to a torch module.
 
-A kind is one file: `linear`, `cnn`, `encoder`, `blend`; on tables `table_linear`, `ft_transformer`; on images
-`image_cnn`. Every network takes the arrays of its preprocessor by name and returns logits [rows, classes] in float32.
+A kind is one file: `linear`, `cnn`, `encoder`, `blend`; on tables `table_linear`, `ft_transformer`;
+for recommending `factorization`, `wide_deep`, `dcn`; on images `image_cnn`; over tokens `tagger`. Every network
+takes the arrays of its preprocessor by name and returns logits [rows, classes], or [rows, tokens, tags], in float32.
 Padding is masked: an answer does not depend on the batch it is in.
 """
 
@@ -17,7 +18,19 @@ from safetensors.torch import load_file, save_file
 
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
-from modelyard.methods.networks import blend, cnn, encoder, ft_transformer, image_cnn, linear, table_linear
+from modelyard.methods.networks import (
+    blend,
+    cnn,
+    dcn,
+    encoder,
+    factorization,
+    ft_transformer,
+    image_cnn,
+    linear,
+    table_linear,
+    tagger,
+    wide_deep,
+)
 
 WEIGHTS = "model.safetensors"
 
@@ -26,8 +39,12 @@ _BUILDERS: Mapping[str, Callable[[Mapping[str, Any]], torch.nn.Module]] = {
     "cnn": cnn.build,
     "encoder": encoder.build,
     "image_cnn": image_cnn.build,
+    "tagger": tagger.build,
     "table_linear": table_linear.build,
     "ft_transformer": ft_transformer.build,
+    "factorization": factorization.build,
+    "wide_deep": wide_deep.build,
+    "dcn": dcn.build,
     "blend": lambda spec: blend.Blend([build(child) for child in spec["children"]], spec["weights"]),
 }
 KINDS = tuple(_BUILDERS)

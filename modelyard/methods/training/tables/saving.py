@@ -56,11 +56,11 @@ def records(learned: Learned, examples: pa.Table) -> list[dict[str, Any]]:
     """The first rows as records that the model can read: what it cannot, it was taught to take as missing."""
     rows = examples.slice(0, NUM_RECORDS).select([column.name for column in learned.table.columns]).to_pylist()
     return [
-        {column.name: _readable(learned, column, row[column.name]) for column in learned.table.columns} for row in rows
+        {column.name: readable(learned, column, row[column.name]) for column in learned.table.columns} for row in rows
     ]
 
 
-def _readable(learned: Learned, column: Any, value: Any) -> Any:
+def readable(learned: Learned, column: Any, value: Any) -> Any:
     try:
         learned.table.code(column, value)
     except ValueError:
