@@ -74,11 +74,22 @@ def main() -> None:
     parser.add_argument("--rows", type=int)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    folder = WORK / "images" / f"{options.size}-{options.seed}"
+    given = options.data / "fashion_mnist"
+    sources = [(given, "train20k")]
+    if options.mnist_dir:
+        sources.append((options.mnist_dir, "train"))
+    rows = [measure(options, source, start) for source, start in sources]
+    head = ["data", "model", "train and validation rows", "epochs", "test accuracy", "CPU seconds", "seconds"]
+    body = f"10,000 test images that chose nothing; all steps of the run are in the seconds.\n\n{markdown(head, rows)}"
+    write_result("images", "Images", body, [f"{name} {version(name)}" for name in ("modelyard", "torch")])
+
+
+def measure(options: argparse.Namespace, source: Path, start: str) -> list[str]:
+    """Train on the images of a folder; one row of the table."""
+    folder = WORK / "images" / f"{start}-{options.size}-{options.seed}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     given = options.data / "fashion_mnist"
-    source, start = (options.mnist_dir, "train") if options.mnist_dir else (given, "train20k")
     write(source / f"{start}-images-idx3-ubyte.gz", source / f"{start}-labels-idx1-ubyte.gz",
           folder / "train.parquet", options.rows)  # fmt: skip
     write(given / "t10k-images-idx3-ubyte.gz", given / "t10k-labels-idx1-ubyte.gz", folder / "test.parquet", None)
@@ -91,18 +102,10 @@ def main() -> None:
     model = folder / ".modelyard" / "artifacts" / digest[7:9] / digest[9:]
     train_rows = pq.ParquetFile(folder / "train.parquet").metadata.num_rows
     accuracy = ask(model, folder / "test.parquet")
-    row = [
-        "Fashion-MNIST",
-        options.size,
-        f"{train_rows:,}",
-        options.epochs,
-        f"{accuracy:.4f}",
-        f"{cpu:.0f}",
+    return [
+        "Fashion-MNIST", options.size, f"{train_rows:,}", str(options.epochs), f"{accuracy:.4f}", f"{cpu:.0f}",
         f"{seconds:.0f}",
-    ]
-    head = ["data", "model", "train and validation rows", "epochs", "test accuracy", "CPU seconds", "seconds"]
-    body = f"10,000 test images that chose nothing; all steps of the run are in the seconds.\n\n{markdown(head, [row])}"
-    write_result("images", "Images", body, [f"{name} {version(name)}" for name in ("modelyard", "torch")])
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
