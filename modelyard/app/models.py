@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelyard.app.records import TEXT, Question, Unanswered, record_of
 from modelyard.app.releases import folder_of
 from modelyard.app.session import open_store
 from modelyard.base.files import is_file
 from modelyard.base.messages import t
-from modelyard.errors import InputError
+from modelyard.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from modelyard.methods.runtimes.predictor import Prediction, Predictor
     from modelyard.serving import ServingSettings
 
+WINDOW = 1024
+"""Records asked at a time."""
+_PLACE = re.compile(r"records\[(\d+)\]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -85,42 +90,90 @@ def predict(
     project: str | Path | None = None,
     profile: str | None = None,
 ) -> list[Prediction]:
-    """Ask a release or a model folder. A string stands for `{"text": …}`; for a model that reads no text it is a
-    record as JSON.
+    """Ask a release or a model folder.
 
-    Raises InputError if a text holds half a character (its bytes were not UTF-8), or is no JSON where it must be.
+    A string stands for `{"text": …}`; for a model that reads images it is the path of one, for a model that reads
+    neither a record as JSON.
+
+    Raises InputError if a text holds half a character (its bytes were not UTF-8), or a record cannot be read.
     """
-    for position, item in enumerate(records):
-        text = item if isinstance(item, str) else item.get("text") if isinstance(item, Mapping) else None
-        if isinstance(text, str) and _SURROGATE.search(text):
-            raise InputError(t("the text is not UTF-8"), where=f"records[{position}]", expected="UTF-8")
+    questions = [Question(item, f"records[{place}]") for place, item in enumerate(records)]
+    for question in questions:
+        _check_characters(question)
+    answers = []
+    for answer in ask(reference, questions, project=project, profile=profile):
+        if isinstance(answer, Unanswered):
+            raise InputError.of([answer.problem])
+        answers.append(answer)
+    return answers
+
+
+def ask(
+    reference: str | Path,
+    questions: Iterable[Question],
+    *,
+    project: str | Path | None = None,
+    profile: str | None = None,
+) -> Iterator[Prediction | Unanswered]:
+    """Answers in order, one for each question; a record that cannot be read does not stop the others.
+
+    Questions are taken WINDOW at a time, so that they may be more than memory holds.
+    """
     from modelyard.methods.tasks import find
 
     predictor = load(reference, project=project, profile=profile)
     try:
-        reads_text = "text" in find(predictor.task).inputs
-        return predictor.predict([_record(item, place, reads_text) for place, item in enumerate(records)])
+        inputs, waiting = find(predictor.task).inputs, iter(questions)
+        while window := list(islice(waiting, WINDOW)):
+            yield from _answers(predictor, window, inputs)
     finally:
         predictor.close()
 
 
-def _record(item: str | Mapping[str, Any], place: int, reads_text: bool) -> Mapping[str, Any]:
-    """A string as the record it stands for."""
-    if not isinstance(item, str):
-        return item
-    if reads_text:
-        return {"text": item}
-    try:
-        value = json.loads(item)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise InputError(
-            t("the model reads no text"),
-            where=f"records[{place}]",
-            expected=t("a record as JSON: {example}", example="{…}"),
-        )
-    return value
+def _answers(
+    predictor: Predictor, questions: Sequence[Question], inputs: Mapping[str, Any]
+) -> list[Prediction | Unanswered]:
+    """Answers of one window, and what could not be read in its place."""
+    answers: dict[int, Prediction | Unanswered] = {}
+    readable: list[tuple[int, Mapping[str, Any]]] = []
+    for place, question in enumerate(questions):
+        try:
+            _check_characters(question)
+            readable.append((place, record_of(question, inputs)))
+        except InputError as error:
+            answers[place] = Unanswered(error.problems[0])
+    segments = [readable] if readable else []
+    while segments:
+        segment = segments.pop()
+        try:
+            found = predictor.predict([record for _, record in segment])
+        except InputError as error:
+            at, problem = _misread(error, len(segment))
+            place = segment[at][0]
+            answers[place] = Unanswered(replace(problem, where=questions[place].where + problem.where))
+            segments += [part for part in (segment[at + 1 :], segment[:at]) if part]
+        else:
+            answers |= zip([place for place, _ in segment], found, strict=True)
+    return [answers[place] for place in range(len(questions))]
+
+
+def _misread(error: InputError, count: int) -> tuple[int, Problem]:
+    """The record that an error names, and the problem with the place inside it. Raises the error if it names none."""
+    from modelyard.methods.runtimes.predictor import NotNumbers
+
+    problem = error.problems[0]
+    found = _PLACE.match(problem.where)
+    if found is None or int(found[1]) >= count or isinstance(error, NotNumbers):
+        raise error
+    return int(found[1]), replace(problem, where=problem.where[found.end() :])
+
+
+def _check_characters(question: Question) -> None:
+    """Raises InputError for half a character."""
+    item = question.item
+    text = item if isinstance(item, str) else item.get(TEXT) if isinstance(item, Mapping) else None
+    if isinstance(text, str) and _SURROGATE.search(text):
+        raise InputError(t("the text is not UTF-8"), where=question.where, expected="UTF-8")
 
 
 def serve(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from modelyard.app.models import predict
+from modelyard.app.models import ask
+from modelyard.app.records import Question, Unanswered, from_file
 from modelyard.base.messages import t
 from modelyard.cli.options import json_option, profile_option, project_option
 from modelyard.cli.output import cut, print_json, table, visible
@@ -19,34 +20,75 @@ from modelyard.errors import InputError, UsageError
 
 @click.command(
     "predict",
-    help=t("Ask a release (`name`, `name@3`, `name:alias`), a bundle or a model folder about TEXTS, about the lines "
-           "of --file (JSON records or plain text), or about standard input (-)."),
+    help=t("Ask a release (`name`, `name@3`, `name:alias`), a bundle or a model folder. TEXTS are texts, or paths of "
+           "images, or records as JSON, as the model reads; --file is a file of them; - is standard input."),
 )  # fmt: skip
 @click.argument("model")
 @click.argument("texts", nargs=-1)
-@click.option("--file", "file", default=None, type=click.Path(), help=t("a file of texts, one a line; .jsonl: records"))
+@click.option("--file", "file", default=None, type=click.Path(),
+              help=t("a file: .jsonl (records), .csv, .parquet (rows), an image; else a text a line"))  # fmt: skip
+@click.option("--column", default=None, help=t("the column of a table that holds the text"))
+@click.option("--jsonl", is_flag=True,
+              help=t("one JSON object a line; a record that cannot be read is a line with its error"))  # fmt: skip
 @project_option()
 @profile_option()
 @json_option()
 def command(
-    model: str, texts: tuple[str, ...], file: str | None, project: str | None, profile: str | None, as_json: bool
+    model: str,
+    texts: tuple[str, ...],
+    file: str | None,
+    column: str | None,
+    jsonl: bool,
+    project: str | None,
+    profile: str | None,
+    as_json: bool,
 ) -> None:
-    records = _records(texts, file)
-    if not records:
+    if jsonl and as_json:
+        raise UsageError(t("--json and --jsonl exclude each other"))
+    if not texts and file is None:
         raise UsageError(t("nothing to ask about"), expected=f"modelyard predict {model} 'TEXT'")
-    answers = predict(model, records, project=project, profile=profile)
+    questions = _questions(texts, file, column)
+    if jsonl:
+        _lines(ask(model, questions, project=project, profile=profile))
+        return
+    asked = list(questions)
+    if not asked:
+        raise UsageError(t("nothing to ask about"), expected=f"modelyard predict {model} 'TEXT'")
+    answers = list(ask(model, asked, project=project, profile=profile))
+    problems = [answer.problem for answer in answers if isinstance(answer, Unanswered)]
+    if problems:
+        raise InputError.of(problems)
     if as_json:
         print_json({"predictions": [answer.to_json() for answer in answers]})
         return
-    if not all(hasattr(answer, "scores") for answer in answers):
+    _show(asked, answers)
+
+
+def _lines(answers: Iterable[Any]) -> None:
+    """Answers as they come. Raises InputError at the end if some records could not be read."""
+    count = unread = 0
+    for answer in answers:
+        count += 1
+        unread += isinstance(answer, Unanswered)
+        sys.stdout.write(json.dumps(answer.to_json(), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+    if unread:
+        found = t("{unread:,} of {count:,} records could not be read", unread=unread, count=count)
+        raise InputError(found, remedy=t("their lines say why"))
+
+
+def _show(questions: Sequence[Question], answers: Sequence[Any]) -> None:
+    """Answers for a person: labels as a table, anything else a line each."""
+    if not all(hasattr(answer, "label") and hasattr(answer, "scores") for answer in answers):
         for answer in answers:
             print(visible(_plain(answer.to_json())))
         return
+    items = [question.item for question in questions]
     rows = [
-        (answer.label, f"{answer.scores[answer.label]:.4f}", cut(_text(record), 60))
-        for record, answer in zip(records, answers, strict=True)
+        (answer.label, f"{answer.scores[answer.label]:.4f}", cut(_text(item), 60))
+        for item, answer in zip(items, answers, strict=True)
     ]
-    has_text = all(isinstance(record, str) or "text" in record for record in records)
+    has_text = all(isinstance(item, str) or "text" in item for item in items)
     print(table([t("label"), t("score"), t("text") if has_text else t("record")], rows))
 
 
@@ -56,36 +98,17 @@ def _plain(answer: dict[str, Any]) -> str:
     return text if isinstance(text, str) else json.dumps(answer, ensure_ascii=False)
 
 
-def _text(record: str | dict[str, Any]) -> str:
+def _text(record: str | Mapping[str, Any]) -> str:
     """The text of a record; of one that has none, all of it."""
     text = record if isinstance(record, str) else str(record.get("text", json.dumps(record, ensure_ascii=False)))
     return " ".join(text.split())
 
 
-def _records(texts: Iterable[str], file: str | None) -> list[str | dict[str, Any]]:
-    found: list[str | dict[str, Any]] = []
+def _questions(texts: Iterable[str], file: str | None, column: str | None) -> Iterator[Question]:
+    place = 0
     for text in texts:
-        found += [line.rstrip("\n") for line in sys.stdin] if text == "-" else [text]
+        for item in (line.rstrip("\n") for line in sys.stdin) if text == "-" else [text]:
+            yield Question(item, f"records[{place}]")
+            place += 1
     if file is not None:
-        found += _file_records(Path(file))
-    return found
-
-
-def _file_records(path: Path) -> list[str | dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(t("cannot read the file: {error}", error=error.strerror or error), where=str(path)) from None
-    except UnicodeDecodeError as error:
-        raise InputError(t("cannot read the file: {error}", error=error), where=str(path), expected="UTF-8") from None
-    # Lines end in a line feed only: JSON may hold U+2028 and others that `splitlines` would break it at.
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if path.suffix != ".jsonl":
-        return [line.rstrip("\r") for _, line in lines]
-    records: list[str | dict[str, Any]] = []
-    for number, line in lines:
-        try:
-            records.append(json.loads(line))
-        except (ValueError, RecursionError) as error:
-            raise InputError(t("not JSON: {error}", error=error), where=f"{path}:{number}") from None
-    return records
+        yield from from_file(Path(file), column)

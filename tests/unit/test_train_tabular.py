@@ -208,15 +208,6 @@ def test_hostile_records_are_refused_with_their_place(tmp_path: Path) -> None:
         predict(model(tmp_path), ["hello"])
 
 
-def test_the_server_refuses_a_model_of_records_that_are_no_texts_before_it_opens_a_port(tmp_path: Path) -> None:
-    from modelyard.serving.endpoint import load_predictor
-    from modelyard.serving.settings import ServingSettings
-
-    train(tmp_path)
-    with pytest.raises(InputError, match="tabular-classification is not served yet"):
-        load_predictor(model(tmp_path), ServingSettings())
-
-
 DAMAGE = [
     (r"left_child=\S+", "left_child=99"),
     (r"left_child=\S+", "left_child=0"),
