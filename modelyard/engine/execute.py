@@ -30,6 +30,7 @@ from modelyard.engine.inputs import bindings_of, lay_out, record_bytes
 from modelyard.engine.keys import identity_of, key_of, settings_json
 from modelyard.engine.profiles import Profile
 from modelyard.engine.tracking import open_mirror
+from modelyard.engine.workers import run_in_workers, wants_workers
 from modelyard.errors import IntegrityError, Interrupted, ModelyardError, StageError, StoreError
 from modelyard.store import Store
 
@@ -302,7 +303,10 @@ def _run_stage(bench: Bench, prepared: Prepared, room: Path) -> StageContext:
         released.adopt(bench.store, step, prepared.identity[released.PART], context)
     process = os.getpid()
     try:
-        run(step.config, context)
+        if wants_workers(step, bench.profile):
+            run_in_workers(step, context, bench.profile)
+        else:
+            run(step.config, context)
     finally:
         context.mirror.close()
         if os.getpid() != process:  # a child that the stage forked and let run on: only its parent may commit

@@ -92,10 +92,16 @@ def expendable(steps: Sequence[int], keeping: Keeping) -> list[int]:
 
 def load(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint that verifies, or None. Damaged ones are named with `say` and passed over."""
+    path = newest(folder, say)
+    return None if path is None else read(path)
+
+
+def newest(folder: Path, say: Callable[[str], None]) -> Path | None:
+    """As `load`, its folder."""
     for path in reversed(_complete(folder)):
         problem = damage(path)
         if problem is None:
-            return _read(path)
+            return path
         say(t("checkpoint {name} is damaged ({problem}); the one before it is tried", name=path.name, problem=problem))
     return None
 
@@ -124,7 +130,8 @@ def _complete(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("[0-9]*") if path.is_dir())
 
 
-def _read(path: Path) -> Checkpoint:
+def read(path: Path) -> Checkpoint:
+    """A checkpoint whose files are known to be sound."""
     state = json.loads((path / STATE).read_text(encoding="utf-8"))
     tensors = {part.stem: load_file(part) for part in sorted(path.glob("*.safetensors"))}
     return Checkpoint(int(state.pop("step")), tensors, state)

@@ -73,6 +73,16 @@ def peak_bytes(device: torch.device) -> int | None:
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 
+def memory_bytes(device: torch.device) -> int | None:
+    """Memory of the device, of the whole machine for the CPU; None where it is not told."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
 def cpu_flags() -> frozenset[str]:
     """What the processor says it can, in Linux's names; empty where that is not told."""
     try:

@@ -14,6 +14,7 @@ from modelyard.methods.training.axes import Batch, Objective
 from modelyard.methods.training.dropout import Masks
 from modelyard.methods.training.hooks import Say
 from modelyard.methods.training.microbatches import Divisible, Limits
+from modelyard.methods.training.parallel.together import Alone, Share
 from modelyard.methods.training.plan import Plan
 from modelyard.methods.training.random import seed_torch
 from modelyard.methods.training.unfreezing import Unfreezing
@@ -29,7 +30,7 @@ class Gradients:
 
     def __init__(
         self,
-        module: torch.nn.Module,
+        together: Alone,
         objective: Objective,
         plan: Plan,
         num_steps: int,
@@ -37,9 +38,10 @@ class Gradients:
         scratch: Path,
         say: Say,
     ) -> None:
-        self._module, self._objective, self._plan, self._num_steps = module, objective, plan, num_steps
+        self._together, self._module = together, together.module
+        self._objective, self._plan, self._num_steps = objective, plan, num_steps
         self._device, self._scratch, self._say = device, scratch, say
-        self._unfreezing = Unfreezing(module, plan.optimizer.unfreeze, num_steps)
+        self._unfreezing = Unfreezing(self._module, plan.optimizer.unfreeze, num_steps)
         self._limits = Limits(remembering.recall(scratch).get("rows", ()))
         self.masks = Masks()
         self.scaler = precision.scaler(plan.precision, device)
@@ -51,41 +53,55 @@ class Gradients:
             StageError: memory ran out and the batches cannot be cut further.
         """
         total = sum(batch.weight for batch in batches)
+        shares = self._together.shares(batches, self._objective)
+
+        def forward(module: torch.nn.Module, share: Share, number: int) -> torch.Tensor:
+            return self._loss(module, share, step, number, total)
+
         while True:
             try:
                 with self._unfreezing.held(step):
-                    parts = enumerate(self._parts(batches, step))
-                    return sum(self._backward(part, step, micro, total) for micro, part in parts)
+                    loss = self._together.passes(self._parts(shares, step), self._objective, forward, self._back)
+                self._together.reduce()
+                return self._together.total(loss)
             except RuntimeError as error:
                 if not devices.is_out_of_memory(error):
                     raise
             # Out here the error, and the graph that its frames hold, are gone.
-            self._give_way(batches, step)
+            self._give_way(shares, step)
 
-    def _backward(self, batch: Batch, step: int, micro: int, total: float) -> float:
-        """Add one part's gradient; returns its share of the loss."""
-        plan = self._plan
+    def _loss(self, module: torch.nn.Module, share: Share, step: int, number: int, total: float) -> torch.Tensor:
+        """One part's share of the loss. Each part of the step has a number of its own, wherever it is computed."""
+        plan, micro = self._plan, number * self._together.readers + self._together.reader
         seed_torch(plan.seed, "forward", step, micro)
         self.masks.seek(plan.seed, step, micro)
         with precision.autocast(plan.precision, self._device):
-            loss = self._objective(self._module, batch) / total
+            loss = self._objective(module, share.batch) / total
+        if share.factor != 1:
+            loss = loss * share.factor
         if micro == 0:
-            loss = loss + objectives.penalty(self._module, plan.regularization.l1, plan.regularization.l2)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        return float(loss.detach())
+            loss = loss + objectives.penalty(module, plan.regularization.l1, plan.regularization.l2)
+        return loss
 
-    def _parts(self, batches: Sequence[Batch], step: int) -> list[Batch]:
-        """The batches as they fit the memory, by what was found so far."""
+    def _back(self, loss: torch.Tensor) -> None:
+        scale = self._together.scale
+        self.scaler.scale(loss if scale == 1 else loss * scale).backward()  # type: ignore[no-untyped-call]
+
+    def _parts(self, shares: Sequence[Share], step: int) -> list[Share]:
+        """The shares as they fit the memory, by what was found so far."""
         rows = self._limits.at(step)
         if rows is None or not isinstance(self._objective, Divisible):
-            return list(batches)
-        return [part for batch in batches for part in self._objective.split(batch, rows)]
+            return list(shares)
+        return [Share(part, one.factor) for one in shares for part in self._objective.split(one.batch, rows)]
 
-    def _give_way(self, batches: Sequence[Batch], step: int) -> None:
+    def _give_way(self, shares: Sequence[Share], step: int) -> None:
         """Halve the rows that go through the network at once, from this step on."""
         self._module.zero_grad(set_to_none=True)
         devices.release(self._device)
-        rows = max(map(self._objective.rows, batches)) if isinstance(self._objective, Divisible) else 1
+        rows = 1
+        # Where processes pass together, one alone cannot take smaller steps.
+        if isinstance(self._objective, Divisible) and not self._together.layout.cuts_model:
+            rows = max(self._objective.rows(share.batch) for share in shares)
         rows = min(rows, self._limits.at(step) or rows)
         if rows == 1:
             raise StageError(

@@ -37,6 +37,9 @@ from modelyard.methods.training.axes import Batch, Feed, Objective, Validator
 from modelyard.methods.training.early_stopping import Watch
 from modelyard.methods.training.gradients import Gradients
 from modelyard.methods.training.hooks import Hooks
+from modelyard.methods.training.parallel.begin import begin
+from modelyard.methods.training.parallel.layout import Layout
+from modelyard.methods.training.parallel.together import Alone
 from modelyard.methods.training.plan import Outcome, Plan
 from modelyard.methods.training.saver import Saver
 from modelyard.methods.training.schedules import factor
@@ -66,8 +69,10 @@ def train(
         StageError: the loss or the gradient is no longer a number; names the step and the rows. Memory ran out and the
             batches cannot be cut.
     """
+    hooks = hooks or Hooks()
     with devices.reproducible(device, plan.threads):
-        run = Loop(module.to(device), feed, objective, validator, plan, device, scratch, hooks or Hooks())
+        together = begin(module, plan, device, hooks.say)
+        run = Loop(together, feed, objective, validator, plan, device, scratch, hooks)
         run.resume()
         try:
             with run.prepared():
@@ -84,7 +89,7 @@ class Loop:
 
     def __init__(
         self,
-        module: torch.nn.Module,
+        together: Alone | torch.nn.Module,
         feed: Feed,
         objective: Objective,
         validator: Validator,
@@ -93,16 +98,19 @@ class Loop:
         scratch: Path,
         hooks: Hooks,
     ) -> None:
+        if isinstance(together, torch.nn.Module):
+            together = begin(together, plan, device, hooks.say)
+        self.together, module = together, together.module
         self.module, self.feed, self.validator = module, feed, validator
-        self.plan, self.device, self.scratch, self.hooks = plan, device, scratch, hooks
+        self.plan, self.device, self.scratch, self.hooks = plan, device, scratch, together.heard(hooks)
         self.optimizer = optimizers.build(plan.optimizer, module, plan.learning_rate)
         self.num_steps = min(feed.epoch_steps * plan.epochs, plan.max_steps or feed.epoch_steps * plan.epochs)
         self.evaluate_every = plan.evaluate_every or feed.epoch_steps
         self.log_every = max(1, self.num_steps // LOG_POINTS)
         self.average = Average(module, plan.ema) if plan.ema.decay else None
-        self.gradients = Gradients(module, objective, plan, self.num_steps, device, scratch, hooks.say)
+        self.gradients = Gradients(together, objective, plan, self.num_steps, device, scratch, self.hooks.say)
         self.saver = Saver(scratch, plan.keep)
-        self.vitals = Vitals(device, hooks.say)
+        self.vitals = Vitals(device, self.hooks.say)
         self.step = 0
         self.watch = Watch()
         self.history: list[dict[str, float]] = []
@@ -123,7 +131,7 @@ class Loop:
             self.evaluate()
             self.finished = self.step >= self.num_steps or self.watch.done(self.plan.early_stopping)
             self.save()
-        elif monotonic() - self.saved_at >= self.plan.checkpoint_seconds:
+        elif self.together.agreed(monotonic() - self.saved_at >= self.plan.checkpoint_seconds):
             self.save()
 
     def one_step(self, batches: Sequence[Batch]) -> None:
@@ -134,8 +142,7 @@ class Loop:
             group["lr"] = rate * group.get("scale", 1.0)
         loss = self.gradients.of(batches, self.step)
         self.gradients.scaler.unscale_(self.optimizer)
-        limit = plan.optimizer.clip or float("inf")
-        norm = float(torch.nn.utils.clip_grad_norm_(self.module.parameters(), limit))
+        norm = self.together.clip(plan.optimizer.clip or float("inf"))
         # With fp16 the scaler itself skips gradients that overflow.
         if not (np.isfinite(loss) and (np.isfinite(norm) or self.gradients.scaler.is_enabled())):
             raise finite.breakdown(loss, norm, self.step + 1, self.num_steps, batches)
@@ -143,6 +150,7 @@ class Loop:
         self.gradients.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
+        self.together.after_step(self.step)
         self.tokens += sum(batch.tokens for batch in batches)
         if self.average is not None:
             self.average.update(self.step)
@@ -152,8 +160,8 @@ class Loop:
     def evaluate(self) -> None:
         """Score validation, with averaged weights if there are any, and keep the weights if these are the best."""
         averaged = self.average.in_place() if self.average is not None else nullcontext()
-        with averaged, compiling.eager(self.module):
-            metrics = self.validator(self.module)
+        with averaged, self.together.judged() as module, compiling.eager(self.module):
+            metrics = self.together.agreed(self.validator(module))
             self.watch = self.watch.update(self.plan.early_stopping, metrics, self.step)
             if self.watch.best_step == self.step:
                 state = checkpoints.trained_state(self.module)
@@ -189,7 +197,8 @@ class Loop:
         known = remembering.recall(self.scratch).get("compile")
         if known is not None:
             return bool(known)
-        if self.plan.compile == "off" or self.finished:
+        # Several processes do not measure alike: they compile only where it is said.
+        if self.plan.compile == "off" or self.finished or (self.plan.compile == "auto" and self.together.readers > 1):
             return False
         left = self.num_steps - self.step
         chosen = compiling.choose(self.plan.compile, self.module, self.rehearse, left, self.device, self.hooks.say)
@@ -221,35 +230,56 @@ class Loop:
             "history": self.history,
             "finished": self.finished,
         }
+        if self.together.layout.processes > 1:
+            state["layout"] = asdict(self.together.layout)
         weights = checkpoints.trained_state(self.module)
         average = {} if self.average is None else self.average.values
         tensors = {"weights": weights, "optimizer": optimizer, "best": self.best, "average": average}
-        self.saver.save(checkpoints.Checkpoint(self.step, tensors, state))
+        tensors = self.together.packed(tensors)
+        if self.together.is_main:
+            self.saver.save(checkpoints.Checkpoint(self.step, tensors, state))
         self.saved_at = monotonic()
 
     def resume(self) -> None:
         """Go on from the newest sound checkpoint, if there is one."""
-        found = checkpoints.load(self.scratch, self.hooks.say)
+        found = self.found()
         if found is None:
             return
         state, self.step = found.state, found.step
-        checkpoints.restore_trained(self.module, found.tensors["weights"])
-        checkpoints.restore_optimizer(self.optimizer, found.tensors["optimizer"], state["optimizer"])
+        exact = self.is_exact(state.get("layout", {}))
+        self.together.restored(self.optimizer, found.tensors, state["optimizer"], exact)
         self.gradients.scaler.load_state_dict(dict(state["scaler"]))
         if self.average is not None:
-            self.average.load(found.tensors["average"])
+            self.average.load(self.together.like_weights(found.tensors["average"]))
         best = state["watch"]["best"]
         self.watch = Watch(**{**state["watch"], "best": tuple(best) if best else None})
         self.history = list(state["history"])
-        self.best = {name: tensor.to(self.device) for name, tensor in found.tensors["best"].items()}
+        self.best = self.together.like_weights(found.tensors["best"])
         self.finished = bool(state["finished"])
         if not self.finished:
             self.hooks.say(t("going on from step {step} of {total}", step=self.step, total=self.num_steps))
 
+    def found(self) -> checkpoints.Checkpoint | None:
+        """The newest sound checkpoint: the first process looks, the others read what it found."""
+        if self.together.layout.processes == 1:
+            return checkpoints.load(self.scratch, self.hooks.say)
+        mine = checkpoints.newest(self.scratch, self.hooks.say) if self.together.is_main else None
+        path = self.together.agreed(mine)
+        return None if path is None else checkpoints.read(path)
+
+    def is_exact(self, before: dict[str, int]) -> bool:
+        """Whether a checkpoint is of this layout; says if it is not, for other bits come then."""
+        now = self.together.layout
+        then = Layout(**before)
+        if then == now:
+            return True
+        words = t("approximate: the checkpoint is of another layout ({then}), this is {now}", then=then, now=now)
+        self.hooks.say(words)
+        return False
+
     def outcome(self) -> Outcome:
         """Put the best weights back."""
-        checkpoints.restore_trained(self.module, self.best)
-        self.module.eval()
+        self.together.finish(self.best)
         best = next(entry for entry in self.history if entry["step"] == self.watch.best_step)
         metrics = {name: value for name, value in best.items() if name != "step"}
         return Outcome(metrics, self.watch.best_step, self.step, tuple(self.history), self.compiled)

@@ -16,6 +16,7 @@ from modelyard.methods.training.settings import (
     Schedule,
     Stopping,
 )
+from modelyard.methods.training.settings_parallel import Parallel
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Plan:
         checkpoint_seconds: at least so long between two checkpoints that are not at an evaluation.
         compile: compiled graphs; `auto` measures whether they pay.
         checkpoint_activations: compute layers again on the way back instead of keeping what they gave.
+        parallel: how a step is cut over the processes, if there are several.
     """
 
     epochs: int
@@ -55,6 +57,7 @@ class Plan:
     loss: Loss = field(default_factory=Loss)
     regularization: Regularization = field(default_factory=Regularization)
     early_stopping: Stopping = field(default_factory=EarlyStopping)
+    parallel: Parallel = field(default_factory=Parallel)
 
 
 @dataclass(frozen=True)
