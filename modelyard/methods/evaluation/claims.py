@@ -1,4 +1,4 @@
-"""Every claim `quality.*`, once: what evaluate.quality measures on test and evaluate.validation on validation. Light."""
+"""Every claim `quality.*`, once: what evaluate.quality measures on test and evaluate.validation on validation."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ REGRESSION = (
 )
 
 GENERATION = (
-    Claim("quality.perplexity_token", "exp of the mean -log probability of a token, given what is before", better="lower"),
+    Claim("quality.perplexity_token", "exp of the mean -log probability of a token after what is before",
+          better="lower"),
     Claim("quality.perplexity_byte", "exp of the mean -log probability of a byte of text", better="lower"),
     Claim("quality.bits_per_byte", "mean -log2 probability of a byte of text", better="lower"),
     Claim("quality.exact_match", "share of answers equal to the wanted one, case, punctuation and articles aside",

@@ -20,15 +20,18 @@ from numpy.typing import NDArray
 from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.data.row_random import generator
+from modelyard.methods.runtimes.likelihood import Likelihood, Scored, log_probabilities, scored
 from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import NotNumbers, Prediction, Record
-from modelyard.methods.tasks.text_generation import MESSAGES, TASK, TEXT, Generated, Request
+from modelyard.methods.tasks.text_generation import MESSAGES, PROMPT, TASK, TEXT, Generated, Request
 
 BATCH = 16
 """Records written together."""
 TOKEN_BUDGET = 16_384
 """Prompt tokens, padding included, of records written together."""
+ANSWER = "answer"
+"""Field of a record whose likelihood is asked: what would follow."""
 BYTE = re.compile("<0x[0-9A-F]{2}>")
 """A token that spells one byte: several make a character, or are none."""
 ANSWER_SHARE = 0.125
@@ -134,6 +137,13 @@ class Writer:
                 told = len(text)
         return self._answer(row)
 
+    def log_likelihood(self, records: Sequence[Record]) -> list[Likelihood]:
+        """How likely each record's `answer` is after its prompt, or, without one, its prompt as a text of its own."""
+        if self._model is None:
+            raise RuntimeError("the predictor is closed")
+        rows = [self._scored(record, f"records[{at}]") for at, record in enumerate(records)]
+        return log_probabilities(self._model, rows, self._positions, self._budget)
+
     def close(self) -> None:
         self._model = None
 
@@ -151,6 +161,15 @@ class Writer:
         return Row(read, request, max(1, min(wanted, self._positions - len(read) + 1)), unread)
 
     def _ids(self, request: Request, where: str) -> list[int]:
+        return self._encoded(request, self._prompt(request, where))
+
+    def _encoded(self, request: Request, text: str) -> list[int]:
+        """A chat's template writes its own marks."""
+        plain = request.kind == PROMPT or not self._tokenizer.chat_template
+        return list(self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=plain).ids)
+
+    def _prompt(self, request: Request, where: str) -> str:
+        """The text that is read: a chat as the model's template writes it."""
         template = self._tokenizer.chat_template
         if request.kind == MESSAGES and not template:
             raise InputError(
@@ -162,11 +181,17 @@ class Writer:
         if request.kind == MESSAGES or (request.kind == TEXT and template):
             chat = request.content if request.kind == MESSAGES else [{"role": "user", "content": request.content}]
             try:
-                text = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+                return str(self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
             except Exception as error:  # a template refuses by raising whatever it likes
                 raise InputError(t("the chat template refuses: {error}", error=error), where=where) from None
-            return list(self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)
-        return list(self._tokenizer.backend_tokenizer.encode(request.content).ids)
+        return str(request.content)
+
+    def _scored(self, record: Record, where: str) -> Scored:
+        request = TASK.values([{name: value for name, value in record.items() if name != ANSWER}])[0]
+        text, named = self._prompt(request, where), self._tokenizer.bos_token_id
+        mark = named if named is not None else min(self._ends, default=None)
+        prompt, answer = (text, record[ANSWER]) if record.get(ANSWER) is not None else ("", text)
+        return scored(lambda each: self._encoded(request, each), prompt, answer, mark)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

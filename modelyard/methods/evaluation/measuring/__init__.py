@@ -1,4 +1,4 @@
-"""What is measured of a model, by its task: a closed table, one module a family. Light: a module is imported when asked.
+"""What is measured of a model, by its task: a closed table, one module a family, imported when asked.
 
 A family says how a split's rows become records and truths, asks the model, and gives estimates with intervals and what
 the report draws; see `family.py`. A new task names its family here, or brings a module with a `FAMILY`.
