@@ -15,6 +15,7 @@ from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
 
 NAMES = (
+    "fill-mask",
     "image-classification",
     "tabular-classification",
     "tabular-regression",

@@ -2,8 +2,9 @@
 
 From scratch, `size: auto` trains a linear model on n-grams and a small convolutional network, lets both answer
 together, and keeps what is best on validation; it says what it tried. `base` names a local Hugging Face folder or an id
-of the hub to fine-tune instead. Everything is learned from the train split; validation only chooses. A run that was
-killed goes on from its last checkpoint and ends with the same bytes.
+of the hub to fine-tune instead; the input `base` a step above that made one, such as train.masked_language_model.
+Everything is learned from the train split; validation only chooses. A run that was killed goes on from its last
+checkpoint and ends with the same bytes.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Config(BaseModel):
         min_length=1,
         max_length=1000,
         description="`scratch`; a Hugging Face folder (relative to the project); or a hub id: `name`, `name@revision`, "
-        "`modelscope:owner/name`",
+        "`modelscope:owner/name`. It goes before the port `base`",
     )
     size: Size = Field("auto", description="What to train from scratch; `auto` tries several and says which")
     freeze: Freeze = Field("nothing", description="With a base: the part that keeps its weights")
@@ -86,8 +87,9 @@ def run(config: Config, context: Context) -> None:
 
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.statistics.wilson import wilson
-    from modelyard.methods.training import choices, pretrained, saving, text_classifier
+    from modelyard.methods.training import choices, saving, text_classifier
     from modelyard.methods.training.hooks import Hooks
+    from modelyard.methods.training.language import jobs
     from modelyard.methods.training.rows import read_splits
 
     hooks = Hooks(context.log, context.progress, context.say)
@@ -105,16 +107,17 @@ def run(config: Config, context: Context) -> None:
         scratch=context.scratch(),
         hooks=hooks,
     )
-    if config.base == SCRATCH:
+    base = jobs.base_folder(config.base, context)
+    if base is None:
         kept, tried = text_classifier.from_scratch(work)
     else:
-        kept = text_classifier.from_base(work, pretrained.locate(config.base, context.base))
+        kept = text_classifier.from_base(work, base)
         tried = (kept,)
     provenance = {
         "stage": "train.text_classification",
         "seed": context.seed,
         "rows": {"train": len(training), "validation": len(validation)},
-        "base": _base_name(config.base),
+        "base": jobs.base_name(config.base, context),
         "kept": kept.name,
         "details": dict(kept.details),
         "tried": [{"name": one.name, "weights": one.num_parameters, **one.metrics} for one in tried],
@@ -156,12 +159,6 @@ def _settings(config: Config, precision: str, threads: int) -> Settings:
     return Settings(**values, precision=precision, threads=threads)
 
 
-def _base_name(base: str) -> str:
-    """The base as a model may carry it about: a folder's place on this machine is nobody's business."""
-    is_path = base.startswith((".", "/", "~")) or "\\" in base
-    return Path(base).name if is_path else base
-
-
 def fingerprint(config: Config, base: Path) -> Json:
     """Digest of every file of the base; nothing from scratch."""
     if config.base == SCRATCH:
@@ -174,7 +171,10 @@ def fingerprint(config: Config, base: Path) -> Json:
 STAGE = Stage(
     config=Config,
     run=run,
-    inputs={"data": Port("dataset", ("train", "validation"), description="labelled texts")},
+    inputs={
+        "data": Port("dataset", ("train", "validation"), description="labelled texts"),
+        "base": Port("model", optional=True, side=True, description="an encoder to fine-tune"),
+    },
     outputs={"model": Port("model", description="a model folder")},
     claims=(
         Claim(
