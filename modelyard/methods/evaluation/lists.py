@@ -1,8 +1,7 @@
 """Ranked lists: how well scores order each user's (or query's) rows. One value a user, then their mean.
 
-Scores that are equal share what their places would give (their mean over all orders of the tied rows is approximated
-by one fixed order that does not know the gains: rows of equal score keep the order of a hash of their place, so that
-neither a constant score nor the order of the data is rewarded).
+Rows of equal score are put in the order of a hash of their place in the data: neither a constant score nor data sorted
+by relevance is rewarded, and the value is the same every time.
 
     ndcg             Σ gain / log2(place + 1) over the first k, by that of the best order (Järvelin and Kekäläinen 2002)
     map              mean over the relevant rows of the precision at their places
@@ -53,10 +52,13 @@ def grouped(users: Sequence[Any]) -> Iterator[NDArray[np.int64]]:
     return (np.array(found, dtype=np.int64) for found in places.values())
 
 
-def ranked(gains: Floats, scores: Floats) -> Floats:
-    """Gains in the order of falling scores; ties in an order that knows neither gains nor the data's order."""
-    mixed = np.arange(gains.size, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return gains[np.lexsort((mixed, -scores))]
+def ranked(gains: Floats, scores: Floats, places: NDArray[np.int64]) -> Floats:
+    """Gains in the order of falling scores, ties by the hashes of their places (splitmix64, Steele et al. 2014)."""
+    mixed = places.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    result: Floats = gains[np.lexsort((mixed ^ (mixed >> np.uint64(31)), -scores))]
+    return result
 
 
 def ndcg(gains: Floats, k: int) -> float:
@@ -79,7 +81,7 @@ def values(users: Sequence[Any], gains: Floats, scores: Floats, cutoffs: Sequenc
     precision, reciprocal, num_empty = [], [], 0
     by_k: dict[str, dict[int, list[float]]] = {name: {k: [] for k in cutoffs} for name in ("ndcg", "recall", "hit")}
     for places in grouped(users):
-        ordered = ranked(gains[places], scores[places])
+        ordered = ranked(gains[places], scores[places], places)
         relevant = (ordered > 0).astype(np.float64)
         if not relevant.any():
             num_empty += 1
