@@ -10,8 +10,9 @@ import torch
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
-from modelyard.methods import networks, preprocessing
+from modelyard.methods import networks, preprocessing, runtimes
 from modelyard.methods.runtimes import hf
+from modelyard.methods.runtimes.golden import check_golden
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.validation import check, refuse
 from modelyard.methods.tasks import image_classification, text_classification
@@ -44,7 +45,6 @@ def open_known(folder: Path) -> Known:
         InputError: it cannot be trained further: another task, exported, quantised, damaged.
     """
     card = ModelCard.read(folder)
-    refuse(check(folder, card))
     if card.task not in TASKS:
         raise InputError(
             t("the model is for {task}", task=card.task),
@@ -63,7 +63,25 @@ def open_known(folder: Path) -> Known:
                 "`model.read`), and compress the updated one again"
             ),
         )  # fmt: skip
+    refuse(check(folder, card))
+    _refuse_changed(folder)
     return Known(folder, card, _module(folder, card), preprocessing.load(folder, card.preprocessing))
+
+
+def _refuse_changed(folder: Path) -> None:
+    """Raises InputError if the model no longer gives its golden answers: what it has now would be learned into it."""
+    predictor = runtimes.load(folder)
+    try:
+        problems = check_golden(folder, predictor)
+    finally:
+        predictor.close()
+    if problems:
+        raise InputError(
+            t("the model does not answer as when it was made: {found}", found=problems[0].found),
+            where=problems[0].where,
+            expected=problems[0].expected,
+            remedy=t("its tokenizer, labels or weights are another model's: bring the whole folder again"),
+        )
 
 
 def _module(folder: Path, card: ModelCard) -> torch.nn.Module:
