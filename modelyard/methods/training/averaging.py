@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from modelyard.methods.training.parallel.parts import local
 from modelyard.methods.training.settings import Ema
 
 
@@ -42,8 +43,9 @@ class Average:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after `step` optimizer steps."""
-        live = [tensor.detach() for tensor in self._live.values()]
-        torch._foreach_lerp_(list(self.values.values()), live, 1 - decay_at(self._settings, step))
+        live = [local(tensor.detach()) for tensor in self._live.values()]
+        values = [local(value) for value in self.values.values()]
+        torch._foreach_lerp_(values, live, 1 - decay_at(self._settings, step))
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Put saved values back."""

@@ -103,7 +103,7 @@ class Loop:
         self.together, module = together, together.module
         self.module, self.feed, self.validator = module, feed, validator
         self.plan, self.device, self.scratch, self.hooks = plan, device, scratch, together.heard(hooks)
-        self.optimizer = optimizers.build(plan.optimizer, module, plan.learning_rate)
+        self.optimizer = together.arranged(optimizers.build(plan.optimizer, module, plan.learning_rate))
         self.num_steps = min(feed.epoch_steps * plan.epochs, plan.max_steps or feed.epoch_steps * plan.epochs)
         self.evaluate_every = plan.evaluate_every or feed.epoch_steps
         self.log_every = max(1, self.num_steps // LOG_POINTS)

@@ -16,11 +16,12 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
-from modelyard.methods.training import activations, checkpoints
+from modelyard.methods.training import activations, checkpoints, optimizers
 from modelyard.methods.training.axes import Batch, Objective
 from modelyard.methods.training.parallel import tensor, world
 from modelyard.methods.training.parallel.compression import Summed
 from modelyard.methods.training.parallel.layout import Layout
+from modelyard.methods.training.parallel.parts import local
 from modelyard.methods.training.parallel.together import Alone, Parts, Share, gradients_of, shares
 
 DIMENSIONS = ("pipeline", "data", "shard", "tensor")
@@ -36,6 +37,8 @@ class Cut(Alone):
 
     def __init__(self, module: nn.Module, layout: Layout, device: torch.device) -> None:
         super().__init__(module, layout, device)
+        self._aliases, self._order = _aliases(module), _order(module)
+        self._numbers: list[int] = []
         self.mesh = mesh_of(layout, device)
         self.keeps_step = layout.shard > 1
         # FSDP averages where one process would sum.
@@ -62,13 +65,27 @@ class Cut(Alone):
             fully_shard(module, mesh=self.mesh["shard"])
         return module
 
+    def arranged(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        names = {id(one): name for name, one in self.module.named_parameters()}
+        groups: list[dict[str, Any]] = []
+        for group in optimizer.param_groups:
+            # One call of a fused kernel takes tensors that lie alike.
+            kinds: dict[Any, list[nn.Parameter]] = {}
+            for one in group["params"]:
+                kinds.setdefault(one.device_mesh if isinstance(one, DTensor) else None, []).append(one)
+            groups += [{**group, "params": some} for some in kinds.values()]
+        optimizer.param_groups = groups
+        mine = [self._aliases.get(names[id(one)], "") for group in groups for one in group["params"]]
+        self._numbers = [self._order.index(name) for name in mine]
+        return optimizer
+
     def shares(self, batches: Sequence[Batch], objective: Objective) -> list[Share]:
         return shares(batches, objective, self.reader, self.readers, self.keeps_step)
 
     def reduce(self) -> None:
         found = [local(one) for one in gradients_of(self.module)]
         if self._partial:
-            Summed(group=self.mesh.get_group("tensor"))([local(_grad(one)) for one in self._partial])
+            Summed(group=self.mesh.get_group("tensor"))([local(grad_of(one)) for one in self._partial])
         if self.layout.data > 1:
             Summed(group=self.mesh.get_group("data"))(found)
 
@@ -103,7 +120,16 @@ class Cut(Alone):
     # -- keeping -------------------------------------------------------------------------------------------------
 
     def packed(self, parts: Parts) -> Parts:
-        return {name: self._whole(part) for name, part in parts.items()}
+        whole = {name: self._whole(part) for name, part in parts.items()}
+        return {**whole, "optimizer": self._numbered(whole["optimizer"])}
+
+    def _numbered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """An optimizer's state by the numbers that parameters have in the optimizer of the whole module."""
+        found = {}
+        for key, one in tensors.items():
+            number, name = key.split(".", 1)
+            found[f"{self._numbers[int(number)]}.{name}"] = one
+        return found
 
     def _whole(self, tensors: Mapping[str, Tensor], everywhere: bool = False) -> dict[str, Tensor]:
         """Put together on the CPU of the first process, or of all."""
@@ -117,11 +143,15 @@ class Cut(Alone):
     def restored(self, optimizer: torch.optim.Optimizer, parts: Parts, numbers: Mapping[str, Any], exact: bool) -> None:
         checkpoints.restore_trained(self.module, self.like_weights(parts["weights"]))
         ordered = [one for group in optimizer.param_groups for one in group["params"]]
+        places = {number: place for place, number in enumerate(self._numbers)}
         tensors = {}
         for key, value in parts["optimizer"].items():
-            like = ordered[int(key.split(".")[0])]
-            tensors[key] = part_of(value, like.detach()) if value.shape == like.shape else value
-        checkpoints.restore_optimizer(optimizer, tensors, numbers)
+            number, name = key.split(".", 1)
+            place = places.get(int(number))
+            if place is not None:
+                like = ordered[place].detach()
+                tensors[f"{place}.{name}"] = part_of(value, like) if value.shape == like.shape else value
+        checkpoints.restore_optimizer(optimizer, tensors, {})
 
     def like_weights(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         live = dict(self.module.state_dict())
@@ -132,9 +162,20 @@ class Cut(Alone):
         self.plain.eval()
 
 
-def local(value: Tensor) -> Tensor:
-    """This process's part."""
-    return value.to_local() if isinstance(value, DTensor) else value
+def _aliases(module: nn.Module) -> dict[str, str]:
+    """Every name of a trained parameter to the first name of the same."""
+    first: dict[int, str] = {}
+    found = {}
+    for name, one in module.named_parameters(remove_duplicate=False):
+        if one.requires_grad:
+            found[name] = first.setdefault(id(one), name)
+    return found
+
+
+def _order(module: nn.Module) -> list[str]:
+    """Names of parameters in the order of the whole module's optimizer."""
+    names = {id(one): name for name, one in module.named_parameters()}
+    return [names[id(one)] for group in optimizers.groups(module, 0.0) for one in group["params"]]
 
 
 def dimensions_of(value: Tensor) -> set[str]:
@@ -142,7 +183,7 @@ def dimensions_of(value: Tensor) -> set[str]:
     if not isinstance(value, DTensor):
         return set()
     names = value.device_mesh.mesh_dim_names or ()
-    return {name for name, place in zip(names, value.placements, strict=True) if place.is_shard()}
+    return {name for name, place in zip(names, value.placements, strict=True) if not place.is_replicate()}
 
 
 def part_of(whole: Tensor, like: Tensor) -> Tensor:
@@ -156,6 +197,8 @@ def part_of(whole: Tensor, like: Tensor) -> Tensor:
     )
 
 
-def _grad(parameter: nn.Parameter) -> Tensor:
-    assert parameter.grad is not None
+def grad_of(parameter: nn.Parameter) -> Tensor:
+    """Its gradient; zeros if none came."""
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
     return parameter.grad

@@ -1,5 +1,5 @@
-"""Layers one after the other in several processes: GPipe (Huang et al. 2019) and 1F1B (Narayanan et al. 2019, PipeDream),
-by torch.distributed.pipelining.
+"""Layers one after the other in several processes: GPipe (Huang et al. 2019) and 1F1B (Narayanan et al. 2019), by
+torch.distributed.pipelining.
 
 Every stage runs the same objective over the same batches: layers of other stages are left out, the first of its own
 takes what the stage before sent, and where its layers end the pass ends too. So any network of layers in a row can be
@@ -19,13 +19,14 @@ from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGP
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
-from modelyard.methods.training import checkpoints, optimizers, parameters
+from modelyard.methods.training import checkpoints, parameters
 from modelyard.methods.training.axes import Batch, Objective
 from modelyard.methods.training.microbatches import Divisible
 from modelyard.methods.training.parallel import world
 from modelyard.methods.training.parallel.compression import Summed
-from modelyard.methods.training.parallel.cut import Cut, local
+from modelyard.methods.training.parallel.cut import Cut, grad_of
 from modelyard.methods.training.parallel.layout import Layout
+from modelyard.methods.training.parallel.parts import local
 from modelyard.methods.training.parallel.together import Back, Forward, Parts, Share
 from modelyard.methods.training.plan import Plan
 
@@ -78,8 +79,6 @@ class Pipelined(Cut):
 
     def __init__(self, module: nn.Module, layout: Layout, device: torch.device, plan: Plan) -> None:
         self._plan, self._enter = plan, _Enter()
-        self._aliases = _aliases(module)
-        self._order = _order(module, plan)
         super().__init__(module, layout, device)
         self._group = self.mesh.get_group("pipeline")
         self._stage = _Stage(self.module, self._enter, self.is_last)
@@ -186,18 +185,18 @@ class Pipelined(Cut):
             size = int(world.largest(width, self.device, self._group))
             flat = torch.zeros(size, device=self.device)
             if self._tied:
-                flat[:width] = torch.cat([local(_grad(one)).reshape(-1) for one in self._tied])
+                flat[:width] = torch.cat([local(grad_of(one)).reshape(-1) for one in self._tied])
             Summed(group=self._group)([flat])
             for one in self._tied:
                 taken, flat = flat[: local(one).numel()], flat[local(one).numel() :]
-                local(_grad(one)).copy_(taken.view_as(local(one)))
+                local(grad_of(one)).copy_(taken.view_as(local(one)))
 
     @property
     def _shares_weights(self) -> bool:
         return len(self._aliases) > len(set(self._aliases.values()))
 
     def _norm(self, gradients: Sequence[Tensor]) -> float:
-        twice = {id(_grad(one)) for one in self._tied} if self.number else set()
+        twice = {id(grad_of(one)) for one in self._tied} if self.number else set()
         return super()._norm([one for one in gradients if id(one) not in twice])
 
     def _over_stages(self, squares: Tensor) -> Tensor:
@@ -220,31 +219,6 @@ class Pipelined(Cut):
         boxes: list[Any] = [None] * self.layout.pipeline
         dist.all_gather_object(boxes, dict(mine), group=self._group)
         return {name: {key: one for box in reversed(boxes) for key, one in box[name].items()} for name in mine}
-
-    def _numbered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """An optimizer's state by the numbers that parameters have in the whole module's optimizer."""
-        mine = self._numbers()
-        found = {}
-        for key, one in tensors.items():
-            number, name = key.split(".", 1)
-            found[f"{mine[int(number)]}.{name}"] = one
-        return found
-
-    def _numbers(self) -> list[int]:
-        """By the number of a parameter in this stage's optimizer, its number in the whole's."""
-        names = {id(one): name for name, one in self.module.named_parameters()}
-        groups = optimizers.groups(self.module, 0.0)
-        mine = [self._aliases[names[id(one)]] for group in groups for one in group["params"]]
-        return [self._order.index(name) for name in mine]
-
-    def restored(self, optimizer: torch.optim.Optimizer, parts: Parts, numbers: Mapping[str, Any], exact: bool) -> None:
-        place_of = {number: place for place, number in enumerate(self._numbers())}
-        mine = {}
-        for key, one in parts["optimizer"].items():
-            number, name = key.split(".", 1)
-            if int(number) in place_of:
-                mine[f"{place_of[int(number)]}.{name}"] = one
-        super().restored(optimizer, {**parts, "optimizer": mine}, {}, exact)
 
     def like_weights(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         own = checkpoints.trained_state(self.module).keys()
@@ -324,22 +298,6 @@ def parameters_width(module: nn.Module) -> int:
     return int(getattr(configuration(module), "hidden_size", 0))
 
 
-def _aliases(module: nn.Module) -> dict[str, str]:
-    """Every name of a trained parameter to the first name of the same."""
-    first: dict[int, str] = {}
-    found = {}
-    for name, one in module.named_parameters(remove_duplicate=False):
-        if one.requires_grad:
-            found[name] = first.setdefault(id(one), name)
-    return found
-
-
-def _order(module: nn.Module, plan: Plan) -> list[str]:
-    """Names of parameters in the order of the whole module's optimizer."""
-    names = {id(one): name for name, one in module.named_parameters()}
-    return [names[id(one)] for group in optimizers.groups(module, 0.0) for one in group["params"]]
-
-
 def _shared(module: nn.Module) -> set[int]:
     """Ids of parameters that have several names."""
     seen: dict[int, int] = {}
@@ -354,9 +312,3 @@ def _replace(module: nn.Module, by: Callable[[Any], nn.Module | None]) -> None:
             new = by(child)
             if new is not None:
                 setattr(part, name, new)
-
-
-def _grad(parameter: nn.Parameter) -> Tensor:
-    if parameter.grad is None:
-        parameter.grad = torch.zeros_like(parameter)
-    return parameter.grad

@@ -1,5 +1,5 @@
-"""Tensor parallel layers (Shoeybi et al. 2019, Megatron-LM): the first matrix of a pair is cut by columns, the second by
-rows, and one sum joins them; each process computes some of the heads and of the hidden units.
+"""Tensor parallel layers (Shoeybi et al. 2019, Megatron-LM): the first matrix of a pair is cut by columns, the second
+by rows, and one sum joins them; each process computes some of the heads and of the hidden units.
 """
 
 from __future__ import annotations

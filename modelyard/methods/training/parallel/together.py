@@ -86,6 +86,10 @@ class Alone:
         """The listeners of this process: none but the first has any."""
         return hooks if self.is_main else Hooks()
 
+    def arranged(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        """The optimizer of the module, its groups as the layout needs them."""
+        return optimizer
+
     def shares(self, batches: Sequence[Batch], objective: Objective) -> list[Share]:
         """This process's parts of the batches of a step."""
         return [Share(batch) for batch in batches]
