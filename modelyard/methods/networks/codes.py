@@ -38,6 +38,11 @@ class Codes(nn.Module):
         return looked_up.square().sum((1, 2))
 
 
+def squares_of_numbers(numbers: Tensor, weights: Tensor) -> Tensor:
+    """[B] the same of numbers [B, N] times their weights [N, D]."""
+    return numbers.square() @ weights.square().sum(1)
+
+
 class Wide(nn.Module):
     """The linear part: a bias, a row of weights for each code, a weight for each number."""
 
@@ -51,6 +56,10 @@ class Wide(nn.Module):
         """[B, C]."""
         result: Tensor = numbers @ self.numbers + self.codes(categories).sum(1) + self.bias
         return result
+
+    def squares(self, numbers: Tensor, categories: Tensor) -> Tensor:
+        """[B] of the weights a row uses."""
+        return self.codes.squares(categories) + squares_of_numbers(numbers, self.numbers)
 
 
 class Answer(nn.Module):

@@ -72,8 +72,8 @@ class Dcn(nn.Module):
         outputs: Tensor = self.answer(self.head(both))
         return outputs
 
-    def squares(self, categories: Tensor) -> Tensor:
-        """[B] of everything that is looked up; for the penalty."""
+    def squares(self, numbers: Tensor, categories: Tensor) -> Tensor:
+        """[B] of everything a row looks up; for the penalty."""
         return self.codes.squares(categories)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modelyard.methods.networks.codes import Answer, Codes, Wide
+from modelyard.methods.networks.codes import Answer, Codes, Wide, squares_of_numbers
 
 DEVIATION = 0.1
 """Of the first factors."""
@@ -49,9 +49,10 @@ class Factorization(nn.Module):
         outputs: Tensor = self.answer(linear + of_class_BC)
         return outputs
 
-    def squares(self, categories: Tensor) -> Tensor:
-        """[B] of everything that is looked up; for the penalty."""
-        return self.wide.codes.squares(categories) + self.codes.squares(categories)
+    def squares(self, numbers: Tensor, categories: Tensor) -> Tensor:
+        """[B] of everything a row looks up; for the penalty."""
+        own = self.codes.squares(categories) + squares_of_numbers(numbers, self.numbers)
+        return self.wide.squares(numbers, categories) + own
 
 
 def build(spec: Mapping[str, Any]) -> Factorization:

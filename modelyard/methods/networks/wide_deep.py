@@ -50,9 +50,9 @@ class WideDeep(nn.Module):
         outputs: Tensor = self.answer(linear + self.head(self.hidden(inputs_BM)))
         return outputs
 
-    def squares(self, categories: Tensor) -> Tensor:
-        """[B] of everything that is looked up; for the penalty."""
-        return self.wide.codes.squares(categories) + self.codes.squares(categories)
+    def squares(self, numbers: Tensor, categories: Tensor) -> Tensor:
+        """[B] of everything a row looks up; for the penalty."""
+        return self.wide.squares(numbers, categories) + self.codes.squares(categories)
 
 
 def build(spec: Mapping[str, Any]) -> WideDeep:

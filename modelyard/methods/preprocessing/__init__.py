@@ -2,7 +2,7 @@
 model, so that training, evaluation, export and serving all read a record the same way.
 
 A kind is one file: `tokens` (sub-words of a tokenizer), `ngrams` (weighted n-grams), `union` (several at once),
-`table` (columns of numbers and categories), `image` (pixels).
+`table` (columns of numbers and categories), `image` (pixels); `ngrams_hashed` and `table_hashed` read streams.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
-from modelyard.methods.preprocessing import image, ngrams, table, tokens, union
+from modelyard.methods.preprocessing import image, ngrams, ngrams_hashed, table, table_hashed, tokens, union
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -39,7 +39,9 @@ class Preprocessor(Protocol):
 _LOADERS: Mapping[str, Callable[[Path, Mapping[str, Any]], Preprocessor]] = {
     "tokens": tokens.load,
     "ngrams": ngrams.load,
+    "ngrams_hashed": ngrams_hashed.load,
     "table": table.load,
+    "table_hashed": table_hashed.load,
     "image": image.load,
     "union": lambda folder, spec: union.Union(tuple(load(folder, part) for part in spec["parts"])),
 }

@@ -33,7 +33,7 @@ from modelyard.methods.preprocessing.trie import SEPARATOR, Trie
 
 VOCABULARY, IDF = "ngrams.json", "ngrams.safetensors"
 MAX_CHARS = 20_000
-_WORD = re.compile(r"\w+|[^\w\s]")
+WORD = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Family:
             return _runs(text, self.low, self.high)
         if self.unit == "inword":
             return [gram for word in text.split() for gram in _runs(f" {word} ", self.low, self.high)]
-        words = _WORD.findall(text)
+        words = WORD.findall(text)
         return [
             " ".join(words[start : start + n])
             for n in range(self.low, self.high + 1)

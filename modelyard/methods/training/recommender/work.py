@@ -43,9 +43,9 @@ class Usual:
 
 
 USUAL: Mapping[Kind, Usual] = {
-    "factorization": Usual(64, 0.02, 5e-3, 512, 60, 0.0),
-    "wide_deep": Usual(16, 0.02, 2e-3, 512, 40, 0.2),
-    "dcn": Usual(16, 0.02, 2e-3, 512, 40, 0.2),
+    "factorization": Usual(64, 0.1, 1e-2, 1024, 40, 0.0),
+    "wide_deep": Usual(16, 0.05, 2e-3, 512, 30, 0.2),
+    "dcn": Usual(16, 0.05, 2e-3, 512, 30, 0.2),
 }
 
 
@@ -196,7 +196,7 @@ class Penalised(ByRow):
         network: Any = module
         loss = self.factor * self.objective(module, batch)
         if self.penalty:
-            squares = network.squares(batch.inputs["categories"])
+            squares = network.squares(batch.inputs["numbers"], batch.inputs["categories"])
             loss = loss + self.penalty * (batch.targets["weights"] * squares).sum()
         return loss
 

@@ -70,7 +70,7 @@ def read_splits(
             is no number; all problems together.
     """
     is_number = target == "number" or (target == "auto" and _is_quantity(data))
-    names = _features(data, columns, leave_out)
+    names = feature_names(data, columns, leave_out)
     tables = [_read(data, split, names) for split in ("train", "validation")]
     problems = [problem for split, table in zip(("train", "validation"), tables, strict=True)
                 for problem in targets.row_problems(split, table.num_rows)]  # fmt: skip
@@ -97,7 +97,8 @@ def _is_quantity(data: Dataset) -> bool:
     return any(column.name == label and column.type == QUANTITY for column in data.columns)
 
 
-def _features(data: Dataset, columns: Sequence[str] | None, leave_out: Collection[str]) -> list[str]:
+def feature_names(data: Dataset, columns: Sequence[str] | None, leave_out: Collection[str]) -> list[str]:
+    """The columns to learn from. Raises InputError if one is no feature, or none is left."""
     there = [column.name for column in data.columns if column.role == "feature"]
     problems = [
         Problem(t("setting `{name}`", name=setting), t("no feature `{name}`", name=name), ", ".join(there),

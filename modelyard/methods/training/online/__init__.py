@@ -1,0 +1,1 @@
+"""Learning from a stream: every labelled row is answered first and learned then, in bounded memory."""
