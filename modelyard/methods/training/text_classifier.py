@@ -29,6 +29,7 @@ from modelyard.methods.training.settings import (
     Schedule,
     Size,
 )
+from modelyard.methods.training.settings_parallel import Parallel
 
 MIN_STEPS = 600
 """A network trained by default takes at least about so many steps, however few the rows are."""
@@ -60,6 +61,7 @@ class Settings:
     threads: int = 1
     compute: Compute = field(default_factory=lambda: Compute(compile="off"))
     ema: Ema = field(default_factory=Ema)
+    parallel: Parallel = field(default_factory=Parallel)
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,7 @@ def plan_of(
         loss=settings.loss,
         regularization=settings.regularization,
         early_stopping=settings.early_stopping,
+        parallel=settings.parallel,
     )
 
 

@@ -8,6 +8,7 @@ or an adapter beside them, which is merged when it is done. Rows that cannot be 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods.data.settings import ColumnName
 from modelyard.methods.training.language.settings import Adapter, Generation, TooLong
 from modelyard.methods.training.settings import Compute, Ema, Optimizer, Schedule
+from modelyard.methods.training.settings_parallel import Parallel
 
 BATCH_TOKENS = 4096
 """Of one forward pass, if nothing is said."""
@@ -70,6 +72,7 @@ class Config(BaseModel):
     weights: Literal["fp32", "bf16"] = Field("fp32", description="Number format of the weights as stored")
     licence: str = Field("unknown", min_length=1, max_length=100, description="SPDX expression for the model made")
     compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
+    parallel: Parallel = Field(default_factory=Parallel, description="How work is cut over the profile's processes")
 
     @model_validator(mode="after")
     def _start_is_of_an_adapter(self) -> Config:
@@ -99,7 +102,7 @@ def run(config: Config, context: Context) -> None:
         context=length,
         batch_size=jobs.batch_size(config.batch_size, length, BATCH_TOKENS),
         usual_epochs=EPOCHS,
-        learning=jobs.learning(config),
+        learning=replace(jobs.learning(config), parallel=config.parallel),
         adapter=jobs.beside(config.adapter, folder, context, marks, config.adapter_start),
     )
     trained = fitting.fit(model, made["train"], made["validation"], settings, job)
@@ -148,4 +151,5 @@ STAGE = Stage(
     ),
     external=("base", "adapter_start"),
     fingerprint=fingerprint,
+    parallel="parallel",
 )  # fmt: skip

@@ -8,6 +8,7 @@ model is a Hugging Face folder. A run that was killed goes on from its last chec
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods.training.language.settings import Adapter, Architecture, Generation, Tokens
 from modelyard.methods.training.settings import Compute, Ema, Optimizer, Schedule
+from modelyard.methods.training.settings_parallel import Parallel
 
 SCRATCH = "scratch"
 CONTEXT = 256
@@ -67,6 +69,7 @@ class Config(BaseModel):
     weights: Literal["fp32", "bf16"] = Field("fp32", description="Number format of the weights as stored")
     licence: str = Field("unknown", min_length=1, max_length=100, description="SPDX expression for the model made")
     compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
+    parallel: Parallel = Field(default_factory=Parallel, description="How work is cut over the profile's processes")
 
 
 def run(config: Config, context: Context) -> None:
@@ -92,7 +95,7 @@ def run(config: Config, context: Context) -> None:
         batch_size=jobs.batch_size(config.batch_size, length, BATCH_TOKENS),
         usual_epochs=None if found is None else 1.0,
         tokens=config.max_tokens,
-        learning=jobs.learning(config),
+        learning=replace(jobs.learning(config), parallel=config.parallel),
         adapter=jobs.beside(config.adapter, found, context),
     )
     documents = [
@@ -148,4 +151,5 @@ STAGE = Stage(
     ),
     external=("base",),
     fingerprint=fingerprint,
+    parallel="parallel",
 )  # fmt: skip

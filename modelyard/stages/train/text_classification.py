@@ -33,6 +33,7 @@ from modelyard.methods.training.settings import (
     Schedule,
     Size,
 )
+from modelyard.methods.training.settings_parallel import Parallel
 
 if TYPE_CHECKING:
     from modelyard.methods.training.text_classifier import Settings
@@ -80,6 +81,7 @@ class Config(BaseModel):
         None, description="Change training texts anew in every epoch (networks only), beside data.augment"
     )
     compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
+    parallel: Parallel = Field(default_factory=Parallel, description="How work is cut over the profile's processes")
 
 
 def run(config: Config, context: Context) -> None:
@@ -152,6 +154,7 @@ def _settings(config: Config, precision: str, threads: int) -> Settings:
         "early_stopping",
         "compute",
         "linear",
+        "parallel",
     )
     values: dict[str, Any] = {name: getattr(config, name) for name in (*same, *blocks)}
     if config.augment is not None:
@@ -204,4 +207,5 @@ STAGE = Stage(
     ),
     external=("base",),
     fingerprint=fingerprint,
+    parallel="parallel",
 )

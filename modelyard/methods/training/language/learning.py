@@ -15,6 +15,7 @@ from modelyard.methods.training.axes import Feed, Objective, Validator
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.loader.ahead import FeedAhead
 from modelyard.methods.training.settings import Compute, EarlyStopping, Ema, Optimizer, Schedule
+from modelyard.methods.training.settings_parallel import Parallel
 
 EVALUATIONS = 10
 """About so many in a run, if nothing is said."""
@@ -38,6 +39,7 @@ class Learning:
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     ema: Ema = field(default_factory=Ema)
+    parallel: Parallel = field(default_factory=Parallel)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def plan_for(
         optimizer=learning.optimizer,
         schedule=learning.schedule,
         early_stopping=EarlyStopping(metric="loss", patience=learning.patience),
+        parallel=learning.parallel,
     )
 
 
