@@ -63,6 +63,8 @@ class Config(BaseModel):
             raise ValueError("`weights` and `select` are settings of `method: average`")
         if self.select == "greedy" and self.weights != "equal":
             raise ValueError("`select: greedy` makes the weights itself: leave `weights` out")
+        if isinstance(self.weights, tuple) and not any(self.weights):
+            raise ValueError("`weights` are all 0")
         return self
 
 
@@ -116,7 +118,7 @@ def _check(cards: Sequence[ModelCard], config: Config) -> None:
             t("one model is nothing to combine"),
             where="models",
             expected=t("at least two models"),
-            remedy=t("name them: `in: {{models: [a, b, c]}}`"),
+            remedy=t("name them: `in: {models: [a, b, c]}`"),
         )
     writing.check_members(cards)
     problem = combination.problem({"kind": config.method, "over": config.over}, cards[0].task, len(cards))

@@ -64,7 +64,7 @@ def combine(recipe: Recipe, outputs: Outputs, seed: int) -> Combined:
     if isinstance(recipe.weights, tuple) and len(recipe.weights) != count:
         raise InputError(
             t("{found} weights for {count} models", found=len(recipe.weights), count=count), where="weights",
-            expected=t("one weight for each model, in the order of `in: {{models: […]}}`"),
+            expected=t("one weight for each model, in the order of `in: {models: […]}`"),
         )  # fmt: skip
     if recipe.is_fitted and len(set(outputs.units)) < 2 * recipe.folds:
         raise InputError(

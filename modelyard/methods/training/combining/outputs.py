@@ -17,6 +17,7 @@ from modelyard.methods.data.row_random import ranks
 from modelyard.methods.preprocessing.table import number_of
 from modelyard.methods.runtimes import combination
 from modelyard.methods.runtimes.ensemble import numbers, probabilities
+from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import Predictor
 
 EXAMPLES = 64
@@ -103,6 +104,19 @@ def record_fields(task: str, columns: Sequence[str], data: Dataset) -> dict[str,
             remedy=did_you_mean(missing[0], there),
         )
     return {name: name for name in columns}
+
+
+def sample(data: Dataset, split: str, card: ModelCard, rows: int, seed: int) -> list[dict[str, Any]]:
+    """At most so many records of a split as a model reads them, drawn by row id, in the order of the data."""
+    fields = record_fields(card.task, list(card.inputs), data)
+    order = np.argsort(ranks(seed, PURPOSE, [str(name) for name in data.column(split, ROW_ID)]), kind="stable")
+    chosen, position, found = set(order[:rows].tolist()), 0, []
+    for batch in data.batches(split, list(fields.values())):
+        for offset, row in enumerate(batch.to_pylist(), position):
+            if offset in chosen and all(row[column] is not None for column in fields.values()):
+                found.append({field: row[column] for field, column in fields.items()})
+        position += batch.num_rows
+    return found
 
 
 class _Found:
