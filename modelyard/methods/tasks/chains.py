@@ -85,6 +85,14 @@ def sums(chain: Chain, scores: Float) -> Sums:
     return Sums(before, after, float(_log_sum(before[-1][:, None], 0)[0]))
 
 
+def total(chain: Chain, scores: Float) -> float:
+    """The logarithm of the sum over all paths, forward alone."""
+    before = scores[0] + chain.begins
+    for place in range(1, len(scores)):
+        before = _log_sum(before[:, None] + chain.moves, 0) + scores[place]
+    return float(_log_sum(before[:, None], 0)[0])
+
+
 def _log_sum(values: Float, axis: int) -> Float:
     highest = values.max(axis, keepdims=True)
     safe = np.where(np.isfinite(highest), highest, 0.0)
