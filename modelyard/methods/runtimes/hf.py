@@ -9,6 +9,7 @@ import torch
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
+from modelyard.methods.networks.pooled import Pooled
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.torch_network import TorchNetwork
 
@@ -68,5 +69,8 @@ def open_network(folder: Path, card: ModelCard, threads: int | None) -> TorchNet
     if card.task == "image-classification":
         module = open_module(folder, None, "AutoModelForImageClassification")
         return TorchNetwork(module, IMAGE_INPUT_NAMES, threads)
+    if card.task == "sentence-embedding":
+        pooling, unit = str(card.network.get("pooling", "mean")), bool(card.network.get("unit_length", True))
+        return TorchNetwork(Pooled(open_module(folder, kind="AutoModel"), pooling, unit), INPUT_NAMES, threads)
     kind = KINDS.get(card.task, "AutoModelForSequenceClassification")
     return TorchNetwork(open_module(folder, kind=kind), INPUT_NAMES, threads)
