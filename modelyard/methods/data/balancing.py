@@ -113,7 +113,7 @@ def resample(
         for batch in data.batches("train"):
             part = times[start : start + batch.num_rows]
             _tell(log, batch, part, label, mark)
-            writer.write(_repeated(batch, part, mark))
+            writer.write(repeated(batch, part, mark))
             start += batch.num_rows
             progress(start, len(times))
         log.kept(writer.num_rows)
@@ -136,7 +136,8 @@ def _runs(name: str, mark: str) -> list[int]:
     return [len(run) for run in re.findall(f"{re.escape(mark)}+", name)]
 
 
-def _repeated(batch: pa.RecordBatch, times: NDArray[np.int64], mark: str) -> pa.Table:
+def repeated(batch: pa.RecordBatch, times: NDArray[np.int64], mark: str) -> pa.Table:
+    """Each row so many times; copies have the row's id with the mark and a number."""
     places = np.repeat(np.arange(len(times)), times)
     numbers = np.arange(len(places)) - np.repeat(np.cumsum(times) - times, times)
     rows = pa.Table.from_batches([batch]).take(pa.array(places))
