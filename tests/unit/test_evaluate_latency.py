@@ -104,9 +104,9 @@ def test_too_few_timings_for_a_p99_give_no_interval_and_are_said(model, tmp_path
     assert any("p99_ms" in line and "100" in line for line in context.said)
 
 
-def test_a_test_split_without_texts_is_an_error(model, tmp_path):
+def test_a_test_split_without_records_is_an_error(model, tmp_path):
     data = write_dataset(tmp_path / "data", {"test": []})
-    with pytest.raises(InputError, match="no text to time"):
+    with pytest.raises(InputError, match="no record to time"):
         latency.STAGE.run(latency.Config(), FakeContext(tmp_path, {"model": model, "data": data}))
 
 
@@ -124,7 +124,13 @@ def test_only_the_call_is_timed_and_warm_up_does_not_count():
     predictor = Counting()
     told = []
     found = timing.time_calls(
-        predictor, ["a", "bb", "ccc"], 2, 5, 3, clock=lambda: next(ticks), note=lambda *n: told.append(n)
+        predictor,
+        [{"text": text} for text in ("a", "bb", "ccc")],
+        2,
+        5,
+        3,
+        clock=lambda: next(ticks),
+        note=lambda *n: told.append(n),
     )
     assert found.milliseconds.tolist() == [2.0] * 5
     assert len(predictor.calls) == 8
@@ -137,7 +143,7 @@ def test_every_text_is_taken_once_in_random_seeded_order_before_any_again():
 
     def order(seed: int) -> list[str]:
         predictor = Counting()
-        timing.time_calls(predictor, texts, 1, 100, 0, seed)
+        timing.time_calls(predictor, [{"text": text} for text in texts], 1, 100, 0, seed)
         return [call[0] for call in predictor.calls]
 
     assert sorted(order(1)[:50]) == sorted(order(1)[50:]) == sorted(texts)
@@ -145,8 +151,19 @@ def test_every_text_is_taken_once_in_random_seeded_order_before_any_again():
     assert order(1)[:50] != texts
 
 
-def test_no_texts_cannot_be_timed():
-    with pytest.raises(ValueError, match="no texts"):
+def test_records_of_any_task_are_timed_and_equal_lengths_have_no_diagram(tmp_path):
+    class Any(Counting):
+        def predict(self, records):
+            return []
+
+    found = timing.time_calls(Any(), [{"age": 3, "sex": "f"}, {"age": 4, "sex": "m"}], 1, 8, 0)
+    assert found.characters.tolist() == [1] * 8
+    assert timing.by_length(found) == []
+    assert timing.length_of({"image": b"1234"}) == 4
+
+
+def test_no_records_cannot_be_timed():
+    with pytest.raises(ValueError, match="no records"):
         timing.time_calls(Counting(), [], 1, 1, 0)
 
 

@@ -19,8 +19,7 @@ from scipy.stats import binom
 from scipy.stats import t as student
 
 from modelyard.methods.evaluation.intervals import bootstrap_t
-from modelyard.methods.runtimes.predictor import Predictor
-from modelyard.methods.tasks.text_classification import FIELD
+from modelyard.methods.runtimes.predictor import Predictor, Record
 
 Floats = NDArray[np.float64]
 Clock = Callable[[], int]
@@ -64,7 +63,7 @@ def log_mean_interval(values: Floats) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Timings:
-    """Milliseconds of each call [n] at one batch size, and the characters of the record for single ones."""
+    """Milliseconds of each call [n] at one batch size, and the length of the records."""
 
     batch: int
     milliseconds: Floats
@@ -84,9 +83,14 @@ class Timings:
         return rate / float(self.milliseconds.mean()), interval
 
 
+def length_of(record: Record) -> int:
+    """Characters of a record's texts, bytes of its picture; numbers have none."""
+    return sum(len(value) for value in record.values() if isinstance(value, str | bytes))
+
+
 def time_calls(
     predictor: Predictor,
-    texts: Sequence[str],
+    records: Sequence[Record],
     batch: int,
     calls: int,
     warmup: int,
@@ -96,23 +100,23 @@ def time_calls(
 ) -> Timings:
     """Time `calls` calls of `batch` records each, after `warmup` calls that do not count.
 
-    Every text is taken once, in random order, before any is taken again. Raises ValueError without texts.
+    Every record is taken once, in random order, before any is taken again. Raises ValueError without records.
     """
-    if not texts:
-        raise ValueError("no texts to time")
+    if not records:
+        raise ValueError("no records to time")
     generator = np.random.default_rng(seed)
     needed = (calls + warmup) * batch
-    rounds = math.ceil(needed / len(texts))
-    order = np.concatenate([generator.permutation(len(texts)) for _ in range(rounds)])[:needed].reshape(-1, batch)
+    rounds = math.ceil(needed / len(records))
+    order = np.concatenate([generator.permutation(len(records)) for _ in range(rounds)])[:needed].reshape(-1, batch)
     nanoseconds, characters = np.empty(calls), np.empty(calls, dtype=np.int64)
     for call, chosen in enumerate(order.tolist()):
-        records = [{FIELD: texts[position]} for position in chosen]
+        asked = [records[position] for position in chosen]
         start = clock()
-        predictor.predict(records)
+        predictor.predict(asked)
         elapsed = clock() - start
         if call >= warmup:
             nanoseconds[call - warmup] = elapsed
-            characters[call - warmup] = sum(len(record[FIELD]) for record in records)
+            characters[call - warmup] = sum(length_of(record) for record in asked)
             note(call - warmup + 1, calls)
     return Timings(batch, nanoseconds / 1e6, characters)
 
@@ -128,7 +132,12 @@ def histogram(milliseconds: Floats) -> dict[str, list[float]]:
 
 
 def by_length(timings: Timings, groups: int = 5) -> list[dict[str, Any]]:
-    """p50 and p95 in groups of equal size by length of the text (characters, the group's median)."""
+    """p50 and p95 in groups of equal size by length of the record (`length_of`, the group's median).
+
+    Empty if all are equally long: then there is nothing to see.
+    """
+    if len(np.unique(timings.characters)) < 2:
+        return []
     order = np.argsort(timings.characters, kind="stable")
     parts = [part for part in np.array_split(order, groups) if part.size]
     return [

@@ -1,6 +1,6 @@
 """Measures how fast the model answers on this machine, and how large it is.
 
-Single test texts one after the other, in random order after a warm-up: p50, p95 and p99 in milliseconds with
+Single test records one after the other, in random order after a warm-up: p50, p95 and p99 in milliseconds with
 distribution-free 95 % intervals; rows a second at several batch sizes; the time to load; the bytes of its files. The
 figures hold for the machine that measured, whose fingerprint belongs to the run.
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelyard.methods.evaluation.latency import Timings
+    from modelyard.methods.runtimes.predictor import Record
 
+MOST_RECORDS = 10_000  # different ones; more are drawn at random
 LEAST_CALLS = 30  # of each batch size: fewer give no p95 and a poor rate
 
 
@@ -43,20 +45,24 @@ class Config(BaseModel):
 def run(config: Config, context: Context) -> None:
     from modelyard.errors import InputError
     from modelyard.methods.data.dataset import Dataset
-    from modelyard.methods.evaluation import document
+    from modelyard.methods.evaluation import document, measuring
     from modelyard.methods.evaluation.latency import resident_bytes
+    from modelyard.methods.evaluation.measuring.examples import some_records
     from modelyard.methods.evaluation.opening import opened
+    from modelyard.methods.runtimes.model_folder import ModelCard
 
     data, model = Dataset.open(context.input("data")), context.input("model")
-    texts = [text for text in data.column("test", data.need("text")) if text is not None]
-    if not texts:
-        raise InputError(t("the test split has no text to time"), expected=t("at least one text"))
+    task = ModelCard.read(model).task
+    fields = measuring.find(task).fields(data, task)
+    records = some_records(data, "test", fields, MOST_RECORDS, context.seed)
+    if not records:
+        raise InputError(t("the test split has no record to time"), expected=t("at least one record"))
     value: dict[str, Any] = {"version": 1, "threads": config.threads}
     _size(context, model)
     memory_before = resident_bytes()
     with opened(model, config.threads) as predictor:  # the first load also imports libraries: not timed
         value |= {"runtime": predictor.runtime, "digest": predictor.digest}
-        timings = _time(config, context, predictor, texts)
+        timings = _time(config, context, predictor, records)
         memory_after = resident_bytes()
     value |= _report(context, timings)
     value["memory"] = _memory(memory_before, memory_after)
@@ -65,7 +71,7 @@ def run(config: Config, context: Context) -> None:
     document.write(context.output("report"), value, "latency.json")
 
 
-def _time(config: Config, context: Context, predictor: Any, texts: Sequence[str]) -> list[Timings]:
+def _time(config: Config, context: Context, predictor: Any, records: Sequence[Record]) -> list[Timings]:
     from modelyard.methods.evaluation.latency import time_calls
 
     sizes = sorted({1, *config.batches})
@@ -77,7 +83,7 @@ def _time(config: Config, context: Context, predictor: Any, texts: Sequence[str]
         def note(done: int, total: int, size: int = size) -> None:
             context.progress(done * size, total * size, "rows")
 
-        found.append(time_calls(predictor, texts, size, calls, warmup, context.seed, note))
+        found.append(time_calls(predictor, records, size, calls, warmup, context.seed, note))
     return found
 
 

@@ -175,6 +175,20 @@ def known(examples: Examples, data: Dataset, split: str = "train") -> NDArray[np
     return np.fromiter((key in there for key in examples.keys), dtype=np.bool_, count=len(examples))
 
 
+def some_records(data: Dataset, split: str, found: Fields, most: int, seed: int) -> list[Record]:
+    """Records of a split, without their truths: all, or `most` at random, in the split's order."""
+    total = data.num_rows(split)
+    places = np.random.default_rng(seed).permutation(total)[:most] if total > most else np.arange(total)
+    wanted, place, records = set(places.tolist()), 0, []
+    for batch in data.batches(split, list(found.columns), READ_ROWS):
+        for row in batch.to_pylist():
+            record = found.record(row) if place in wanted else None
+            place += 1
+            if record is not None:
+                records.append(record)
+    return records
+
+
 def asked(predictor: Predictor, examples: Examples, batch_rows: int, note: Note = quiet) -> Iterator[Any]:
     """The predictor's answers to all rows, in order; `note(done, total)` hears of each batch.
 

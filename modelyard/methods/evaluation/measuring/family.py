@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.evaluation.estimates import Estimate
-from modelyard.methods.evaluation.measuring.examples import Examples, Note, Reader, asked, quiet
+from modelyard.methods.evaluation.measuring.examples import Examples, Fields, Note, Reader, asked, fields, quiet
 from modelyard.methods.evaluation.settings import Measuring
 from modelyard.methods.runtimes.predictor import Predictor
 
@@ -70,6 +70,10 @@ class Family(ABC):
     @abstractmethod
     def reader(self, data: Dataset, task: str, settings: Measuring) -> Reader:
         """How rows become records and truths. Raises InputError if a column is missing."""
+
+    def fields(self, data: Dataset, task: str) -> Fields:
+        """How rows become records where no truth is needed: for timing."""
+        return fields(data, task)
 
     def answer(self, predictor: Predictor, examples: Examples, settings: Measuring, note: Note = quiet) -> Any:
         """What the model says to all rows, in the shape this family measures."""

@@ -109,6 +109,9 @@ class Generation(Family):
             return Reader(fields, (answer,), lambda row: _wanted(row[answer]), t("a question or an answer"))
         return Reader(fields, (), lambda row: Wanted(None), t("a text"))
 
+    def fields(self, data: Dataset, task: str) -> Fields:
+        return self.reader(data, task, Measuring()).fields
+
     def answer(self, predictor: Predictor, examples: Examples, settings: Measuring, note: Note = quiet) -> Written:
         wanted = tuple(examples.truths)
         likelihood = getattr(predictor, "log_likelihood", None)
