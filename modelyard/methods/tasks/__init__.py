@@ -24,6 +24,7 @@ NAMES = (
     "text-generation",
     "text-multi-label",
     "text-regression",
+    "text-to-text",
     "token-classification",
 )
 """Every task; `text-classification` is the module `text_classification`, whose `TASK` is one."""

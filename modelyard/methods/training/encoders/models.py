@@ -60,12 +60,7 @@ def configuration(shape: Architecture, tokenizer: Any, max_length: int) -> Any:
 
     layers, width, heads = SHAPES[shape.size]
     layers, width, heads = shape.layers or layers, shape.width or width, shape.heads or heads
-    if width % heads:
-        raise InputError(
-            t("{heads} heads do not divide the width {width}", heads=heads, width=width),
-            where="model",
-            expected=t("a width that is a multiple of the heads"),
-        )
+    check_heads(heads, width)
     pad_id = tokenizer.pad_token_id or 0
     return AutoConfig.for_model(
         shape.family,
@@ -83,6 +78,16 @@ def configuration(shape: Architecture, tokenizer: Any, max_length: int) -> Any:
         eos_token_id=tokenizer.sep_token_id,
         type_vocab_size=1,
     )
+
+
+def check_heads(heads: int, width: int) -> None:
+    """Raises InputError if the heads do not divide the width."""
+    if width % heads:
+        raise InputError(
+            t("{heads} heads do not divide the width {width}", heads=heads, width=width),
+            where="model",
+            expected=t("a width that is a multiple of the heads"),
+        )
 
 
 def fresh(config: Any, kind: str, seed: int, threads: int) -> Any:

@@ -53,3 +53,20 @@ class EncoderTokens(BaseModel):
 
     vocabulary_size: int = Field(8000, ge=300, le=500_000, description="tokens, 256 bytes included (tokens)")
     texts: int = Field(200_000, ge=1, le=100_000_000, description="training texts it learns from, the first (rows)")
+
+
+class Rewriter(BaseModel):
+    """An encoder with a decoder to train from fresh weights: a family of transformers and its shape."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: Literal["t5", "bart"] = Field("t5", description="the architecture, by its name in transformers")
+    size: Size = Field(
+        "tiny",
+        description="layers of each half x width: tiny 2 x 128, mini 4 x 256, small 6 x 512, base 12 x 768, "
+        "large 24 x 1024",
+    )
+    layers: int | None = Field(None, ge=1, le=200, description="blocks of each half, instead of the size's (layers)")
+    width: int | None = Field(None, ge=16, le=16_384, description="of the hidden states, instead of the size's (units)")
+    heads: int | None = Field(None, ge=1, le=256, description="of attention; must divide the width (heads)")
+    dropout: float = Field(0.1, ge=0, lt=1, description="share of activations dropped in training")
