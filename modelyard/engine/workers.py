@@ -1,7 +1,7 @@
 """A stage whose work is cut over processes: `run` in every one of them, one driver that commits.
 
-Every worker reads the same inputs and follows the same steps; the first one alone writes outputs and tells, the others
-write into folders of their own that nobody keeps.
+Every worker reads the same inputs and follows the same steps; the first one alone tells and writes outputs. The others
+are done when the outputs are to be written.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,12 @@ def run_in_workers(step: BoundStep, context: StageContext, profile: Profile) -> 
     launch(ENTRY, arguments, profile.processes, context.scratch(), heard)
 
 
+class Finished(Exception):
+    """A worker that is not the first has nothing more to do."""
+
+
 class WorkerContext:
-    """The `Context` of one worker. Nothing is heard of any but the first."""
+    """The `Context` of one worker. Nothing is heard of any but the first, and only that one has outputs."""
 
     def __init__(self, arguments: Mapping[str, Any], rank: int) -> None:
         self.seed: int = arguments["seed"]
@@ -77,8 +82,9 @@ class WorkerContext:
         return list(self._folders.get(port, []))
 
     def output(self, port: str) -> Path:
-        parts = ("outputs", port) if self._rank == 0 else ("work", f"rank-{self._rank}", "outputs", port)
-        return self._made(*parts)
+        if self._rank:
+            raise Finished
+        return self._made("outputs", port)
 
     def scratch(self) -> Path:
         return self._made("work") if self._rank == 0 else self._made("work", f"rank-{self._rank}")
@@ -124,5 +130,5 @@ def work(arguments: Mapping[str, Any]) -> None:
     config = found.stage.config.model_validate(arguments["config"])
     context: Context = WorkerContext(arguments, int(os.environ["RANK"]))
     settings = getattr(config, found.stage.parallel)
-    with world.joined(settings.timeout):
+    with world.joined(settings.timeout), suppress(Finished):
         found.stage.run(config, context)

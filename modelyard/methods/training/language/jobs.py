@@ -16,6 +16,7 @@ from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.language.fitting import Beside, Trained, num_weights
 from modelyard.methods.training.language.learning import Job, Learning
 from modelyard.methods.training.language.settings import Adapter
+from modelyard.methods.training.parallel import world
 from modelyard.methods.training.settings import Compute, Ema, Optimizer, Schedule
 
 SCRATCH = "scratch"
@@ -130,7 +131,7 @@ def beside(
         base=digest_file(folder / WEIGHTS),
         tokens=tokens,
         start=None if start is None else (context.base / Path(start).expanduser()).resolve(),
-        keep=context.output("model") / "adapter",
+        keep=context.output("model") / "adapter" if world.rank() == 0 else None,
     )
 
 
