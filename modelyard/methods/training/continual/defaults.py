@@ -23,10 +23,10 @@ class Defaults:
 
 
 NETWORKS = {
-    "linear": Defaults(3e-3, 64, 5),
-    "cnn": Defaults(1e-3, 64, 5),
-    "blend": Defaults(1e-3, 64, 5),
-    "encoder": Defaults(2e-4, 32, 5),
+    "linear": Defaults(3e-3, 64, 3),
+    "cnn": Defaults(1e-3, 64, 3),
+    "blend": Defaults(1e-3, 64, 3),
+    "encoder": Defaults(2e-4, 32, 3),
     "image_cnn": Defaults(1e-3, 128, 5),
 }
 """By the kind of network: about a quarter of the rate it was trained with from scratch."""
@@ -35,12 +35,12 @@ NETWORKS = {
 def defaults_for(known: Known) -> Defaults:
     """Of the network's kind; of a network of transformers what fine-tunes it."""
     if known.card.network:
-        return NETWORKS.get(str(known.card.network.get("kind")), Defaults(2e-4, 32, 5))
+        return NETWORKS.get(str(known.card.network.get("kind")), Defaults(2e-4, 32, 3))
     if known.card.task == image_classification.NAME:
         return Defaults(1e-4, 32, 5)
     module: Any = known.module
     found = pretrained.defaults_for(module)
-    return Defaults(found.learning_rate, found.batch_size, 5)
+    return Defaults(found.learning_rate, found.batch_size, 3)
 
 
 def epochs_for(usual: int, num_rows: int, batch_size: int, accumulation: int) -> int:
