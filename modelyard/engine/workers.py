@@ -34,7 +34,7 @@ def wants_workers(step: BoundStep, profile: Profile) -> bool:
 
 def run_in_workers(step: BoundStep, context: StageContext, profile: Profile) -> None:
     """Run a stage in as many processes as the profile has; what the first says and measures goes to `context`."""
-    arguments = {
+    arguments: dict[str, Any] = {
         "uses": step.step.uses,
         "step": step.name,
         "config": settings_json(step.config),

@@ -73,8 +73,9 @@ class Gradients:
     def _loss(self, module: torch.nn.Module, share: Share, step: int, number: int, total: float) -> torch.Tensor:
         """One part's share of the loss. Each part of the step has a number of its own, wherever it is computed."""
         plan, micro = self._plan, number * self._together.readers + self._together.reader
-        seed_torch(plan.seed, "forward", step, micro)
-        self.masks.seek(plan.seed, step, micro)
+        place = self._together.place
+        seed_torch(plan.seed, "forward", step, micro, *place)
+        self.masks.seek(plan.seed, step, micro, *place)
         with precision.autocast(plan.precision, self._device):
             loss = self._objective(module, share.batch) / total
         if share.factor != 1:

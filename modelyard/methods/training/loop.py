@@ -31,6 +31,7 @@ from modelyard.methods.training import (
     float8,
     optimizers,
     remembering,
+    snapshots,
 )
 from modelyard.methods.training.averaging import Average
 from modelyard.methods.training.axes import Batch, Feed, Objective, Validator
@@ -42,7 +43,7 @@ from modelyard.methods.training.parallel.layout import Layout
 from modelyard.methods.training.parallel.together import Alone
 from modelyard.methods.training.plan import Outcome, Plan
 from modelyard.methods.training.saver import Saver
-from modelyard.methods.training.schedules import factor
+from modelyard.methods.training.schedules import cycle_ends, factor
 from modelyard.methods.training.vitals import Vitals
 
 __all__ = ["NAMED", "Loop", "Outcome", "Plan", "train"]
@@ -107,7 +108,7 @@ class Loop:
         self.num_steps = min(feed.epoch_steps * plan.epochs, plan.max_steps or feed.epoch_steps * plan.epochs)
         self.evaluate_every = plan.evaluate_every or feed.epoch_steps
         self.log_every = max(1, self.num_steps // LOG_POINTS)
-        self.average = Average(module, plan.ema) if plan.ema.decay else None
+        self.average = Average(module, plan.ema, self.num_steps) if plan.ema.decay or plan.ema.tail else None
         self.gradients = Gradients(together, objective, plan, self.num_steps, device, scratch, self.hooks.say)
         self.saver = Saver(scratch, plan.keep)
         self.vitals = Vitals(device, self.hooks.say)
@@ -127,6 +128,8 @@ class Loop:
         self.module.train()
         self.one_step(self.feed.step(*divmod(self.step, self.feed.epoch_steps)))
         self.hooks.progress(self.step, self.num_steps, "steps")
+        if self.plan.snapshots and self.step in cycle_ends(self.plan.schedule, self.num_steps):
+            self.keep_snapshot()
         if self.step % self.evaluate_every == 0 or self.step == self.num_steps:
             self.evaluate()
             self.finished = self.step >= self.num_steps or self.watch.done(self.plan.early_stopping)
@@ -235,10 +238,16 @@ class Loop:
         weights = checkpoints.trained_state(self.module)
         average = {} if self.average is None else self.average.values
         tensors = {"weights": weights, "optimizer": optimizer, "best": self.best, "average": average}
-        tensors = self.together.packed(tensors)
+        packed = self.together.packed(tensors)
         if self.together.is_main:
-            self.saver.save(checkpoints.Checkpoint(self.step, tensors, state))
+            self.saver.save(checkpoints.Checkpoint(self.step, packed, state))
         self.saved_at = monotonic()
+
+    def keep_snapshot(self) -> None:
+        """The weights at the end of a cycle. A run that was killed writes the same ones again."""
+        tensors = self.together.packed({"weights": checkpoints.trained_state(self.module)})
+        if self.together.is_main:
+            snapshots.keep(self.scratch, self.step, tensors["weights"])
 
     def resume(self) -> None:
         """Go on from the newest sound checkpoint, if there is one."""

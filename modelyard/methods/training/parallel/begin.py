@@ -68,6 +68,7 @@ def _check(plan: Plan, layout: Layout) -> None:
         (layout.pipeline > 1 and plan.optimizer.layer_decay < 1, "optimizer.layer_decay", plan.optimizer.layer_decay),
         (layout.pipeline > 1 and plan.checkpoint_activations, "compute.checkpoint_activations", "true"),
         (not one_step and plan.ema.decay > 0, "ema.decay", plan.ema.decay),
+        (not one_step and plan.ema.tail > 0, "ema.tail", plan.ema.tail),
     ]
     found = [
         Problem(

@@ -39,7 +39,7 @@ class Summed:
             sent = flat if self._kind is None else flat.to(self._kind)
             dist.all_reduce(sent, group=self._group)
             sizes = [one.numel() for one in bucket]
-            for one, part in zip(bucket, sent.split(sizes), strict=True):
+            for one, part in zip(bucket, torch.split(sent, sizes), strict=True):
                 one.copy_(part.view_as(one))
 
     def state(self) -> dict[str, Tensor]:
@@ -107,7 +107,8 @@ class PowerSgd:
         if place not in self._bases:
             draw = generator(self._seed, "powersgd", place).standard_normal((matrix.shape[1], self._rank))
             self._bases[place] = torch.from_numpy(draw).to(matrix)
-        return torch.linalg.qr(self._bases[place])[0]
+        basis: Tensor = torch.linalg.qr(self._bases[place])[0]
+        return basis
 
     def state(self) -> dict[str, Tensor]:
         errors = {f"error.{place}": one for place, one in self._errors.items()}

@@ -135,7 +135,7 @@ class Cut(Alone):
         """Put together on the CPU of the first process, or of all."""
         found = {}
         for name, one in tensors.items():
-            full = one.detach().full_tensor() if isinstance(one, DTensor) else one.detach()
+            full = one.full_tensor().detach() if isinstance(one, DTensor) else one.detach()
             if everywhere or self.is_main:
                 found[name] = full.cpu()
         return found

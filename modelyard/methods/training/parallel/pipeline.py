@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -81,6 +82,7 @@ class Pipelined(Cut):
         self._plan, self._enter = plan, _Enter()
         super().__init__(module, layout, device)
         self._group = self.mesh.get_group("pipeline")
+        self.place = (self.number,) if self.number else ()
         self._stage = _Stage(self.module, self._enter, self.is_last)
         self._whole_module = _Whole(self)
         self._schedules: dict[tuple[int, ...], Any] = {}
@@ -143,7 +145,8 @@ class Pipelined(Cut):
         found = 0.0
         parts = [part for share in shares for part in self._micro(share, objective)]
         for shape, places in _alike(parts).items():
-            self._stage.compute = lambda place, places=places: forward(self.module, parts[places[place]], places[place])
+            numbered = [(parts[place], place) for place in places]
+            self._stage.compute = partial(self._forward, forward, numbered)
             losses: list[Tensor] = []
             count = torch.arange(len(places))
             schedule = self._schedule(shape, len(places))
@@ -151,6 +154,9 @@ class Pipelined(Cut):
             schedule.step(*dummy, target=count, losses=losses, return_outputs=False, place=count)
             found += sum(float(loss.detach()) for loss in losses)
         return found
+
+    def _forward(self, forward: Forward, parts: Sequence[tuple[Share, int]], place: int) -> Tensor:
+        return forward(self.module, *parts[place])
 
     def _micro(self, share: Share, objective: Objective) -> list[Share]:
         if not isinstance(objective, Divisible):

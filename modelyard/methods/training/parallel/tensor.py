@@ -5,7 +5,6 @@ by rows, and one sum joins them; each process computes some of the heads and of 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
@@ -49,7 +48,7 @@ def configuration(module: nn.Module) -> object | None:
     return next((part.config for part in module.modules() if hasattr(part, "config")), None)
 
 
-def plan(layer: nn.Module) -> Mapping[str, ParallelStyle]:
+def plan(layer: nn.Module) -> dict[str, ParallelStyle]:
     """How each matrix of a layer is cut, by its name in the layer."""
     found: dict[str, ParallelStyle] = {}
     for name, part in layer.named_modules():

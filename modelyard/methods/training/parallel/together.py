@@ -68,6 +68,7 @@ class Alone:
         reader, readers: which part of a batch is read here, of how many.
         scale: of the loss before the way back, where gradients are averaged that should be summed.
         keeps_step: every process makes as many passes as the others.
+        place: tells processes apart that compute different layers of the same rows, for dropout.
     """
 
     scale = 1.0
@@ -76,6 +77,7 @@ class Alone:
     def __init__(self, module: nn.Module, layout: Layout, device: torch.device) -> None:
         self.module, self.plain, self.layout, self.device = module, module, layout, device
         self.reader, self.readers = 0, 1
+        self.place: tuple[int, ...] = ()
 
     @property
     def is_main(self) -> bool:
