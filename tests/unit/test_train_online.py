@@ -170,7 +170,7 @@ def test_a_drift_is_found_said_and_learned_from(tmp_path: Path, answer: str, lea
     context = train(tmp_path, rows, after, drift={"answer": answer})
     assert context.value("train.drifts") >= 1
     said = next(line for line in context.said if line.startswith("drift after"))
-    assert 1500 < int(said.split()[2]) < 1700
+    assert 1500 < int(said.split()[2].replace(",", "")) < 1700
     assert context.value("train.validation_accuracy") >= least
     assert context.curves[15][1]["accuracy"] < 0.7 < context.curves[-1][1]["accuracy"]
 

@@ -22,15 +22,15 @@ from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.stages.train.recommender import Config, run
 
 FAST: dict[str, Any] = {
-    "epochs": 8,
-    "batch_size": 64,
-    "optimizer": {"learning_rate": 1e-2, "weight_decay": 0.0},
+    "epochs": 12,
+    "batch_size": 128,
+    "optimizer": {"learning_rate": 2e-2, "weight_decay": 0.0},
     "embedding": {"width": 8, "unknown_share": 0.05},
     "deep": {"hidden": [16]},
     "crosses": {"layers": 1, "rank": 4},
     "compute": {"threads": 1, "device": "cpu", "precision": "fp32", "compile": "off"},
 }
-SPLITS = {"train": ratings(1500, 1), "validation": ratings(400, 2)}
+SPLITS = {"train": ratings(1500, 1), "validation": ratings(300, 2)}
 KINDS = ("factorization", "wide_deep", "dcn")
 
 
@@ -226,7 +226,7 @@ def test_a_training_killed_with_kill_9_goes_on_and_ends_with_the_same_bytes(tmp_
 
             def progress(self, done: int, total: int, what: str) -> None:
                 self.steps += 1
-                if self.steps == 70:
+                if self.steps == 35:
                     os.kill(os.getpid(), signal.SIGKILL)
 
         killed = tmp_path / "killed"

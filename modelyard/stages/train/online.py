@@ -108,7 +108,7 @@ def _tell(online: Online, context: Context) -> None:
         context.say(t("{count} rows that cannot be read were left out", count=online.unreadable))
     context.say(
         t(
-            "right before learning: {share:.1%} of {rows} rows; always the commonest class: {majority:.1%}, always "
+            "right before learning: {share:.1%} of {rows:,} rows; always the commonest class: {majority:.1%}, always "
             "the class before: {last:.1%}",
             share=curve.hits / curve.rows,
             rows=curve.rows,

@@ -130,7 +130,7 @@ class Online:
         state = self.state
         state.num_drifts += 1
         state.drifts = [*state.drifts, state.curve.rows][-states.MOST_DRIFTS :]
-        self.hooks.say(t("drift after {rows} rows: the share of errors rose", rows=state.curve.rows))
+        self.hooks.say(t("drift after {rows:,} rows: the share of errors rose", rows=state.curve.rows))
         if self.drift.answer == "rates":
             state.learner.hurry()
         elif self.drift.answer == "model":
@@ -157,7 +157,7 @@ def begin(
         raise InputError(
             t("the former model reads otherwise: {found}", found=there), where=str(former), expected=wanted
         )
-    hooks.say(t("going on from a model of {rows} rows", rows=found.curve.rows))
+    hooks.say(t("going on from a model of {rows:,} rows", rows=found.curve.rows))
     found.taken = 0
     return found
 
