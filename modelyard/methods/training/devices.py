@@ -73,6 +73,18 @@ def peak_bytes(device: torch.device) -> int | None:
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 
+def take(number: int) -> tuple[str, str] | None:
+    """Compute on the accelerator of this number from here on; its type and how its processes talk to each other.
+
+    None if the machine has none.
+    """
+    found = torch.accelerator.current_accelerator(check_available=True)
+    if found is None:
+        return None
+    torch.accelerator.set_device_index(number % torch.accelerator.device_count())
+    return found.type, torch.distributed.get_default_backend_for_device(found.type)
+
+
 def memory_bytes(device: torch.device) -> int | None:
     """Memory of the device, of the whole machine for the CPU; None where it is not told."""
     if device.type == "cuda":

@@ -12,6 +12,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from modelyard.methods.training import devices
+
 
 def size() -> int:
     """How many processes train together."""
@@ -29,11 +31,8 @@ def joined(timeout_seconds: float) -> Iterator[None]:
     if dist.is_initialized() or int(os.environ.get("WORLD_SIZE", "1")) <= 1:
         yield
         return
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    own = dist.get_default_backend_for_device(accelerator.type) if accelerator is not None else None
-    backend = "gloo" if own is None or accelerator is None else f"cpu:gloo,{accelerator.type}:{own}"
-    if accelerator is not None:
-        torch.accelerator.set_device_index(int(os.environ.get("LOCAL_RANK", "0")))
+    taken = None if os.environ.get(devices.DEVICE) == "cpu" else devices.take(int(os.environ.get("LOCAL_RANK", "0")))
+    backend = "gloo" if taken is None else f"cpu:gloo,{taken[0]}:{taken[1]}"
     dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds))
     yield
     # Not after an error: it would wait for the others.
