@@ -8,6 +8,7 @@ from modelyard.methods.reporting.charts import bars, lines, matrix
 from modelyard.methods.reporting.markup import Markup, Node, el, isolated
 from modelyard.methods.reporting.quality_report import Estimate, Points, Quality
 from modelyard.methods.reporting.record import Evidence
+from modelyard.methods.reporting.sections import tasks
 from modelyard.methods.reporting.view import Section, View, fold, proof, section, table
 from modelyard.methods.reporting.words import DASH, count, is_gain
 
@@ -22,10 +23,19 @@ MAIN = (
     "brier",
     "ece",
     "gain_over_linear",
+    "rmse",
+    "mae",
+    "r2",
+    "skill_over_linear",
+    "subset_accuracy",
+    "span_f1",
+    "exact_match",
+    "perplexity_token",
 )
 AVERAGES = ("_macro", "_micro", "_weighted")
 TOP_K = "quality.top_k_accuracy"
-COMPARED = ("accuracy", "f1_macro")
+COMPARED = ("accuracy", "f1_macro", "rmse")
+LOWER = ("rmse",)
 
 
 def quality(view: View) -> Section | None:
@@ -36,11 +46,13 @@ def quality(view: View) -> Section | None:
     lead = view.t("Measured on {rows} test rows, through the same code that serves the model.", rows=count(rows))
     metrics = el("div", _metrics(view, items), _baselines(view, report, items), class_="columns") if items else None
     diagrams = [_confusion(view, report), _reliability(view, report), _roc(view, report), _pr(view, report)]
-    shown = [one for one in diagrams if one]
+    shown = [one for one in [*diagrams, *tasks.diagrams(view)] if one]
     grid = el("div", *shown, class_="charts two") if shown else None
-    if not items and not grid:
+    parts = tasks.tables(view)
+    if not items and not grid and not parts:
         return None
-    return section("quality", view.t("Quality"), metrics, grid, _compression(view), lead=lead if items else None)
+    shown_parts = [grid, *parts, _compression(view)]
+    return section("quality", view.t("Quality"), metrics, *shown_parts, lead=lead if items else None)
 
 
 def _metrics(view: View, items: Sequence[Evidence]) -> Markup | None:
@@ -127,6 +139,8 @@ def baseline_evidence(view: View, name: str, metric: str) -> Evidence | None:
 def _domain(rows: Sequence[bars.Whisker]) -> tuple[float, float]:
     lowest = min(row.value if row.low is None else row.low for row in rows)
     highest = max(row.value if row.high is None else row.high for row in rows)
+    if highest > 1:  # a quantity with a unit, not a share
+        return (0.0, 1.1 * highest)
     return (max(0.0, lowest - 0.08), min(1.0, highest + 0.08))
 
 
@@ -134,15 +148,23 @@ def baseline_name(view: View, name: str) -> str:
     """A baseline's name for people."""
     known = {
         "majority": view.t("Always the commonest class"),
-        "linear": view.t("TF-IDF + linear"),
+        "mean": view.t("Always the mean"),
+        "linear": view.t("Linear model on columns") if _on_columns(view) else view.t("TF-IDF + linear"),
         "tfidf_linear": view.t("TF-IDF + linear"),
     }
     return known.get(name, name.replace("_", " "))
 
 
-def strongest(others: dict[str, Estimate]) -> tuple[str, Estimate]:
-    """The baseline with the highest value."""
-    return max(others.items(), key=lambda pair: pair[1].value)
+def _on_columns(view: View) -> bool:
+    """Whether the linear baseline read columns of a table."""
+    found = view.report("baselines")
+    entries = found[1].get("baselines") if found else None
+    return any(isinstance(one, dict) and one.get("units") == "columns" for one in entries or ())
+
+
+def strongest(others: dict[str, Estimate], lower: bool = False) -> tuple[str, Estimate]:
+    """The baseline with the highest value, or the lowest where less is better."""
+    return (min if lower else max)(others.items(), key=lambda pair: pair[1].value)
 
 
 def earns(view: View, metric: str) -> str:
@@ -152,9 +174,12 @@ def earns(view: View, metric: str) -> str:
     others = {name: metrics[metric] for name, metrics in found.items() if metric in metrics}
     if not model or not others:
         return ""
-    name, best = strongest(others)
-    gain = view.find(f"quality.gain_over_{name}") if metric == "accuracy" else None
+    name, best = strongest(others, metric in LOWER)
+    paired = {"accuracy": f"quality.gain_over_{name}", "rmse": f"quality.skill_over_{name}"}
+    gain = view.find(paired[metric]) if metric in paired else None
     low, high = (gain.low, gain.high) if gain else _apart(model, best)
+    if not gain and metric in LOWER and low is not None and high is not None:
+        low, high = -high, -low
     shown = baseline_name(view, name)
     if low is None or high is None:
         return view.t("Without intervals nobody can say whether the difference to “{name}” is real.", name=shown)
