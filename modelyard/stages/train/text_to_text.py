@@ -69,7 +69,7 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.statistics.wilson import wilson
     from modelyard.methods.training.encoders import models, rewriting, sequences
-    from modelyard.methods.training.language import jobs
+    from modelyard.methods.training.language import fitting, jobs
 
     job = jobs.begin(config.compute, context)
     data = Dataset.open(context.input("data"))
@@ -116,7 +116,7 @@ def run(config: Config, context: Context) -> None:
         "train.validation_exact", hits / asked, about="model", on="data/validation", n=asked,
         interval=wilson(hits, asked),
     )  # fmt: skip
-    size = jobs.num_weights(trained.model)
+    size = fitting.num_weights(trained.model)
     context.measure("train.parameters", size, about="model", on="", n=1, unit="weights", interval="exact")
 
 
