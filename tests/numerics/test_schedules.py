@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from modelyard.methods.training.schedules import factor
+from modelyard.methods.training.schedules import cycle_ends, factor
 from modelyard.methods.training.settings import Schedule
 
 
@@ -54,3 +54,28 @@ def test_step_drops_evenly_and_as_often_as_asked() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 3, 1000])
 def test_every_factor_is_above_zero_and_at_most_one(name: str, steps: int) -> None:
     assert all(0 < value <= 1 for value in curve(steps, name=name))
+
+
+@pytest.mark.parametrize(("cycles", "growth", "first"), [(4, 1, 25), (3, 2, 10)])
+def test_cycles_are_torchs_warm_restarts(cycles: int, growth: int, first: int) -> None:
+    steps = first * sum(growth**number for number in range(cycles))
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    peer = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=first, T_mult=growth, eta_min=0.05)
+    expected = []
+    for _ in range(steps):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        peer.step()
+    found = curve(steps, name="cycles", warmup=0, floor=0.05, cycles=cycles, growth=growth)
+    assert found == pytest.approx(expected, abs=1e-9)
+    ends = cycle_ends(Schedule(name="cycles", warmup=0, cycles=cycles, growth=growth), steps)
+    assert [step for step in range(1, steps) if found[step] > found[step - 1]] == list(ends[:-1])
+    assert ends[-1] == steps
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 1000])
+def test_the_last_cycle_ends_with_training_however_few_the_steps(steps: int) -> None:
+    schedule = Schedule(name="cycles", warmup=0.1, cycles=5)
+    assert cycle_ends(schedule, steps)[-1:] == (steps,)
+    assert all(0 < value <= 1 for value in curve(steps, name="cycles", cycles=5))

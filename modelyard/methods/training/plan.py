@@ -35,6 +35,7 @@ class Plan:
         checkpoint_seconds: at least so long between two checkpoints that are not at an evaluation.
         compile: compiled graphs; `auto` measures whether they pay.
         checkpoint_activations: compute layers again on the way back instead of keeping what they gave.
+        snapshots: weights at the ends of the schedule's cycles are kept (snapshots.py).
         parallel: how a step is cut over the processes, if there are several.
     """
 
@@ -50,6 +51,7 @@ class Plan:
     checkpoint_seconds: float = 30.0
     compile: CompileName = "off"
     checkpoint_activations: bool = False
+    snapshots: bool = False
     keep: Keeping = field(default_factory=Keeping)
     ema: Ema = field(default_factory=Ema)
     optimizer: Optimizer = field(default_factory=Optimizer)

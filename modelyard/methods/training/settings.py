@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Metric = Literal["accuracy", "f1_macro", "loss"]
 ClassWeights = Literal["none", "balanced"]
@@ -60,11 +60,13 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Literal["constant", "linear", "cosine", "step", "exponential", "wsd"] = Field(
-        "linear", description="The rule after warmup; `wsd` stays at the peak and decays at the end"
+    name: Literal["constant", "linear", "cosine", "step", "exponential", "wsd", "cycles"] = Field(
+        "linear",
+        description="The rule after warmup; `wsd` stays at the peak and decays at the end; `cycles` is cosine again "
+        "and again from the peak",
     )
     warmup: float = Field(0.1, ge=0, lt=1, description="Share of all steps over which the rate rises linearly from 0")
-    floor: float = Field(0.0, ge=0, le=1, description="Lowest factor of linear, cosine and wsd")
+    floor: float = Field(0.0, ge=0, le=1, description="Lowest factor of linear, cosine, wsd and cycles")
     decay: float = Field(0.2, gt=0, le=1, description="`wsd`: share of all steps over which the rate falls, at the end")
     decay_shape: Literal["linear", "sqrt"] = Field(
         "sqrt", description="`wsd`: falls as 1 - x or as 1 - √x, x the share of the decay that is done"
@@ -73,6 +75,8 @@ class Schedule(BaseModel):
     factor: float = Field(
         0.1, gt=0, lt=1, description="`step`: what each drop multiplies by; `exponential`: the factor at the end"
     )
+    cycles: int = Field(5, ge=1, le=100, description="`cycles`: how many times the rate falls from the peak")
+    growth: float = Field(1.0, ge=1, le=10, description="`cycles`: length of a cycle over that of the one before")
 
 
 class Initialization(BaseModel):
@@ -130,6 +134,18 @@ class Ema(BaseModel):
         "bias",
         description="How first weights fade: `bias` divides them out, `warmup` raises the decay, `none` lets them be",
     )
+    tail: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of all steps, at the end, whose weights are averaged equally (SWA), instead of by `decay`",
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Ema:
+        if self.decay and self.tail:
+            raise ValueError("one of `decay` and `tail`, not both")
+        return self
 
 
 class Stopping(BaseModel):

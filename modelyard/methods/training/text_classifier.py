@@ -62,6 +62,7 @@ class Settings:
     compute: Compute = field(default_factory=lambda: Compute(compile="off"))
     ema: Ema = field(default_factory=Ema)
     parallel: Parallel = field(default_factory=Parallel)
+    snapshots: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,7 @@ def plan_of(
         regularization=settings.regularization,
         early_stopping=settings.early_stopping,
         parallel=settings.parallel,
+        snapshots=settings.snapshots,
     )
 
 

@@ -9,10 +9,11 @@ checkpoint and ends with the same bytes.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
@@ -36,6 +37,9 @@ from modelyard.methods.training.settings import (
 from modelyard.methods.training.settings_parallel import Parallel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from modelyard.methods.training.candidates import Candidate, Examples
     from modelyard.methods.training.text_classifier import Settings
 
 SCRATCH = "scratch"
@@ -77,11 +81,23 @@ class Config(BaseModel):
     regularization: Regularization = Field(default_factory=Regularization, description="Against overfitting")
     ema: Ema = Field(default_factory=Ema, description="Average the weights over the steps")
     early_stopping: EarlyStopping = Field(default_factory=EarlyStopping, description="When to stop")
+    snapshots: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="With `schedule: {name: cycles}`: weights at the ends of the last so many cycles answer together",
+    )
     augment: TextSettings | None = Field(
         None, description="Change training texts anew in every epoch (networks only), beside data.augment"
     )
     compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
     parallel: Parallel = Field(default_factory=Parallel, description="How work is cut over the profile's processes")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Config:
+        if self.snapshots and self.schedule.name != "cycles":
+            raise ValueError("`snapshots` are taken at the ends of cycles: `schedule: {name: cycles}`")
+        return self
 
 
 def run(config: Config, context: Context) -> None:
@@ -110,6 +126,7 @@ def run(config: Config, context: Context) -> None:
         hooks=hooks,
     )
     base = jobs.base_folder(config.base, context)
+    _check_snapshots(config, base is None)
     if base is None:
         kept, tried = text_classifier.from_scratch(work)
     else:
@@ -124,8 +141,14 @@ def run(config: Config, context: Context) -> None:
         "details": dict(kept.details),
         "tried": [{"name": one.name, "weights": one.num_parameters, **one.metrics} for one in tried],
     }
-    saving.write_model(kept, context.output("model"), labels, provenance, config.licence, validation.texts)
+    write = partial(
+        saving.write_model, kept, labels=labels, provenance=provenance, licence=config.licence, golden=validation.texts
+    )
     hits, count = round(kept.metrics["accuracy"] * len(validation)), len(validation)
+    if config.snapshots:
+        hits = _write_snapshots(config, kept, write, provenance, validation, context)
+    else:
+        write(context.output("model"))
     context.measure(
         "train.validation_accuracy",
         hits / count,
@@ -137,6 +160,42 @@ def run(config: Config, context: Context) -> None:
     context.measure(
         "train.parameters", kept.num_parameters, about="model", on="", n=1, unit="weights", interval="exact"
     )
+
+
+def _check_snapshots(config: Config, is_fresh: bool) -> None:
+    """Raises InputError if the ends of cycles would not be those of one network."""
+    from modelyard.base.messages import t
+    from modelyard.errors import InputError
+
+    if config.snapshots and is_fresh and config.size in ("auto", "blend", "linear"):
+        raise InputError(
+            t("`snapshots` are of one network; `size: {size}` is several, or none", size=config.size),
+            where="snapshots",
+            expected=t("`size`: cnn or an encoder; or a base"),
+        )
+
+
+def _write_snapshots(
+    config: Config,
+    kept: Candidate,
+    write: Callable[[Path], None],
+    provenance: Mapping[str, Any],
+    validation: Examples,
+    context: Context,
+) -> int:
+    """An ensemble of the last cycles' ends; how many validation rows it answers rightly."""
+    from modelyard.base.messages import t
+    from modelyard.methods.training import snapshots
+    from modelyard.methods.training.combining import cycles
+
+    scratch, target = context.scratch(), context.output("model")
+    found = snapshots.paths(scratch / kept.name, config.snapshots)
+    cycles.write_model(write, kept.module, found, scratch, target, provenance, config.licence)
+    hits = cycles.hits(target, validation.texts, validation.labels)
+    words = t("{count} snapshots together: validation accuracy {accuracy:.4f}; the best weights alone {alone:.4f}",
+              count=len(found), accuracy=hits / len(validation), alone=kept.metrics["accuracy"])  # fmt: skip
+    context.say(words)
+    return hits
 
 
 def _settings(config: Config, precision: str, threads: int) -> Settings:
@@ -157,6 +216,10 @@ def _settings(config: Config, precision: str, threads: int) -> Settings:
         "parallel",
     )
     values: dict[str, Any] = {name: getattr(config, name) for name in (*same, *blocks)}
+    if config.snapshots:
+        # Every cycle has to come to its end.
+        values["early_stopping"] = config.early_stopping.model_copy(update={"patience": 0})
+        values["snapshots"] = True
     if config.augment is not None:
         values["augment"] = TextChanges(**config.augment.model_dump())
     return Settings(**values, precision=precision, threads=threads)
