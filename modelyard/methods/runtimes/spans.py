@@ -166,7 +166,7 @@ def open_predictor(folder: Path, card: ModelCard, threads: int | None, token_bud
     about: Any = find(card.task)
     predictor = SpanPredictor(manifest(folder).digest, about, card.labels, reader)
     try:
-        _probe(predictor, folder)
+        probe(predictor, folder)
     except BaseException:
         predictor.close()
         raise
@@ -192,7 +192,7 @@ def transitions_of(card: ModelCard, folder: Path) -> NDArray[np.float64] | None:
     return matrix
 
 
-def _probe(predictor: SpanPredictor, folder: Path) -> None:
+def probe(predictor: SpanPredictor, folder: Path) -> None:
     """One small record through everything. Raises InputError if the scores do not fit the tags."""
     reader = predictor.reader
     placed = reader.windows.read(predictor.about.values([predictor.about.sample()]))

@@ -17,6 +17,7 @@ from modelyard.errors import InputError
 NAMES = (
     "fill-mask",
     "image-classification",
+    "multitask",
     "sentence-embedding",
     "tabular-classification",
     "tabular-regression",

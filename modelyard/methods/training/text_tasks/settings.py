@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from modelyard.methods.data.settings import ColumnName
 from modelyard.methods.training.settings import (
     Compute,
     Ema,
@@ -98,6 +99,20 @@ class SpansStopping(Stopping):
 
     metric: Literal["f1", "loss"] = Field(
         "f1", description="What is watched on validation: F1 of whole spans, or the loss of their tags"
+    )
+
+
+class ManyTask(BaseModel):
+    """One of several tasks on one encoder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: Literal["text-classification", "text-multi-label", "text-regression", "token-classification"] = Field(
+        description="What is learned from the column"
+    )
+    column: ColumnName = Field(description="Column of what is learned; rows where it is empty are not this task's")
+    weight: float | None = Field(
+        None, gt=0, le=1e6, description="Share of the batches, beside the others; by default as many as its rows make"
     )
 
 
