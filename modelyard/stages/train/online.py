@@ -55,9 +55,10 @@ def run(config: Config, context: Context) -> None:
     data = Dataset.open(context.input("data"))
     fields, reader = _reading(config, data)
     learning, delta = config.learning, config.drift.delta
-    fresh = state.new(reader, learning.learning_rate, learning.l2, delta, config.window)
+    rate = learning.learning_rate or work.rate_for(reader)
+    fresh = state.new(reader, rate, learning.l2, delta, config.window)
     former = context.input("model") if context.bound("model") else None
-    begun = work.begin(context.scratch(), former, fresh, learning.learning_rate, learning.l2, delta, hooks)
+    begun = work.begin(context.scratch(), former, fresh, rate, learning.l2, delta, hooks)
     online = work.Online(begun, config.drift, learning.max_labels, hooks)
     online.run(data, fields, context.scratch(), config.checkpoint_rows)
     if len(online.state.labels) < 2:
