@@ -71,6 +71,10 @@ class Quantised:
     export_error: float
 
 
+COMPARED = {"text-classification": "label", "text-multi-label": "labels"}
+"""The part of an answer by task that must not change; other tasks cannot be quantised yet."""
+
+
 def quantise(
     folder: Path,
     target: Path,
@@ -92,16 +96,26 @@ def quantise(
             `exclude` pattern matches nothing.
     """
     card = ModelCard.read(folder)
+    if card.task not in COMPARED:
+        raise InputError(
+            t("models of {task} cannot be quantised yet", task=card.task),
+            where=str(folder),
+            expected=", ".join(COMPARED),
+            remedy=t("release the model as it was trained"),
+        )
     if not calibration:
         raise InputError(t("no training row to calibrate with"), where="data/train")
     prepared = _prepare(folder, card, calibration, recipe, scratch)
-    labels = _labels(folder, validation)
+    labels = _labels(folder, validation, COMPARED[card.task])
     names = METHODS if recipe.method == "auto" and recipe.engine == "onnx" else (_first(recipe),)
     tried: list[tuple[int, str, Path]] = []
     for name in names if prepared.products else ("",):
         progress(t("quantising: {method}", method=name or t("tables only")))
         candidate = _candidate(folder, card, prepared, name, recipe, scratch)
-        agree = sum(left == right for left, right in zip(labels, _labels(candidate, validation), strict=True))
+        agree = sum(
+            left == right
+            for left, right in zip(labels, _labels(candidate, validation, COMPARED[card.task]), strict=True)
+        )
         tried.append((agree, name, candidate))
         if agree >= ENOUGH * len(labels):
             break
@@ -254,10 +268,11 @@ def _card(folder: Path, card: ModelCard, method: str, recipe: Recipe, rows: int)
     )
 
 
-def _labels(folder: Path, texts: Sequence[str]) -> list[str]:
+def _labels(folder: Path, texts: Sequence[str], part: str) -> list[Any]:
+    """One part of the answer to each text."""
     predictor = load(folder)
     try:
-        return [answer.label for answer in predictor.predict([{"text": text} for text in texts])]
+        return [getattr(answer, part) for answer in predictor.predict([{"text": text} for text in texts])]
     finally:
         predictor.close()
 
