@@ -21,6 +21,7 @@ from modelyard.methods.runtimes.batching import plan
 from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import NotNumbers, Prediction, Record
+from modelyard.methods.runtimes.pseudo_likelihood import Masked, masked, places
 from modelyard.methods.tasks.fill_mask import MASK, TASK, Candidate, Filled, Request
 
 TOKEN_BUDGET = 1024
@@ -83,6 +84,22 @@ class Filler:
             for place, scores in zip(some, self._scores([rows[one] for one in some]), strict=True):
                 answers[place] = self._answer(rows[place], scores)
         return [answers[place] for place in range(len(rows))]
+
+    def pseudo_likelihood(self, records: Sequence[Record], most: int) -> list[Masked]:
+        """Each text's tokens masked in turn, at most `most` of them."""
+        texts = [request.text for request in TASK.values(records)]
+        special = frozenset(self._tokenizer.all_special_ids)
+
+        def scores(hidden: list[list[int]], at: list[int]) -> list[NDArray[np.float64]]:
+            found: list[NDArray[np.float64]] = []
+            step = max(1, self._budget // max(1, len(hidden[0])))
+            for start in range(0, len(hidden), step):
+                part = zip(hidden[start : start + step], at[start : start + step], strict=True)
+                found += [one[0] for one in self._scores([Row(Request(""), "", ids, [place]) for ids, place in part])]
+            return found
+
+        return [masked(scores, ids, places(ids, special, most), self._tokenizer.mask_token_id)
+                for ids in self._reader.ids(texts)]  # fmt: skip
 
     def close(self) -> None:
         self._module = None
