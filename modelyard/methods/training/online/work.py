@@ -139,6 +139,11 @@ class Online:
             state.learner.forget()
 
 
+def rate_for(reader: HashedNgrams | HashedTable) -> float:
+    """AdaGrad's usual step size: n-grams are many and rare, columns few and always there."""
+    return TABLE_RATE if isinstance(reader, HashedTable) else TEXT_RATE
+
+
 def begin(
     scratch: Path, former: Path | None, fresh: State, rate: float, l2: float, delta: float, hooks: Hooks
 ) -> State:
