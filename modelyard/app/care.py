@@ -58,7 +58,7 @@ class Check:
         return dict(vars(self))
 
 
-def init(folder: str | Path, *, template: str = "text-classification", data: str | Path | None = None) -> Started:
+def init(folder: str | Path, *, template: str = "auto", data: str | Path | None = None) -> Started:
     """Start a project: a commented project file with columns guessed from the data, and a signing key.
 
     Raises:

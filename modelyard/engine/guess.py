@@ -1,4 +1,4 @@
-"""Which column of a data file is the text and which the label: a guess that says why, for the user to check.
+"""What a data file is for, and which column is the text, the label or the target: a guess that says why, to check.
 
 Reads the file exactly as `data.read` will. The text is the column with the longest values; the label is one with few
 values that repeat. A name that says so counts first.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelyard.base.messages import t
+from modelyard.errors import InputError
 
 if TYPE_CHECKING:
     from modelyard.methods.data.rows import Reader
@@ -22,12 +23,25 @@ if TYPE_CHECKING:
 MAX_ROWS = 20_000
 """Rows looked at: files are often sorted by class, so the first hundred may hold only one."""
 MAX_VALUES = 1_000
+MAX_CLASSES = 20
+"""More different numbers than this are quantities, not names of classes."""
 TEXT_NAMES = frozenset(
     ("text", "review", "content", "sentence", "message", "comment", "body", "正文", "评论", "文本", "内容", "句子")
 )
 LABEL_NAMES = frozenset(
     ("label", "class", "category", "target", "sentiment", "intent", "y", "标签", "类别", "分类", "情感", "意图")
 )
+
+
+TARGET_NAMES = frozenset(("target", "y", "price", "value", "score", "rating", "价格", "目标", "评分", "数值"))
+SPANS = "spans"
+TEXTS, TEXT_GENERATION, SPAN_TEXTS = "text-classification", "text-generation", "token-classification"
+TABLE_CLASSES, TABLE_NUMBERS, IMAGES = "tabular-classification", "tabular-regression", "image-classification"
+LONG = 20
+"""Characters on average past which values are texts rather than names, whatever the column is called."""
+SENTENCE = 3
+"""Words on average that make values texts, however short."""
+IMAGE_ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"))
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,8 @@ class Guessed:
         num_rows: rows looked at; `whole` if these are all.
         majority: share of the most frequent label, None without a label.
         guesses: all of it in words.
+        task: what a model of it would be for: a template's name.
+        target: the column of numbers to predict, None if there is none.
     """
 
     text: str | None
@@ -88,10 +104,20 @@ class Guessed:
     whole: bool
     majority: float | None
     guesses: tuple[Guess, ...]
+    task: str = TEXTS
+    target: str | None = None
 
 
-def guess(path: Path) -> Guessed:
-    """Look at the first MAX_ROWS rows of a CSV, TSV, JSONL, Parquet or Arrow file. Raises InputError if it is none."""
+def guess(path: Path, task: str | None = None) -> Guessed:
+    """Look at the first MAX_ROWS rows of a CSV, TSV, JSONL, Parquet or Arrow file, or into a folder of images.
+
+    Args:
+        task: what the model is to be for, if that is known already; None guesses it too.
+
+    Raises InputError if it is none.
+    """
+    if path.is_dir():
+        return _pictures(path)
     from modelyard.methods.data.reading import Reading, open_reader
     from modelyard.methods.data.sources import resolve
 
@@ -103,6 +129,11 @@ def guess(path: Path) -> Guessed:
         for name, column, first in zip(columns, statistics, reader.names, strict=True):
             column.name = name
             column.add(first)
+    chosen = task or _task(statistics)
+    if chosen in (TABLE_CLASSES, TABLE_NUMBERS):
+        return _table(
+            chosen if task else None, statistics, columns, whole, num_bad, Guess(t("format"), how, reader.described)
+        )
     text, text_why = _text(statistics)
     label, label_why = _label([column for column in statistics if column is not text])
     guesses = [Guess(t("format"), how, reader.described)]
@@ -111,7 +142,8 @@ def guess(path: Path) -> Guessed:
         why = t("the first line looks like data: its values come again below")
         guesses.append(Guess(t("header"), t("none"), why))
     guesses.append(Guess(t("text column"), text.name if text else "?", text_why))
-    guesses.append(Guess(t("label column"), label.name if label else "?", label_why))
+    if chosen == TEXTS:
+        guesses.append(Guess(t("label column"), label.name if label else "?", label_why))
     if num_bad:
         guesses.append(Guess(t("bad rows"), str(num_bad), t("data.read keeps them apart, each with its reason")))
     return Guessed(
@@ -122,7 +154,92 @@ def guess(path: Path) -> Guessed:
         whole,
         max(label.values.values()) / label.num_rows if label else None,
         tuple(guesses),
+        chosen,
     )
+
+
+def _task(statistics: Sequence[ColumnStatistics]) -> str:
+    """What the columns are for: spans beside texts, labelled texts, texts alone; else a table."""
+    names = {column.name.lower() for column in statistics}
+    texts = [column for column in statistics if _is_text(column)]
+    if not texts:
+        return TABLE_CLASSES
+    if SPANS in names:
+        return SPAN_TEXTS
+    labelled = any(_few(column) for column in statistics if column not in texts)
+    return TEXTS if labelled or len(statistics) > 1 else TEXT_GENERATION
+
+
+def _is_text(column: ColumnStatistics) -> bool:
+    """Values that differ, and are long or called texts."""
+    if _numeric(column) or _few(column) or column.num_values < 2:
+        return False
+    return column.name.lower() in TEXT_NAMES or column.mean_length >= LONG or _words(column) >= SENTENCE
+
+
+def _words(column: ColumnStatistics) -> float:
+    """Words of a value, on average."""
+    shown = list(islice(column.values, 50))
+    return sum(len(value.split()) for value in shown) / len(shown)
+
+
+def _table(
+    task: str | None,
+    statistics: Sequence[ColumnStatistics],
+    columns: tuple[str, ...] | None,
+    whole: bool,
+    num_bad: int,
+    form: Guess,
+) -> Guessed:
+    """A table: what is predicted is the column whose name says so, else the last; few values are classes."""
+    filled = [column for column in statistics if column.num_rows]
+    named = [column for column in filled if column.name.lower() in LABEL_NAMES | TARGET_NAMES]
+    chosen_from = named or filled
+    goal = chosen_from[-1] if chosen_from else None
+    why = t("its name says so") if named else t("the last column, as is usual")
+    numbers = goal is not None and _numeric(goal) and (goal.many or goal.num_values > MAX_CLASSES)
+    chosen = task or (TABLE_NUMBERS if numbers else TABLE_CLASSES)
+    guesses = [form]
+    if columns is not None:
+        guesses.append(Guess(t("header"), t("none"), t("the first line looks like data: its values come again below")))
+    guesses.append(
+        Guess(t("target column") if chosen == TABLE_NUMBERS else t("label column"), goal.name if goal else "?", why)
+    )
+    guesses.append(Guess(t("kind"), chosen, t("no column of texts; what is predicted decides")))
+    if num_bad:
+        guesses.append(Guess(t("bad rows"), str(num_bad), t("data.read keeps them apart, each with its reason")))
+    is_class = goal is not None and chosen == TABLE_CLASSES
+    return Guessed(
+        None,
+        goal.name if goal and is_class else None,
+        columns,
+        max((column.num_rows for column in statistics), default=0),
+        whole,
+        max(goal.values.values()) / goal.num_rows if goal and is_class else None,
+        tuple(guesses),
+        chosen,
+        goal.name if goal and not is_class else None,
+    )
+
+
+def _pictures(folder: Path) -> Guessed:
+    """A folder with one folder a class. Raises InputError if there is no image in it."""
+    counts = {
+        one.name: sum(file.suffix.lower() in IMAGE_ENDINGS for file in one.iterdir())
+        for one in sorted(folder.iterdir())
+        if one.is_dir()
+    }
+    counts = {name: count for name, count in counts.items() if count}
+    if len(counts) < 2:
+        raise InputError(
+            t("the folder holds no images in folders of their classes"),
+            where=str(folder),
+            expected=t("one folder a class: {example}", example="cats/1.png, dogs/1.png"),
+        )
+    total, most = sum(counts.values()), max(counts.values())
+    classes = t("{num} folders with {total:,} images", num=len(counts), total=total)
+    why = (Guess(t("kind"), IMAGES, classes),)
+    return Guessed(None, "label", None, total, True, most / total, why, IMAGES)
 
 
 def _statistics(reader: Reader) -> tuple[list[ColumnStatistics], bool, int]:

@@ -13,11 +13,12 @@ from pathlib import Path
 from modelyard.base.messages import did_you_mean, language, t
 from modelyard.base.yaml import resolve
 from modelyard.core.project import Rule
-from modelyard.engine.guess import Guessed, guess
+from modelyard.engine.guess import TEXTS, Guessed, guess
 from modelyard.engine.project_file import PROJECT_NAME, STEP_NAME
 from modelyard.engine.sample_size import sample_size
 from modelyard.errors import InputError, UsageError
 
+AUTO = "auto"
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.1
 STEPS = ("clean", "split", "classifier", "int8", "quality", "latency", "card")
@@ -39,7 +40,7 @@ def render_template(
 
     Args:
         folder: where the project file will lie; the data's path is written relative to it.
-        template: `text-classification`.
+        template: a task's name, or `auto`: what the data seem to be for.
         data: a data file, or None for placeholders.
         name: the project's name, the folder's if None; made into a valid one if it is none.
         lang: language of the comments, the user's if None.
@@ -48,14 +49,19 @@ def render_template(
         UsageError: there is no such template.
         InputError: the data file is not there or cannot be read.
     """
-    if template not in TEMPLATES:
+    from modelyard.engine.task_templates import MORE
+
+    known = {**TEMPLATES, **MORE}
+    if template not in known and template != AUTO:
         found = t("there is no template `{name}`", name=template)
-        raise UsageError(found, remedy=did_you_mean(template, list(TEMPLATES)))
-    if data is not None and not data.is_file():
+        raise UsageError(found, remedy=did_you_mean(template, list(known)))
+    if data is not None and not data.exists():
         raise InputError(t("there is no such file"), where=str(data), expected=t("a file of texts with labels"))
-    guessed = guess(data) if data is not None else None
+    guessed = guess(data, None if template == AUTO else template) if data is not None else None
+    if template == AUTO:
+        template = guessed.task if guessed else TEXTS
     called = project_name(folder.absolute().name if name is None else name)
-    text = TEMPLATES[template](called, _relative(data, folder), guessed, lang or language())
+    text = known[template](called, _relative(data, folder), guessed, lang or language())
     return Rendered(text, tuple(str(item) for item in guessed.guesses) if guessed else ())
 
 

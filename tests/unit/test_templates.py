@@ -168,3 +168,76 @@ def test_the_first_step_is_called_after_the_file_unless_the_name_is_taken(tmp_pa
             next(iter(parse_yaml(render_template(tmp_path, "text-classification", path).text, "t").value["steps"]))
             == step
         )
+
+
+def table(path, goal, count=120):
+    rows = [f"{i},{i * 7 % 13},{'Ulm' if i % 3 else 'Bonn'},{goal(i)}" for i in range(count)]
+    path.write_text("\n".join(["age,size,city,outcome", *rows]), encoding="utf-8")
+    return path
+
+
+KINDS = {
+    "tabular-classification": lambda folder: table(folder / "people.csv", lambda i: i % 2),
+    "tabular-regression": lambda folder: table(folder / "houses.csv", lambda i: i * 1.5 + 3),
+    "image-classification": lambda folder: pictures(folder / "pets"),
+    "token-classification": lambda folder: lines(
+        folder / "names.jsonl", lambda i: {"text": f"Ada {i} went home to her town", "spans": "[]"}
+    ),
+    "text-generation": lambda folder: lines(
+        folder / "poems.jsonl", lambda i: {"text": f"a line of a poem, number {i}"}
+    ),
+    "text-classification": lambda folder: lines(
+        folder / "mail.jsonl", lambda i: {"body": f"the words of a message, number {i}", "kind": "ab"[i % 2]}
+    ),
+}
+
+
+def pictures(folder):
+    from support.pictures import picture
+
+    for number in range(12):
+        path = folder / ["cats", "dogs"][number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(seed=number))
+    return folder
+
+
+def lines(path, record):
+    path.write_text("\n".join(json.dumps(record(i)) for i in range(60)), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_each_kind_of_data_is_guessed_and_its_project_passes_the_check(tmp_path, kind, lang):
+    data = KINDS[kind](tmp_path)
+    assert guess(data).task == kind
+    rendered = render_template(tmp_path, "auto", data, name="p", lang=lang)
+    write_new(tmp_path / "modelyard.yaml", rendered.text)
+    bound, problems = load_project(tmp_path)
+    assert problems == []
+    first = bound.steps[0].config
+    assert first.path == data.name
+    assert (first.label, first.target) == {
+        "tabular-classification": ("outcome", None), "tabular-regression": (None, "outcome"),
+        "text-classification": ("kind", None),
+    }.get(kind, (None, None))  # fmt: skip
+    assert rendered.guesses
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_each_template_without_data_passes_the_check(tmp_path, kind):
+    write_new(tmp_path / "modelyard.yaml", render_template(tmp_path, kind, name="p").text)
+    assert load_project(tmp_path)[1] == []
+
+
+def test_a_folder_without_images_is_a_clear_error(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no images in folders"):
+        render_template(tmp_path, "auto", tmp_path / "empty")
+
+
+def test_a_column_named_target_counts_before_the_last(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("x,price,z\n" + "\n".join(f"{i},{i * 1.25},{i % 4}" for i in range(100)))
+    assert (guess(path).task, guess(path).target) == ("tabular-regression", "price")

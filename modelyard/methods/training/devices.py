@@ -20,7 +20,8 @@ DEVICE, THREADS = "MODELYARD_DEVICE", "MODELYARD_THREADS"
 
 
 def pick(name: DeviceName = "auto") -> torch.device:
-    """The device to train on; `auto` takes what accelerate finds (CUDA, Ascend NPU, Apple, else the CPU).
+    """The device to train on; `auto` takes what accelerate finds (CUDA, Ascend NPU, Apple …), else what a vendor has
+    registered with torch, else the CPU.
 
     Raises:
         InputError: the named device is not on this machine.
@@ -30,6 +31,8 @@ def pick(name: DeviceName = "auto") -> torch.device:
     if name == "cpu":
         return torch.device("cpu")
     found: torch.device = PartialState().device
+    if found.type == "cpu":
+        found = torch.accelerator.current_accelerator(check_available=True) or found
     if name in ("auto", found.type):
         return found
     raise InputError(
@@ -40,19 +43,30 @@ def pick(name: DeviceName = "auto") -> torch.device:
     )
 
 
+def _module(device: torch.device) -> Any:
+    """`torch.cuda`, or what stands beside it for another kind of device; None for the CPU."""
+    return None if device.type == "cpu" else torch.get_device_module(device)
+
+
+def _asked(device: torch.device, name: str, *arguments: Any) -> Any:
+    """What the device's module answers to a function that not every module has; None without one."""
+    function = getattr(_module(device), name, None)
+    return None if function is None else function(*arguments)
+
+
 def supports_bf16(device: torch.device) -> bool:
     """Whether bf16 is computed by the hardware, not emulated."""
     if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
+        return bool(_asked(device, "get_device_capability", device) >= (8, 0))
     if device.type == "cpu":
         flags = cpu_flags()
         return "avx512_bf16" in flags or "amx_bf16" in flags or "bf16" in flags
-    return device.type == "npu"
+    return device.type == "npu" or bool(_asked(device, "is_bf16_supported"))
 
 
 def supports_fp8(device: torch.device) -> bool:
     """Whether matrix products of fp8 are computed by the hardware."""
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 9)
+    return device.type == "cuda" and bool(_asked(device, "get_device_capability", device) >= (8, 9))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -64,13 +78,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def release(device: torch.device) -> None:
     """Give back memory that is held but not used."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    _asked(device, "empty_cache")
 
 
 def peak_bytes(device: torch.device) -> int | None:
-    """Most memory of the device that tensors took at once so far; None for the CPU."""
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+    """Most memory of the device that tensors took at once so far; None for the CPU and what does not tell."""
+    found = _asked(device, "max_memory_allocated", device)
+    return None if found is None else int(found)
 
 
 def take(number: int) -> tuple[str, str] | None:
@@ -119,9 +133,8 @@ def _cores() -> int:
 
 def describe(device: torch.device) -> str:
     """The device in words, for the run's record."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} {platform.machine()}"
+    name = _asked(device, "get_device_name", device)
+    return str(name) if name else f"{device.type} {platform.machine()}"
 
 
 @contextmanager
@@ -136,8 +149,7 @@ def reproducible(device: torch.device, threads: int) -> Iterator[None]:
     before_fill = memory.fill_uninitialized_memory
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with random_state_kept(device):
         try:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(True)
@@ -150,7 +162,16 @@ def reproducible(device: torch.device, threads: int) -> Iterator[None]:
             memory.fill_uninitialized_memory = before_fill
 
 
+def random_state_kept(device: torch.device) -> Any:
+    """A context after which torch's random states are what they were, on the CPU and on the device."""
+    if device.type == "mps" or not hasattr(_module(device), "get_rng_state"):
+        return torch.random.fork_rng(devices=[])
+    return torch.random.fork_rng(devices=[device.index or 0], device_type=device.type)
+
+
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that a clock means something."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type == "mps":
+        _asked(device, "synchronize")
+    else:
+        _asked(device, "synchronize", device)

@@ -1,0 +1,144 @@
+"""Project files of further tasks: tables, images, marked spans, and models that write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelyard.base.messages import t
+from modelyard.engine import templates
+from modelyard.engine.guess import IMAGES, SPAN_TEXTS, SPANS, TABLE_CLASSES, TABLE_NUMBERS, TEXT_GENERATION, Guessed
+from modelyard.engine.templates import TEST_SHARE, VALIDATION_SHARE, scalar
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What differs from task to task.
+
+    Attributes:
+        step: name of the step that trains.
+        uses: its stage, with its settings as YAML.
+        about: the comment before it.
+        latency: milliseconds in which a record must be answered; None: latency is not measured.
+    """
+
+    step: str
+    uses: str
+    about: str
+    latency: int | None = 50
+
+
+def _project(kind: Kind, name: str, reading: str, path: str | None, rule: str, lang: str) -> str:
+    def say(text: str) -> str:
+        return "\n".join(f"# {line}" for line in text.split("\n"))
+
+    source = templates._step_name(path)
+    shares = f"validation: {VALIDATION_SHARE}, test: {TEST_SHARE}"
+    blocks = [
+        say(
+            t(
+                "A Modelyard project: `modelyard check` finds mistakes, `plan` shows what would run, `run` runs it.",
+                lang=lang,
+            )
+        ),
+        f"version: 1\nproject: {name}\nseed: 0",
+        say(t("Steps run from top to bottom. An input binds to the nearest output of its kind above.", lang=lang)),
+        "steps:",
+        f"  {source if source != 'reviews' else 'rows'}:\n    uses: data.read\n    with: {{{reading}}}",
+        templates._indent(
+            say(t("The same row never lies on two sides. Only evaluate.* steps see the test rows.", lang=lang))
+        ),
+        f"  split: {{uses: data.split, with: {{{shares}}}}}",
+        templates._indent(say(kind.about)),
+        f"  {kind.step}: {{{kind.uses}}}",
+        "  quality: {uses: evaluate.quality}",
+    ]
+    if kind.latency is not None:
+        blocks.append("  latency: {uses: evaluate.latency}")
+    blocks += [
+        templates._indent(say(t("A page that shows all of it and opens offline.", lang=lang))),
+        "  card: {uses: report.card}",
+        say(t("A release is made only if every rule holds at the bad end of its 95 % interval.", lang=lang)),
+        f"release:\n  model: {kind.step}\n  rules:\n{rule}",
+    ]
+    if kind.latency is not None:
+        blocks.append(
+            f"    - {{claim: latency.p95_ms, max: {kind.latency}}}  # {t('milliseconds for one record', lang=lang)}"
+        )
+    return templates._join(blocks)
+
+
+def _columns(path: str | None, guessed: Guessed | None, *roles: str) -> str:
+    parts = [f"path: {scalar(path or 'data.csv')}", *roles]
+    if guessed and guessed.columns:
+        parts += ["header: false", f"columns: [{', '.join(scalar(column) for column in guessed.columns)}]"]
+    return ", ".join(parts)
+
+
+def _accuracy(guessed: Guessed | None, lang: str) -> str:
+    bound, why = templates._accuracy(guessed, lang)
+    comment = templates._indent("\n".join(f"# {line}" for line in why.split("\n")), 4)
+    return f"{comment}\n    - {{claim: quality.accuracy, min: {bound}}}"
+
+
+def _bound(claim: str, low: float, lang: str) -> str:
+    return f"    # {t('Put in what your users need.', lang=lang)}\n    - {{claim: {claim}, min: {low}}}"
+
+
+def _table_classes(name: str, path: str | None, guessed: Guessed | None, lang: str) -> str:
+    label = (guessed.label if guessed else None) or "label"
+    about = t(
+        "Boosted trees; every other column is learned from (`leave_out: [...]` names those that are not).", lang=lang
+    )
+    kind = Kind("model", "uses: train.tabular, with: {kind: boosted_trees}", about)
+    return _project(
+        kind, name, _columns(path, guessed, f"label: {scalar(label)}"), path, _accuracy(guessed, lang), lang
+    )
+
+
+def _table_numbers(name: str, path: str | None, guessed: Guessed | None, lang: str) -> str:
+    target = (guessed.target if guessed else None) or "target"
+    about = t(
+        "Boosted trees; every other column is learned from (`leave_out: [...]` names those that are not).", lang=lang
+    )
+    kind = Kind("model", "uses: train.tabular, with: {kind: boosted_trees}", about)
+    rule = _bound("quality.r2", 0.5, lang)
+    return _project(kind, name, _columns(path, guessed, f"target: {scalar(target)}"), path, rule, lang)
+
+
+def _images(name: str, path: str | None, guessed: Guessed | None, lang: str) -> str:
+    about = t(
+        "A small network of convolutions; `resnet`, `mobilenet` and `vit` are larger, `base` fine-tunes one.", lang=lang
+    )
+    kind = Kind("model", "uses: train.image_classification, with: {size: cnn, epochs: 10}", about, 200)
+    return _project(kind, name, f"path: {scalar(path or 'images')}", path, _accuracy(guessed, lang), lang)
+
+
+def _spans(name: str, path: str | None, guessed: Guessed | None, lang: str) -> str:
+    text = (guessed.text if guessed else None) or "text"
+    about = t("The column `{column}` holds the marked spans: a JSON list of start, end and label for each text.",
+              lang=lang, column=SPANS)  # fmt: skip
+    kind = Kind("tagger", "uses: train.token_classification", about, 200)
+    reading = _columns(path or "data.jsonl", guessed, f"text: {scalar(text)}")
+    return _project(kind, name, reading, path, _bound("quality.span_f1", 0.5, lang), lang)
+
+
+def _writer(name: str, path: str | None, guessed: Guessed | None, lang: str) -> str:
+    text = (guessed.text if guessed else None) or "text"
+    about = t(
+        "A small model from fresh weights; `base: <folder>` goes on from one. train.instruct makes it answer.",
+        lang=lang,
+    )
+    uses = "uses: train.language_model, with: {model: {size: tiny}, tokenizer: {vocabulary_size: 4000}, context: 128}"
+    rule = f"    # {t('Put in what your users need.', lang=lang)}\n    - {{claim: quality.bits_per_byte, max: 4.0}}"
+    reading = _columns(path, guessed, f"text: {scalar(text)}")
+    return _project(Kind("writer", uses, about, None), name, reading, path, rule, lang)
+
+
+MORE: dict[str, Callable[[str, str | None, Guessed | None, str], str]] = {
+    TABLE_CLASSES: _table_classes,
+    TABLE_NUMBERS: _table_numbers,
+    IMAGES: _images,
+    SPAN_TEXTS: _spans,
+    TEXT_GENERATION: _writer,
+}
