@@ -93,7 +93,7 @@ def test_two_processes_take_the_steps_of_one(name, two, tmp_path):
     assert_alike(two[name], alone(TWO[name], tmp_path))
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize("name", FOUR)
 def test_four_processes_take_the_steps_of_one(name, four, tmp_path):
     assert_alike(four[name], alone(FOUR[name], tmp_path))
@@ -122,7 +122,7 @@ def test_a_run_goes_on_in_the_same_layout_with_the_same_bits(name, two):
     assert not any("approximate" in line for line in two[f"{name}: rest"]["said"])
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_run_goes_on_in_other_layouts_and_says_so(four, two, folder, tmp_path):
     expected = parallel_work.train("qwen3-tied", {}, tmp_path)
     last = parallel_work.train("qwen3-tied", {}, folder / "reshard")
