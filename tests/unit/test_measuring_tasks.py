@@ -71,7 +71,8 @@ def measure(tmp_path, monkeypatch):
 
 
 def test_every_task_has_a_family_and_every_family_a_task():
-    assert set(tasks.NAMES) - set(measuring.FAMILIES) == set()
+    # One text asked several tasks at once is not measured yet: `find` says so.
+    assert set(tasks.NAMES) - set(measuring.FAMILIES) <= {"multitask"}
     for task in measuring.FAMILIES:
         assert measuring.find(task).measure
     with pytest.raises(InputError, match="cannot be measured"):
@@ -279,7 +280,7 @@ def test_a_chat_is_asked_without_its_last_turn_and_texts_alone_get_perplexity(me
 
 def test_embeddings_by_rank_and_by_search(measure):
     vectors = {"a": [1, 0], "a2": [0.9, 0.1], "b": [0, 1], "b2": [0.1, 0.9], "c": [0.7, 0.7], "c2": [-1, 0]}
-    fake = Fake("sentence-embedding", lambda row: SimpleNamespace(embedding=vectors[row["text"]]))
+    fake = Fake("sentence-embedding", lambda row: SimpleNamespace(vector=vectors[row["text"]]))
     columns = {"text": "text", "text_b": "other", "y": "label"}
     found = measure(fake, columns, {"test": [("a", "a2", 1.0), ("b", "b2", 1.0), ("c", "c2", 1.0)]}, cutoffs=(1, 3))
     assert found.values[("retrieval_recall", "1")].value == pytest.approx(2 / 3)

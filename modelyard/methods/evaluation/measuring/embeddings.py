@@ -139,7 +139,7 @@ def _first_places(texts: list[str]) -> list[int]:
 
 def _vectors(found: list[Any], examples: Examples) -> Floats:
     """[n, d]. Raises StageError if one is no number."""
-    vectors = np.array([one.embedding for one in found], dtype=np.float64)
+    vectors = np.array([one.vector for one in found], dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if bad.size:
         raise StageError(
