@@ -48,3 +48,21 @@ def test_a_rare_class_is_balanced_right_and_the_wrong_order_is_refused(tmp_path:
     refused = modelyard(folder, "check", "early.yaml")
     assert refused.returncode != 0
     assert "add a `data.split` step between `clean` and `rare`" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_chinese_bert_without_a_network_says_that_it_begins_at_random_and_answers(tmp_path: Path) -> None:
+    folder = tmp_path / "recipes" / "chinese-bert"
+    shutil.copytree(RECIPES / "chinese-bert", folder, ignore=shutil.ignore_patterns(".modelyard", "__pycache__"))
+    rows = (ROOT / "examples" / "reviews-zh" / "reviews.csv").read_text(encoding="utf-8").splitlines()[:400]
+    (tmp_path / "reviews-zh").mkdir()
+    (tmp_path / "reviews-zh" / "reviews.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    text = (folder / "modelyard.yaml").read_text(encoding="utf-8").replace("epochs: 4", "epochs: 1")
+    text = text.replace("./encoder.py}", "./encoder.py, with: {base: ./not-here, layers: 1, width: 64}}")
+    (folder / "modelyard.yaml").write_text(text, encoding="utf-8")
+    done = modelyard(folder, "run")
+    assert done.returncode == 0, done.stderr
+    assert "RANDOM weights" in done.stdout + done.stderr
+    asked = modelyard(folder, "predict", "tuned", "我喜欢Python编程语言。")
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.strip()
