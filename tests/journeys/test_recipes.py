@@ -63,6 +63,6 @@ def test_a_chinese_bert_without_a_network_says_that_it_begins_at_random_and_answ
     done = modelyard(folder, "run")
     assert done.returncode == 0, done.stderr
     assert "RANDOM weights" in done.stdout + done.stderr
-    asked = modelyard(folder, "predict", "tuned", "我喜欢Python编程语言。")
+    asked = modelyard(folder, "predict", "chinese-bert", "我喜欢Python编程语言。")
     assert asked.returncode == 0, asked.stderr
     assert asked.stdout.strip()
