@@ -2,9 +2,9 @@
 
     python benchmarks/training_tasks.py --data DIR [--only language instruct images] [--rounds 3] [--threads 2]
 
-- language: a Llama-like model of 6 layers, 256 wide, pretrained on packed lines of 256 tokens, 8 lines a step. The texts
-  are examples/reviews-zh. Ours keeps documents apart (no attention across them); the peer cuts them end to end.
-- instruct: the same network taught to answer with LoRA (rank 16, every matrix), one epoch over Chinese instructions
+- language: a Llama-like model of 6 layers, 256 wide, pretrained on packed lines of 256 tokens, 8 lines a step, of the
+  texts of examples/reviews-zh. Ours keeps documents apart (no attention across them); the peer cuts them end to end.
+- instruct: the same network taught to answer with LoRA (rank 16, every matrix), one epoch over instructions
   (DIR/instruct_demo_zh_en), beside TRL's SFTTrainer.
 - images: a small ViT on Fashion-MNIST (DIR/fashion_mnist). The peer's pixels are ready in memory; ours begins with PNGs.
 
@@ -110,7 +110,8 @@ def prepare_images(options: argparse.Namespace) -> dict[str, Any]:
     data = folder / "data"
     data.mkdir(exist_ok=True)
     write_schema(
-        data, [Column("row_id", "other", "string"), Column("image", "image", "binary"), Column("label", "label", "string")]
+        data,
+        [Column("row_id", "other", "string"), Column("image", "image", "binary"), Column("label", "label", "string")],
     )
     write_split(data, "train", [table.slice(0, options.images)], table.schema)
     write_split(data, "validation", [table.slice(options.images)], table.schema)

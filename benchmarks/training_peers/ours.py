@@ -49,9 +49,7 @@ def language(given, clock, folder):
 
 def instruct(given, clock, folder):
     """Instruction tuning with LoRA, one epoch."""
-    found = [
-        Chat(turns, str(place)) for place, turns in enumerate(json.loads(Path(given["chats"]).read_text()))
-    ]
+    found = [Chat(turns, str(place)) for place, turns in enumerate(json.loads(Path(given["chats"]).read_text()))]
     model, tokenizer = models.open_base(Path(given["model"]))
     marks = chats.learn_to_chat(model, tokenizer)
     doing = begin(given, clock, folder)

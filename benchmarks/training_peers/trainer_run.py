@@ -57,8 +57,7 @@ def images(given, clock, folder):
     )
     pixels, labels = np.load(given["pixels"]), np.load(given["labels"])
     data = [
-        {"pixel_values": torch.from_numpy(one), "labels": int(label)}
-        for one, label in zip(pixels, labels, strict=True)
+        {"pixel_values": torch.from_numpy(one), "labels": int(label)} for one, label in zip(pixels, labels, strict=True)
     ]
     size = given["batch"] if given["best"] else 8
     run(given, clock, model, data, folder, num_train_epochs=given["epochs"], per_device_train_batch_size=size)

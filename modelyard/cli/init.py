@@ -12,8 +12,18 @@ from modelyard.cli.output import print_json
 
 @click.command("init", help=t("Start a project in FOLDER: a commented modelyard.yaml, columns guessed from --data."))
 @click.argument("folder", default=".", type=click.Path())
-@click.option("--template", default="auto", show_default=True, help=t("what the model is for: a task's name; `auto` guesses it from --data"))
-@click.option("--data", default=None, type=click.Path(), help=t("a file of data (CSV, TSV, JSONL, Parquet), or a folder of images in folders"))
+@click.option(
+    "--template",
+    default="auto",
+    show_default=True,
+    help=t("what the model is for: a task's name; `auto` guesses it from --data"),
+)
+@click.option(
+    "--data",
+    default=None,
+    type=click.Path(),
+    help=t("a file of data (CSV, TSV, JSONL, Parquet), or a folder of images in folders"),
+)
 @json_option()
 def command(folder: str, template: str, data: str | None, as_json: bool) -> None:
     started = init(folder, template=template, data=data)

@@ -40,7 +40,10 @@ def f1_of(root: Path) -> dict[str, float]:
 def test_the_model_answers_as_its_claims_say(tmp_path: Path, how: str, form: str) -> None:
     settings: dict[str, Any] = {"size": how, "optimizer": {"learning_rate": 0.01 if how == "cnn" else 0.002}}
     if how == "base":
-        settings |= {"size": "cnn", "base": str(small_texts.base(tmp_path / "base", [row["text"] for row in SPLITS["train"]]))}
+        settings |= {
+            "size": "cnn",
+            "base": str(small_texts.base(tmp_path / "base", [row["text"] for row in SPLITS["train"]])),
+        }
     made = train(tmp_path, **settings)
     card = ModelCard.read(tmp_path / "outputs" / "model")
     assert (card.task, card.format, card.labels) == ("text-multi-label", form, ("food", "price", "service"))
