@@ -6,7 +6,7 @@
   texts of examples/reviews-zh. Ours keeps documents apart (no attention across them); the peer cuts them end to end.
 - instruct: the same network taught to answer with LoRA (rank 16, every matrix), one epoch over instructions
   (DIR/instruct_demo_zh_en), beside TRL's SFTTrainer.
-- images: a small ViT on Fashion-MNIST (DIR/fashion_mnist). The peer's pixels are ready in memory; ours begins with PNGs.
+- images: a small ViT on Fashion-MNIST (DIR/fashion_mnist). Ours begins with PNGs, the peer with arrays in memory.
 
 Every run is a process of its own, the ways take turns, medians count. `late`: the second half of the steps, when
 compiling and warming up are over. `whole`: the call from beginning to end. Memory is the peak of the process.
