@@ -32,5 +32,12 @@ class TorchNetwork:
         result: NDArray[np.float32] = logits.float().numpy()
         return result
 
+    @property
+    def module(self) -> torch.nn.Module:
+        """The network itself, in evaluation mode, for who needs its gradients."""
+        if self._module is None:
+            raise RuntimeError("the predictor is closed")
+        return self._module
+
     def close(self) -> None:
         self._module = None
