@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from modelyard.methods.statistics.wilson import wilson
+from modelyard.methods.statistics.wilson import Z95, wilson
 
 Bools = NDArray[np.bool_]
 
@@ -53,8 +53,8 @@ def mcnemar_mid_p(pairs: Pairs) -> float:
     return min(1.0, 2 * below - point)
 
 
-def difference_interval(pairs: Pairs) -> tuple[float, float] | None:
-    """95 % interval of the paired difference of accuracies: Newcombe (1998), method 10. None without rows.
+def difference_interval(pairs: Pairs, z: float = Z95) -> tuple[float, float] | None:
+    """Interval, 95 % by default, of the paired difference of accuracies: Newcombe (1998), method 10. None without rows.
 
     Wilson's intervals of both rates, combined with their correlation φ, which is continuity corrected.
     """
@@ -63,7 +63,7 @@ def difference_interval(pairs: Pairs) -> tuple[float, float] | None:
         return None
     right = (pairs.both + pairs.first, pairs.both + pairs.second)
     rates = [hits / n for hits in right]
-    (low1, high1), (low2, high2) = (wilson(hits, n) for hits in right)
+    (low1, high1), (low2, high2) = (wilson(hits, n, z) for hits in right)
     phi = _phi(pairs)
     below1, above1, below2, above2 = rates[0] - low1, high1 - rates[0], rates[1] - low2, high2 - rates[1]
     down = math.sqrt(max(0.0, below1**2 - 2 * phi * below1 * above2 + above2**2))
