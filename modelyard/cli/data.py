@@ -18,7 +18,7 @@ from modelyard.cli.output import print_json
 from modelyard.errors import UsageError
 
 MOST_IN_JSON = 10_000
-SPLITS = click.Choice(["all", "train", "validation", "test"])
+SPLITS = click.Choice(["all", "train", "validation", "calibration", "test"])
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 

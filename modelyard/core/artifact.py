@@ -11,9 +11,9 @@ from modelyard.base.canonical import digest_json
 Kind = Literal["dataset", "model", "report", "bundle"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
-Split = Literal["all", "train", "validation", "test"]
+Split = Literal["all", "train", "validation", "test", "calibration"]
 SPLITS: tuple[str, ...] = get_args(Split)
-"""`all` holds the rows of a data set that has not been split."""
+"""`all`: the rows of a data set that has not been split; on `calibration` a model learns how sure it may be."""
 
 
 @dataclass(frozen=True, order=True)

@@ -22,6 +22,7 @@ class Port:
             ledger knows about the steps above, as `record.json`.
         splits: for data sets. Of an input: the splits it may see, and whose digests enter the run's key. Of an
             output: the splits it will hold. `("all",)` is a data set that is not split.
+        given_by: of an output: splits that are there only if a setting is above 0, `{split: setting}`.
         many: the port takes several artifacts (`Context.inputs`).
         optional: the step runs without it.
         side: an output that no input binds to unless it is named (`in: {data: clean.removed}`); an input that binds to
@@ -31,6 +32,7 @@ class Port:
 
     kind: Kind | Literal["record"]
     splits: tuple[str, ...] = ()
+    given_by: Mapping[str, str] = field(default_factory=dict)
     many: bool = False
     optional: bool = False
     side: bool = False

@@ -163,14 +163,20 @@ def _nearest(step: BoundStep, name: str, port: Port, above: _Above, fields: Fiel
             return ()
         if outputs:
             missing = _missing(outputs[0], port, above)
-            if missing == ["test"] and "train" in _port_of(outputs[0], above).splits:
-                continue  # made of train only (balanced, augmented): test rows stay where they were cut
+            if set(missing) & {"test", "calibration"} and _passed_over(outputs[0], missing, above):
+                continue  # made of train only (balanced, augmented): held out rows stay where they were cut
             if missing and not port.optional:
                 _lacks(step, name, outputs[0], missing, path, above, fields)
             return () if missing else (real(above.steps, outputs[0]),)
     if not port.optional:
         _nothing(step, name, port, fields)
     return ()
+
+
+def _passed_over(output: Output, missing: Sequence[str], above: _Above) -> bool:
+    """Whether rows held out are looked for farther up: they are all that is missing of data that was split."""
+    port = _port_of(output, above)
+    return set(missing) <= {"test", "calibration"} - set(port.given_by) and "train" in port.splits
 
 
 def _nothing(step: BoundStep, name: str, port: Port, fields: Fields) -> None:
@@ -194,14 +200,23 @@ def _port_of(output: Output, above: _Above) -> Port:
 
 def _missing(output: Output, port: Port, above: _Above) -> list[str]:
     """Splits the port needs and the output does not hold."""
-    held = _port_of(output, above).splits
+    held = _held(output, above)
     return [split for split in port.splits if split not in held]
+
+
+def _held(output: Output, above: _Above) -> tuple[str, ...]:
+    """The splits an output holds with its step's settings."""
+    step = next(item for item in above.steps if item.name == output[0])
+    port = step.stage.outputs[output[1]]
+    if not port.given_by or step.config is None:
+        return port.splits
+    return tuple(split for split in port.splits if getattr(step.config, port.given_by.get(split, ""), True))
 
 
 def _lacks(
     step: BoundStep, name: str, output: Output, missing: list[str], path: KeyPath, above: _Above, fields: Fields
 ) -> None:
-    held = _port_of(output, above).splits
+    held = _held(output, above)
     uses, source = step.step.uses, output[0]
     splits = ", ".join(missing)
     if missing == ["all"]:
@@ -214,6 +229,11 @@ def _lacks(
             "`{uses}` needs the split {splits}; `{source}` above is not split", uses=uses, splits=splits, source=source
         )
         remedy = t("add a `data.split` step between `{source}` and `{step}`", source=source, step=step.name)
+    elif set(missing) & set(_port_of(output, above).given_by):
+        setting = _port_of(output, above).given_by[missing[0]]
+        found = t("`{uses}` needs the split {splits}; `{source}` keeps no rows for it", uses=uses, splits=splits,
+                  source=source)  # fmt: skip
+        remedy = t("say how many in `{source}`: `{setting}: 0.1`", source=source, setting=setting)
     else:
         found = t(
             "`{uses}` needs the split {splits}; `{source}` above has {held}",

@@ -11,12 +11,19 @@ from modelyard.core.stage import Stage
 from modelyard.errors import Problem
 
 EVALUATE = "evaluate."
+CALIBRATE = "calibrate."
 _PORT_KINDS = (*KINDS, "record")
 
 
 def stage_problems(name: str, stage: Stage, where: str) -> list[Problem]:
     """Everything wrong with a stage's declaration. Its `name` begins with its family, which decides about test data."""
-    return [*_config(stage, where), *_ports(stage, where), *_claims(stage, where), *_test_data(name, stage, where)]
+    return [
+        *_config(stage, where),
+        *_ports(stage, where),
+        *_claims(stage, where),
+        *_test_data(name, stage, where),
+        *_calibration_data(name, stage, where),
+    ]
 
 
 def _config(stage: Stage, where: str) -> Iterator[Problem]:
@@ -79,3 +86,15 @@ def _test_data(name: str, stage: Stage, where: str) -> Iterator[Problem]:
                 t("the output `{port}` is made by a stage that sees test data", port=port),
                 t("reports, and data sets of the split test"),
             )
+
+
+def _calibration_data(name: str, stage: Stage, where: str) -> Iterator[Problem]:
+    """Rows a model was trained or chosen on make it look surer than it is, so nothing else may learn from these."""
+    seen = [port for port, item in stage.inputs.items() if "calibration" in item.splits]
+    if seen and not name.startswith(CALIBRATE):
+        yield Problem(
+            where,
+            t("the input `{port}` asks for the split calibration", port=seen[0]),
+            t("only stages named calibrate.* see it: how sure a model is must be fitted on rows it did not learn from"),
+            t("take train or validation; or, if it calibrates, keep it in a folder `calibrate`"),
+        )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelyard.methods.data.splitting import NAMES, REMOVED, TEST, TRAIN, VALIDATION, Sides, apportion
+from modelyard.methods.data.splitting import REMOVED, TEST, TRAIN, VALIDATION, Sides, apportion
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,6 @@ def leaking(rows: ListedRows, sides: Sides) -> list[int]:
         held[side] |= mark
     found = []
     for mark, side in zip(marks, sides.tolist(), strict=True):
-        higher = [other for other in range(side + 1, len(NAMES)) if not held[other].isdisjoint(mark)]
+        higher = [other for other in range(side + 1, TEST + 1) if not held[other].isdisjoint(mark)]
         found.append(max(higher, default=REMOVED))
     return found

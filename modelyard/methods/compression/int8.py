@@ -265,6 +265,7 @@ def _card(folder: Path, card: ModelCard, method: str, recipe: Recipe, rows: int)
         provenance=made,
         licence=card.licence,
         precision="int8",
+        postprocessing=card.postprocessing,
     )
 
 

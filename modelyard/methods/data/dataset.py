@@ -3,7 +3,7 @@
     dataset.json                 columns with roles; the same whatever the rows are, so that a view of one split
                                  does not change when another split does
     all/00000.parquet            not split; or
-    train/00000.parquet, validation/…, test/…
+    train/00000.parquet, validation/…, test/…, and calibration/… if rows were kept for it
 
 Every row has `row_id`, a string that survives every transform. Rows are written in the order given, in shards of
 a fixed number of rows, so that equal rows give equal bytes.
@@ -65,7 +65,7 @@ class Dataset:
         return cls(path, tuple(Column(**column) for column in value["columns"]))
 
     def splits(self) -> tuple[str, ...]:
-        names = ("all", "train", "validation", "test")
+        names = ("all", "train", "validation", "calibration", "test")
         return tuple(name for name in names if (self.path / name).is_dir())
 
     def role(self, role: str) -> str | None:

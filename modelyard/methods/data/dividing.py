@@ -30,7 +30,7 @@ from modelyard.methods.data.grouping import Index, KeyArray, number, pack
 from modelyard.methods.data.profile import describe
 from modelyard.methods.data.repeats import Codes
 from modelyard.methods.data.roles import schema_of
-from modelyard.methods.data.splitting import NAMES, NO_GROUP, REMOVED, TEST, TRAIN, VALIDATION, Labels, Rows, Sides
+from modelyard.methods.data.splitting import CALIBRATION, NAMES, NO_GROUP, REMOVED, TEST, TRAIN, Labels, Rows, Sides
 from modelyard.methods.data.text import text_key
 
 PROFILE = "profile.json"
@@ -48,6 +48,7 @@ class Division:
     """Where every row goes, and what was found on the way.
 
     Attributes:
+        names: splits that are written, in the order of `splitting.NAMES`; calibration only if rows were kept for it.
         sides: of each row, in the order of the data; REMOVED if it is taken out.
         came: the same before rows were taken out.
         leaking: of a removed row the side it had to make way for, of others REMOVED.
@@ -66,10 +67,11 @@ class Division:
     duplicate_rate: float = 0.0
     future_rate: float | None = None
     notes: list[str] = field(default_factory=list)
+    names: tuple[str, ...] = NAMES[:CALIBRATION]
 
     @property
-    def counts(self) -> tuple[int, int, int]:
-        """Rows of train, validation and test."""
+    def counts(self) -> tuple[int, ...]:
+        """Rows of train, validation, test and calibration."""
         return splitting.side_counts(self.sides)
 
 
@@ -198,9 +200,16 @@ def _in_order(codes: NDArray[np.int32], met: Codes) -> Labels:
     return Labels(codes, tuple(names[code] for code in order))
 
 
-def divide(
-    rows: Rows, data: Dataset, by: By, validation: float, test: float, seed: int, keep_overlap: bool
-) -> Division:
+@dataclass(frozen=True)
+class Shares:
+    """Of the rows, each at least 0 and together below 1; the rest is train."""
+
+    validation: float
+    test: float
+    calibration: float = 0.0
+
+
+def divide(rows: Rows, data: Dataset, by: By, shares: Shares, seed: int, keep_overlap: bool) -> Division:
     """Choose the side of every row.
 
     Raises:
@@ -212,15 +221,15 @@ def divide(
     notes: list[str] = []
     chosen = by if by != "auto" else "given" if rows.given is not None else "label"
     if chosen == "given":
-        sides = _given(rows, data, validation, test, seed, notes)
+        sides = _given(rows, data, shares, seed, notes)
     elif chosen == "time":
         if rows.times is None:
             data.need("time")
             raise InputError(t("no column has the role `{role}`", role="time"), where="data.split")
-        sides = splitting.split_by_time(rows.times, validation, test)
+        sides = splitting.split_by_time(rows.times, shares.validation, shares.test, shares.calibration)
     else:
-        sides = splitting.split_stratified(rows, validation, test, seed)
-    return _resolved(rows, sides, chosen, (validation, test), keep_overlap, notes)
+        sides = splitting.split_stratified(rows, shares.validation, shares.test, seed, shares.calibration)
+    return _resolved(rows, sides, chosen, shares, keep_overlap, notes)
 
 
 def _check_classes(rows: Rows) -> None:
@@ -233,44 +242,46 @@ def _check_classes(rows: Rows) -> None:
         )
 
 
-def _given(rows: Rows, data: Dataset, validation: float, test: float, seed: int, notes: list[str]) -> Sides:
+def _given(rows: Rows, data: Dataset, shares: Shares, seed: int, notes: list[str]) -> Sides:
     if rows.given is None:
         data.need("split")
         raise InputError(t("no column has the role `{role}`", role="split"), where="data.split")
     if not (rows.given == TRAIN).any():
         raise InputError(t("no row of the data is given as train"), where="data.split")
-    sides, carved = splitting.split_given(rows, validation, test, seed)
+    sides, carved = splitting.split_given(rows, shares.validation, shares.test, seed, shares.calibration)
     for side in carved:
         n = int((sides == side).sum())
         notes.append(t("the data comes without {split}: {n:,} rows carved from train", split=NAMES[side], n=n))
-    if not carved:
+    if not set(carved) - {CALIBRATION}:
         notes.append(t("the data comes split; `validation` and `test` are not used"))
     return sides
 
 
-def _resolved(rows: Rows, sides: Sides, by: str, shares: tuple[float, float], keep: bool, notes: list[str]) -> Division:
+def _resolved(rows: Rows, sides: Sides, by: str, shares: Shares, keep: bool, notes: list[str]) -> Division:
     """Take out what stands on two sides, check, and count."""
     found = splitting.overlap(rows, sides)
     nothing = np.full(len(sides), REMOVED, dtype=np.int8)
     division = Division(sides.copy(), sides, nothing, notes=notes)
+    if shares.calibration:
+        division.names = NAMES
     division.overlap_found_rate = splitting.leakage_rate(rows, sides)
     counts = division.counts
-    for num, side, other in (
-        (found.test_in_train, TEST, TRAIN),
-        (found.validation_in_train, VALIDATION, TRAIN),
-        (found.test_in_validation, TEST, VALIDATION),
-    ):
+    for (side, other), num in sorted(found.shared.items(), key=lambda item: (item[0][1], -item[0][0])):
         if num:
             notes.append(_also(num, counts[side], NAMES[side], NAMES[other]))
     if found.num_leaking and not keep:
         division.leaking = found.leaking
         division.sides[found.leaking != REMOVED] = REMOVED
         notes.append(
-            t("{n:,} rows are taken out of train and validation for it, kept in `removed`", n=found.num_leaking)
+            t(
+                "{n:,} rows are taken out of {splits} for it, kept in `removed`",
+                n=found.num_leaking,
+                splits=", ".join(name for name in division.names if name != NAMES[TEST]),
+            )
         )
     elif found.num_leaking:
         notes.append(t("they stay, as `overlap: keep` says: a model is tested on what it has seen"))
-    wanted = [TRAIN, *(side for side, share in zip((VALIDATION, TEST), shares, strict=True) if share > 0)]
+    wanted = [TRAIN, *(NAMES.index(name) for name, share in vars(shares).items() if share > 0)]
     splitting.check(rows, division.sides, wanted)
     _note_classes(rows, division, by)
     division.leakage_rate = splitting.leakage_rate(rows, division.sides)
@@ -284,11 +295,13 @@ def _resolved(rows: Rows, sides: Sides, by: str, shares: tuple[float, float], ke
                 share=division.future_rate,
             )
         )
-    train, validation, test = division.counts
+    train, validation, test, calibration = division.counts
     notes.append(
         t("by {by}: {train:,} rows to train, {validation:,} to validation, {test:,} to test", by=by, train=train,
           validation=validation, test=test)
     )  # fmt: skip
+    if shares.calibration:
+        notes.append(t("{n:,} rows to calibration: calibrate.* stages see them, nothing else", n=calibration))
     return division
 
 
@@ -329,7 +342,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def write(data: Dataset, division: Division, target: Path, removed: Path) -> Account:
-    """Write the three splits, each with its profile, and the rows that were removed; every row counted.
+    """Write the splits, each with its profile, and the rows that were removed; every row counted.
 
     A given split's column is dropped: the folders say it now.
     """
@@ -339,7 +352,7 @@ def write(data: Dataset, division: Division, target: Path, removed: Path) -> Acc
     start = 0
     with ExitStack() as stack:
         log = stack.enter_context(ChangeLog(removed))
-        writers = [stack.enter_context(SplitWriter(target, name, schema)) for name in NAMES]
+        writers = [stack.enter_context(SplitWriter(target, name, schema)) for name in division.names]
         for batch in data.batches("all"):
             rows = slice(start, start + batch.num_rows)
             sides = division.sides[rows]
@@ -350,7 +363,7 @@ def write(data: Dataset, division: Division, target: Path, removed: Path) -> Acc
             log.kept(int((sides != REMOVED).sum()))
             start += batch.num_rows
     divided = Dataset.open(target)
-    for name in NAMES:
+    for name in division.names:
         (target / name / PROFILE).write_bytes(canonical_json(describe(divided, name)) + b"\n")
     return log.account
 

@@ -1,4 +1,4 @@
-"""Train, validation and test: which row goes where, so that no text and no group stands on two sides.
+"""Train, validation, test and calibration: which row goes where, so that no text and no group stands on two sides.
 
 Rows that share a normalised text or a group form a cluster, and a cluster is never cut. Within a class, clusters are
 put in the order of a keyed hash of their text (counter-based: BLAKE2b of seed and text), so that the outcome depends
@@ -11,7 +11,7 @@ Rows are arrays throughout, no Python object each.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +21,14 @@ from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.data.grouping import Index, KeyArray, index_type, number, pack, starts, unpack
 
-NAMES = ("train", "validation", "test")
-TRAIN, VALIDATION, TEST = range(3)
+NAMES = ("train", "validation", "test", "calibration")
+TRAIN, VALIDATION, TEST, CALIBRATION = range(4)
+ORDER = (TRAIN, VALIDATION, CALIBRATION, TEST)
+"""What a row on two sides makes way for: the later of both; by time the newest come last."""
 REMOVED = -1
 
 Sides = NDArray[np.int8]
-"""Side of each row: TRAIN, VALIDATION, TEST, or REMOVED."""
+"""Side of each row: TRAIN, VALIDATION, TEST, CALIBRATION, or REMOVED."""
 
 
 NO_GROUP = -1
@@ -215,7 +217,7 @@ def _largest_remainder(total: int, shares: Sequence[float]) -> NDArray[np.int64]
     return seats
 
 
-def split_stratified(rows: Rows, validation: float, test: float, seed: int) -> Sides:
+def split_stratified(rows: Rows, validation: float, test: float, seed: int, calibration: float = 0.0) -> Sides:
     """Split by label (or at random without labels), clusters whole.
 
     Every class keeps at least one cluster in train. Without groups the counts are those of `apportion`, as long as
@@ -223,10 +225,10 @@ def split_stratified(rows: Rows, validation: float, test: float, seed: int) -> S
     counts nearest to it.
 
     Args:
-        validation, test: shares of the rows.
+        validation, test, calibration: shares of the rows.
         seed: another seed gives another split.
     """
-    shares = (1 - validation - test, validation, test)
+    shares = (1 - validation - test - calibration, validation, test, calibration)
     members = clusters(rows)
     codes = rows.labels.codes if rows.labels is not None else np.zeros(len(rows), dtype=np.int32)
     num_classes = len(rows.labels.names) if rows.labels is not None else 1
@@ -324,13 +326,13 @@ def _by_class(table: Table, targets: NDArray[np.int64], ranks: Index) -> Sides:
     sizes, own = table.sizes(), table.own()
     for index in range(table.num_classes):
         mine = np.flatnonzero(own == index)
-        wanted = {TEST: int(targets[index, TEST]), VALIDATION: int(targets[index, VALIDATION])}
+        wanted = {side: int(targets[index, side]) for side in (TEST, VALIDATION, CALIBRATION)}
         # The last one stays: no class may be missing from train.
         for cluster in mine[np.argsort(ranks[mine])][:-1]:
             if not any(wanted.values()):
                 break
-            for side in (TEST, VALIDATION):
-                if sizes[cluster] <= wanted[side]:
+            for side, left in wanted.items():
+                if sizes[cluster] <= left:
                     place[cluster] = side
                     wanted[side] -= int(sizes[cluster])
                     break
@@ -357,39 +359,44 @@ def _by_groups(table: Table, targets: NDArray[np.int64], ranks: Index) -> Sides:
     return place
 
 
-def split_by_time(times: NDArray[np.int64], validation: float, test: float) -> Sides:
-    """Oldest rows to train, newest to test; rows of one moment stay together, on the older side.
+def split_by_time(times: NDArray[np.int64], validation: float, test: float, calibration: float = 0.0) -> Sides:
+    """Oldest rows to train, newest to test, the last before them to calibration; rows of one moment stay together, on
+    the older side.
 
     Raises:
         InputError: so many rows share a moment that a split stays empty.
     """
     order = np.argsort(times, kind="stable")
-    seats = _largest_remainder(len(times), (1 - validation - test, validation, test))
-    cuts = np.cumsum(seats)[:2]
+    shares = (1 - validation - test - calibration, validation, calibration, test)
+    cuts = np.cumsum(_largest_remainder(len(times), shares))[:3]
     later = times[order]
     cuts = np.array([np.searchsorted(later, later[cut - 1], "right") if 0 < cut < len(later) else cut for cut in cuts])
     sides = np.full(len(times), TEST, dtype=np.int8)
+    sides[order[: cuts[2]]] = CALIBRATION
     sides[order[: cuts[1]]] = VALIDATION
     sides[order[: cuts[0]]] = TRAIN
     return sides
 
 
-def split_given(rows: Rows, validation: float, test: float, seed: int) -> tuple[Sides, list[int]]:
+def split_given(
+    rows: Rows, validation: float, test: float, seed: int, calibration: float = 0.0
+) -> tuple[Sides, list[int]]:
     """The sides the data comes with; sides it lacks are carved from train, and which those are.
 
     Args:
-        validation, test: shares of the rows of train, used only for what is missing.
+        validation, test, calibration: shares of the rows of train, used only for what is missing.
     """
     if rows.given is None:
         raise ValueError("the rows have no given sides")
     sides = rows.given.copy()
     there = set(np.unique(sides).tolist())
-    carved = [side for side, share in ((VALIDATION, validation), (TEST, test)) if side not in there and share > 0]
+    wanted = {VALIDATION: validation, TEST: test, CALIBRATION: calibration}
+    carved = [side for side, share in wanted.items() if side not in there and share > 0]
     if carved:
         train = np.flatnonzero(sides == TRAIN)
         part = rows.take(train)
-        shares = (validation if VALIDATION in carved else 0.0, test if TEST in carved else 0.0)
-        sides[train] = split_stratified(part, *shares, seed)
+        shares = [wanted[side] if side in carved else 0.0 for side in wanted]
+        sides[train] = split_stratified(part, shares[0], shares[1], seed, shares[2])
     return sides, carved
 
 
@@ -398,13 +405,11 @@ class Overlap:
     """Rows whose text or group stands on another side.
 
     Attributes:
-        test_in_train, validation_in_train, test_in_validation: rows of the first that the second has too.
-        leaking: for each row, the side (VALIDATION or TEST) it must make way for, or REMOVED if none.
+        shared: rows of the first side that the second has too, by (first, second) of ORDER, the first the later.
+        leaking: for each row, the side it must make way for, or REMOVED if none.
     """
 
-    test_in_train: int
-    validation_in_train: int
-    test_in_validation: int
+    shared: Mapping[tuple[int, int], int]
     leaking: Sides
 
     @property
@@ -413,16 +418,14 @@ class Overlap:
 
 
 def overlap(rows: Rows, sides: Sides) -> Overlap:
-    """What train shares with validation and test, and validation with test."""
-    held = [_also_on(rows, sides, side) for side in (TRAIN, VALIDATION, TEST)]
-
-    def shared(of: int, other: int) -> int:
-        return int(((sides == of) & held[other]).sum())
-
+    """What each side shares with those before it in ORDER."""
+    there = [side for side in ORDER if side != CALIBRATION or (sides == CALIBRATION).any()]
+    held = {side: _also_on(rows, sides, side) for side in there}
+    pairs = [(of, other) for place, of in enumerate(there) for other in there[:place]]
     leaking = np.full(len(sides), REMOVED, dtype=np.int8)
-    for higher in (VALIDATION, TEST):  # the highest side counts
-        leaking[(sides != REMOVED) & (sides < higher) & held[higher]] = higher
-    return Overlap(shared(TEST, TRAIN), shared(VALIDATION, TRAIN), shared(TEST, VALIDATION), leaking)
+    for place, later in enumerate(there[1:], start=1):  # the latest side counts
+        leaking[np.isin(sides, there[:place]) & held[later]] = later
+    return Overlap({(of, other): int(((sides == of) & held[other]).sum()) for of, other in pairs}, leaking)
 
 
 def _also_on(rows: Rows, sides: Sides, side: int) -> NDArray[np.bool_]:
@@ -440,18 +443,17 @@ def _also_on(rows: Rows, sides: Sides, side: int) -> NDArray[np.bool_]:
 
 
 def leakage_rate(rows: Rows, sides: Sides) -> float:
-    """Share of the test rows whose text or group stands in train or validation; 0 without test rows."""
+    """Share of the test rows whose text or group stands on another side; 0 without test rows."""
     test = sides == TEST
     if not test.any():
         return 0.0
-    merged = np.where(sides == VALIDATION, np.int8(TRAIN), sides).astype(np.int8)
+    merged = np.where(np.isin(sides, (VALIDATION, CALIBRATION)), np.int8(TRAIN), sides).astype(np.int8)
     return int((test & _also_on(rows, merged, TRAIN)).sum()) / int(test.sum())
 
 
-def side_counts(sides: Sides) -> tuple[int, int, int]:
-    """Rows of train, validation and test."""
-    num_train, num_validation, num_test = np.bincount(sides[sides != REMOVED], minlength=3).tolist()
-    return num_train, num_validation, num_test
+def side_counts(sides: Sides) -> tuple[int, ...]:
+    """Rows of each side, in the order of NAMES."""
+    return tuple(np.bincount(sides[sides != REMOVED], minlength=len(NAMES)).tolist())
 
 
 def future_rate(rows: Rows, sides: Sides) -> float | None:

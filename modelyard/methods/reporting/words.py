@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelyard.base import messages
+from modelyard.base.canonical import short
 from modelyard.methods.reporting.markup import clip
 from modelyard.methods.reporting.record import Claim, Evidence
 
@@ -183,7 +184,7 @@ class Words:
         if item.slice:
             parts.append(", ".join(f"{name} = {clip(value, 60)}" for name, value in sorted(item.slice.items())))
         if item.run is not None:
-            parts.append(self.t("run {run}", run=item.run))
+            parts.append(self.t("run {run}", run=f"{item.measured_by} {short(str(item.run))}".strip()))
         return " · ".join(parts)
 
     def n(self, number: int) -> str:
@@ -195,6 +196,7 @@ class Words:
         known = {
             "train": self.t("training"),
             "validation": self.t("validation"),
+            "calibration": self.t("calibration"),
             "test": self.t("test"),
             "all": self.t("whole data"),
         }

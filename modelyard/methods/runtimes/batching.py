@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
-from modelyard.methods import preprocessing
+from modelyard.methods import postprocessing, preprocessing
 from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import NotNumbers, Prediction, Record
@@ -67,11 +67,13 @@ class Network(Protocol):
 
 def open_predictor(folder: Path, card: ModelCard, threads: int | None, token_budget: int | None) -> BatchPredictor:
     """Open a model folder that `validation.check` has passed. Raises InputError if its parts do not fit."""
+    chain = postprocessing.load(card.postprocessing, card.task, card.labels)
     preprocessor = preprocessing.load(folder, card.preprocessing)
     runtime = importlib.import_module(f"modelyard.methods.runtimes.{card.format}")
     network = runtime.open_network(folder, card, threads)
     budget = token_budget or network.token_budget
-    predictor = BatchPredictor(manifest(folder).digest, find(card.task), card.labels, preprocessor, network, budget)
+    about, digest = find(card.task), manifest(folder).digest
+    predictor = BatchPredictor(digest, about, card.labels, preprocessor, network, budget, chain)
     try:
         predictor.probe(str(folder))
     except BaseException:
@@ -90,6 +92,7 @@ class BatchPredictor:
     preprocessor: Encoder
     network: Network
     token_budget: int
+    chain: postprocessing.Chain = field(default_factory=postprocessing.Chain)
 
     def __post_init__(self) -> None:
         self.runtime = self.network.runtime
@@ -99,7 +102,8 @@ class BatchPredictor:
         values = self.about.values(records)
         if not values:
             return []
-        return self.about.answers(self.logits(values), self.labels)
+        outputs = self.chain.outputs(self.logits(values), records)
+        return self.chain.answers(self.about.answers(outputs, self.labels), outputs, records)
 
     def logits(self, texts: Sequence[Any]) -> NDArray[np.float32]:
         """Outputs [records, …] of at least one record, in order. Raises InputError if one is not a number."""

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
+from modelyard.methods import postprocessing
 from modelyard.methods.runtimes import combination, members, open_checked
 from modelyard.methods.runtimes.combination import Combination, Stack
 from modelyard.methods.runtimes.manifest import manifest
@@ -28,12 +29,19 @@ class EnsemblePredictor:
     """Implements `Predictor` over several. Nothing in it changes after it is made, so threads may share it."""
 
     def __init__(
-        self, digest: str, about: Task, labels: tuple[str, ...], parts: Sequence[Predictor], combine: Combination
+        self,
+        digest: str,
+        about: Task,
+        labels: tuple[str, ...],
+        parts: Sequence[Predictor],
+        combine: Combination,
+        chain: postprocessing.Chain | None = None,
     ) -> None:
         self.digest, self.labels, self.task = digest, labels, about.name
         self.members, self.combination = tuple(parts), combine
         self.runtime = " + ".join(dict.fromkeys(part.runtime for part in parts))
         self._about = about
+        self._chain = chain or postprocessing.Chain()
 
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
         if not records:
@@ -43,7 +51,8 @@ class EnsemblePredictor:
             outputs = self.combination.scores(np.stack([probabilities(one, self.labels) for one in answers]))
         else:
             outputs = self.combination.values(np.stack([numbers(one) for one in answers]))[:, None]
-        return self._about.answers(outputs, self.labels)
+        outputs = self._chain.outputs(outputs, records)
+        return self._chain.answers(self._about.answers(outputs, self.labels), outputs, records)
 
     def close(self) -> None:
         for member in self.members:
@@ -62,6 +71,7 @@ def numbers(answers: Sequence[Prediction]) -> NDArray[np.float64]:
 
 def open_predictor(folder: Path, card: ModelCard, threads: int | None, token_budget: int | None) -> EnsemblePredictor:
     """Open an ensemble that `validation.check` has passed. Raises InputError if its parts do not fit."""
+    chain = postprocessing.load(card.postprocessing, card.task, card.labels)
     names = members.names(card)
     stack = _open_stack(folder, card, len(names)) if card.network["kind"] == "stack" else None
     parts: list[Predictor] = []
@@ -73,7 +83,7 @@ def open_predictor(folder: Path, card: ModelCard, threads: int | None, token_bud
             part.close()
         raise
     combine = combination.parse(card.network, stack)
-    return EnsemblePredictor(manifest(folder).digest, find(card.task), card.labels, parts, combine)
+    return EnsemblePredictor(manifest(folder).digest, find(card.task), card.labels, parts, combine, chain)
 
 
 def _open_stack(folder: Path, card: ModelCard, count: int) -> Stack:

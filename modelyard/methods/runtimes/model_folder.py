@@ -2,7 +2,8 @@
 
 Formats so far: `hf` (a Hugging Face folder as transformers writes it), `modelyard` (model.safetensors and a
 `network` from the closed table of methods/networks), `onnx` (model.onnx), `openvino` (model.xml, model.bin), `gbdt`
-(model.txt: boosted trees in LightGBM's own text), `ensemble` (whole model folders in `members/`).
+(model.txt: boosted trees in LightGBM's own text), `ensemble` (whole model folders in `members/`),
+`recorded` (what a service answered to certain records).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class ModelCard:
 
     Attributes:
         task: name of the task (`text-classification`).
-        format: `ensemble`, `gbdt`, `hf`, `modelyard`, `onnx`, `openvino`.
+        format: `ensemble`, `gbdt`, `hf`, `modelyard`, `onnx`, `openvino`, `recorded`.
         labels: in the order of the logits.
         inputs, outputs: `{name: {"type": "string" | "float32", "shape": […]}}` as the task's records see it.
         preprocessing: `{"kind": …}` and its settings: which preprocessor turns records into arrays, and the files
@@ -36,6 +37,8 @@ class ModelCard:
             the combination and its `members`; empty otherwise.
         provenance: where it came from: base model, training data digest, tool and version; no times, no hosts.
         licence: SPDX expression, or `unknown`.
+        postprocessing: `{"kind": …}` for each step between the network's outputs and the answer (calibration, sets,
+            thresholds), with its fitted numbers. See methods/postprocessing. Left out of the file if there is none.
         precision: `fp32`, `bf16`, `int8` …: of the weights as stored.
     """
 
@@ -50,10 +53,14 @@ class ModelCard:
     licence: str = "unknown"
     precision: str = "fp32"
     version: int = VERSION
+    postprocessing: tuple[Mapping[str, Any], ...] = ()
 
     def write(self, folder: Path) -> None:
         """Write `model.json`, canonical, so that equal models have equal bytes."""
-        (folder / FILE).write_bytes(canonical_json(asdict(self)) + b"\n")
+        value = asdict(self)
+        if not self.postprocessing:
+            del value["postprocessing"]
+        (folder / FILE).write_bytes(canonical_json(value) + b"\n")
 
     @classmethod
     def read(cls, folder: Path) -> ModelCard:
@@ -74,6 +81,7 @@ class ModelCard:
             found = value.get("version") if isinstance(value, dict) else type(value).__name__
             raise InputError(f"{FILE} is of version {found}", where=str(path), expected=f"version {VERSION}")
         try:
-            return cls(**{**value, "labels": tuple(value["labels"])})
+            lists = {"labels": tuple(value["labels"]), "postprocessing": tuple(value.get("postprocessing", ()))}
+            return cls(**{**value, **lists})
         except (KeyError, TypeError) as error:
             raise InputError(f"{FILE} is incomplete or has unknown fields: {error}", where=str(path)) from None

@@ -24,12 +24,14 @@ class Quantity:
 
     Attributes:
         value: in the unit of the training target.
+        interval: ends between which the truth lies with the model's stated probability; None if it gives none.
     """
 
     value: float
+    interval: tuple[float, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"value": self.value}
+        return {"value": self.value} | ({} if self.interval is None else {"interval": list(self.interval)})
 
 
 class TabularRegression:

@@ -26,13 +26,23 @@ class Classification:
     Attributes:
         label: the label with the highest score; the first of equals, in the order of the model's labels.
         scores: probability by label, in the order of the model's labels; sums to 1.
+        set: labels among which the right one is with the model's stated probability, likeliest first; None if the
+            model gives no sets.
+        abstained: whether the model would rather not answer; None if it always does.
     """
 
     label: str
     scores: Mapping[str, float]
+    set: tuple[str, ...] | None = None
+    abstained: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"label": self.label, "scores": dict(self.scores)}
+        value: dict[str, Any] = {"label": self.label, "scores": dict(self.scores)}
+        if self.set is not None:
+            value["set"] = list(self.set)
+        if self.abstained is not None:
+            value["abstained"] = self.abstained
+        return value
 
 
 class TextClassification:

@@ -1,8 +1,10 @@
-"""Divide a data set into train, validation and test, with no text and no group on two sides.
+"""Divide a data set into train, validation, test and, if wanted, calibration, with no text and no group on two sides.
 
 With a label every class is divided alike; with a group no group is divided; `by: time` puts the newest rows into test.
 Data that comes split stays so: rows of train that also stand in validation or test are moved to `removed`, and a
 missing validation split is carved from train.
+
+`calibration` keeps rows on which the stages `calibrate.*` fit how sure a trained model is; no other stage sees them.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ class Config(BaseModel):
 
     validation: float = Field(0.1, ge=0, lt=1, description="share of the rows for validation")
     test: float = Field(0.2, ge=0, lt=1, description="share of the rows for test")
+    calibration: float = Field(0, ge=0, lt=1, description="share of the rows for calibration; 0: no such split")
     by: Literal["auto", "label", "time", "given"] = Field(
         "auto",
         description="`label`: every class alike, groups whole; `time`: oldest to train, newest to test; "
@@ -38,20 +41,21 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _leave_train(self) -> Config:
-        if self.validation + self.test >= 1:
-            raise ValueError(
-                f"validation and test together are {self.validation + self.test:g}: nothing is left to train"
-            )
+        held = self.validation + self.test + self.calibration
+        if held >= 1:
+            names = "validation, test and calibration" if self.calibration else "validation and test"
+            raise ValueError(f"{names} together are {held:g}: nothing is left to train")
         return self
 
 
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
-    from modelyard.methods.data.dividing import divide, load_rows, write
+    from modelyard.methods.data.dividing import Shares, divide, load_rows, write
 
     data = Dataset.open(context.input("data"))
     rows = load_rows(data)
-    division = divide(rows, data, config.by, config.validation, config.test, context.seed, config.overlap == "keep")
+    shares = Shares(config.validation, config.test, config.calibration)
+    division = divide(rows, data, config.by, shares, context.seed, config.overlap == "keep")
     for note in division.notes:
         context.say(note)
     write(data, division, context.output("data"), context.output("removed")).tell(context)
@@ -62,10 +66,12 @@ def _measure(division: Division, context: Context) -> None:
     def exact(claim: str, value: float, n: int, unit: str = "") -> None:
         context.measure(claim, value, about="data", on="", n=n, unit=unit, interval="exact")
 
-    num_train, num_validation, num_test = division.counts
+    num_train, num_validation, num_test, num_calibration = division.counts
     exact("data.train_rows", num_train, num_train, "rows")
     exact("data.validation_rows", num_validation, num_validation, "rows")
     exact("data.test_rows", num_test, num_test, "rows")
+    if num_calibration:
+        exact("data.calibration_rows", num_calibration, num_calibration, "rows")
     exact("data.leakage_rate", division.leakage_rate, num_test)
     exact("data.overlap_found_rate", division.overlap_found_rate, num_test)
     exact("data.duplicate_rate", division.duplicate_rate, sum(division.counts))
@@ -86,7 +92,12 @@ STAGE = Stage(
     run=run,
     inputs={"data": Port("dataset", ("all",), description="rows with a text or other columns")},
     outputs={
-        "data": Port("dataset", ("train", "validation", "test"), description="the rows, divided"),
+        "data": Port(
+            "dataset",
+            ("train", "validation", "test", "calibration"),
+            given_by={"calibration": "calibration"},
+            description="the rows, divided",
+        ),
         "removed": Port("dataset", ("all",), side=True, description="rows taken out because another split has them"),
     },
     claims=(
@@ -94,7 +105,8 @@ STAGE = Stage(
         _count("train"),
         _count("validation"),
         _count("test"),
-        _share("data.leakage_rate", "share of the test rows whose text or group stands in train or validation"),
+        _count("calibration"),
+        _share("data.leakage_rate", "share of the test rows whose text or group stands in another split"),
         _share("data.overlap_found_rate", "the same share before rows were taken out of train"),
         _share("data.future_rate", "share of the training rows newer than the oldest test row, where rows have times"),
         _share("data.duplicate_rate", "share of the rows that repeat the text of another, whatever their split"),

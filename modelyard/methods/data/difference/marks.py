@@ -19,7 +19,7 @@ from modelyard.methods.data.statistics.hashing import hashes, mix
 
 PART_ROWS = 250_000
 """About so many rows of each side are in memory at once."""
-SPLITS = ("all", "train", "validation", "test")
+SPLITS = ("all", "train", "validation", "test", "calibration")
 _PLACE_BITS = np.uint64(56)
 
 Marks = NDArray[np.uint64]

@@ -24,7 +24,7 @@ from modelyard.methods.data.statistics.columns import kind_of
 
 VERSION = 1
 FILE = "modelyard.json"
-SPLITS = ("all", "train", "validation", "test")
+SPLITS = ("all", "train", "validation", "test", "calibration")
 HEAP_BYTES = 96 << 20
 """What the writer holds before it writes a segment."""
 LONGEST_NAME = 1_000

@@ -14,7 +14,7 @@ from modelyard.methods.reporting.words import DASH, count, scalar
 
 MAX_BARS = 12
 QUANTILES = ("0.05", "0.25", "0.5", "0.75", "0.95")
-ORDER = ("all", "train", "validation", "test")
+ORDER = ("all", "train", "validation", "calibration", "test")
 
 
 def data(view: View) -> Section | None:

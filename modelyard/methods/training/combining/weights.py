@@ -164,7 +164,7 @@ def write(
         if path.is_file() and path.name not in (WEIGHTS, FILE, GOLDEN):
             shutil.copyfile(path, folder / path.name)
     save_file({name: tensors[name] for name in sorted(tensors)}, folder / WEIGHTS, metadata=_metadata(like.folder))
-    replace(like.card, provenance=dict(provenance), licence=licence).write(folder)
+    replace(like.card, provenance=dict(provenance), licence=licence, postprocessing=()).write(folder)
     if golden is not None:
         write_golden(folder, golden)
 
