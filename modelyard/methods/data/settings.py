@@ -86,3 +86,13 @@ def seconds_of(duration: str) -> int:
 def text_of(value: str | SecretName, secret: Callable[[str], str]) -> str:
     """A setting that may name a secret; `secret` looks it up (`Context.secret`)."""
     return secret(value.secret) if isinstance(value, SecretName) else value
+
+
+def is_here(host: str) -> bool:
+    """Whether a host is this machine by its very name: a loopback address or `localhost`."""
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.rstrip(".").lower() == "localhost"

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from modelyard.methods.runtimes.model_folder import ModelCard
     from modelyard.methods.runtimes.predictor import Predictor
 
-FORMATS = ("ensemble", "gbdt", "hf", "modelyard", "onnx", "openvino")
-"""The formats that have a runtime; each is a module of this package."""
+FORMATS = ("ensemble", "gbdt", "hf", "modelyard", "onnx", "openvino", "recorded")
+WHOLE = ("ensemble", "recorded")
+"""The formats that have a runtime; each is a module of this package. Those of WHOLE open models of any task."""
 
 
 def load(path: Path | str, threads: int | None = None, *, token_budget: int | None = None) -> Predictor:
@@ -47,10 +48,10 @@ def load(path: Path | str, threads: int | None = None, *, token_budget: int | No
 
 
 def open_checked(folder: Path, card: ModelCard, threads: int | None, token_budget: int | None) -> Predictor:
-    """Open a model folder that `validation.check` has passed: an ensemble by its format, all others by their task."""
+    """Open a model folder that `validation.check` has passed: an ensemble (or recorded answers) by its format, others by task."""
     from modelyard.methods import tasks
 
-    name = card.format if card.format == "ensemble" else tasks.find(card.task).opener
+    name = card.format if card.format in WHOLE else tasks.find(card.task).opener
     opener = importlib.import_module(f"{__name__}.{name}")
     predictor: Predictor = opener.open_predictor(folder, card, threads, token_budget)
     return predictor

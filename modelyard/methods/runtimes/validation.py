@@ -27,6 +27,7 @@ WEIGHTS: Mapping[str, tuple[str, ...]] = {
     "modelyard": ("model.safetensors",),
     "onnx": ("model.onnx",),
     "openvino": ("model.xml", "model.bin"),
+    "recorded": ("answers.jsonl",),
 }
 CODE_KEYS = ("auto_map", "custom_pipelines", "trust_remote_code")
 """Keys of a Hugging Face configuration that make a loader import somebody's Python."""
@@ -60,8 +61,8 @@ def _card_problems(folder: Path, card: ModelCard) -> Iterator[Problem]:
         problem = tasks.find(card.task).labels_problem(card.labels)
         if problem:
             yield Problem(where, problem, t("one name for each class"))
-    if card.format == members.FORMAT:
-        return  # each member reads the record with its own
+    if card.format in (members.FORMAT, "recorded"):
+        return  # each member reads the record with its own; recorded answers read none
     if not isinstance(card.preprocessing, Mapping) or "kind" not in card.preprocessing:
         yield Problem(where, t("`preprocessing` names no kind"), '{"kind": "tokens", …}')
     elif _records(str(card.preprocessing["kind"])) != _records(card.task):

@@ -17,7 +17,7 @@ from modelyard.core.evidence import Claim
 from modelyard.core.project import SecretName
 from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods.data.account import CLAIMS
-from modelyard.methods.data.settings import ColumnName, Refresh, text_of
+from modelyard.methods.data.settings import ColumnName, Refresh, is_here, text_of
 
 if TYPE_CHECKING:
     from modelyard.methods.data.dataset import Dataset
@@ -107,16 +107,6 @@ class Config(BaseModel):
     def described(self) -> dict[str, str]:
         """Class to description."""
         return dict(self.classes) if isinstance(self.classes, dict) else dict.fromkeys(self.classes, "")
-
-
-def is_here(host: str) -> bool:
-    """Whether a host is this machine by its very name: a loopback address or `localhost`."""
-    import ipaddress
-
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.rstrip(".").lower() == "localhost"
 
 
 def run(config: Config, context: Context) -> None:

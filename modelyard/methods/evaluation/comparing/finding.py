@@ -66,7 +66,7 @@ def search(scored: Scored, slices: Sequence[Slice], rate: float, seed: int) -> S
     values = p_values(scored, slices, seed)
     adjusted = benjamini_hochberg(values)
     chosen = [place for place, value in enumerate(adjusted) if value <= rate]
-    level = selected_level(len(chosen), len(slices), rate)
+    level = selected_level(len(chosen), len(slices), min(rate, 0.05))
     found = []
     for place in chosen:
         part = scored.only(slices[place].rows)

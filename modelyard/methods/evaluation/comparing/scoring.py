@@ -103,7 +103,14 @@ def measures_of(model: str, against: str) -> tuple[Measure, ...]:
 
 
 def score(measure: Measure, answers: tuple[Sequence[Any], Sequence[Any]], truths: Sequence[Any]) -> Scored:
-    """Both predictors' answers judged. Raises StageError if an answer is no finite number."""
+    """Both predictors' answers judged. Raises StageError if an answer is no finite number, InputError if rows
+    of texts have no wanted answer."""
+    if measure in _TEXTS and truths and (truths[0].answer is None or truths[0].choices):
+        raise InputError(
+            t("rows of texts alone, or of choices, cannot be compared row by row"),
+            where="data",
+            expected=t("a column of the answers that are wanted"),
+        )
     columns = []
     for each in answers:
         values = [measure.value(answer, truth) for answer, truth in zip(each, truths, strict=True)]
