@@ -68,11 +68,12 @@ def fingerprint(base: str, project: Path) -> list[list[str]]:
 
 
 def open_base(
-    folder: Path, num_labels: int, dropout: float | None, kind: str = "AutoModelForSequenceClassification"
+    folder: Path, num_labels: int, dropout: float | None, seed: int, kind: str = "AutoModelForSequenceClassification"
 ) -> tuple[Any, Any]:
     """(model with a fresh head for `num_labels`, tokenizer), as transformers makes them, in fp32.
 
     Args:
+        seed: decides the weights that the folder lacks (a pooler, say), whatever was drawn before.
         kind: transformers' class that opens it.
 
     Raises:
@@ -95,9 +96,11 @@ def open_base(
                 if hasattr(config, name):
                     setattr(config, name, dropout)
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
-        model = getattr(transformers, kind).from_pretrained(
-            folder, config=config, use_safetensors=True, dtype=torch.float32, ignore_mismatched_sizes=True, **local
-        )
+        with devices.reproducible(torch.device("cpu"), torch.get_num_threads()):
+            seed_torch(seed, "base", 0)
+            model = getattr(transformers, kind).from_pretrained(
+                folder, config=config, use_safetensors=True, dtype=torch.float32, ignore_mismatched_sizes=True, **local
+            )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise InputError(
             t("transformers cannot load it: {error}", error=_first_line(error)),

@@ -123,7 +123,7 @@ def _choose(work: Work, tried: Sequence[Candidate]) -> Candidate:
 def from_base(work: Work, folder: Path) -> Candidate:
     """Fine-tune the model in a folder."""
     settings = work.settings
-    model, tokenizer = pretrained.open_base(folder, work.num_labels, settings.regularization.dropout)
+    model, tokenizer = pretrained.open_base(folder, work.num_labels, settings.regularization.dropout, work.seed)
     length = pretrained.max_length_of(model, settings.reading.max_length)
     fast = pretrained.fast_tokenizer(tokenizer, length)
     rows = neural.reading(fast, work.training, work.validation)

@@ -135,7 +135,7 @@ def make(job: Job, texts: Sequence[str], num_outputs: int, head: Head = "sequenc
     if job.base is None:
         return _fresh(job, texts, num_outputs, head)
     dropout = job.settings.regularization.dropout
-    model, tokenizer = pretrained.open_base(job.base, num_outputs, dropout, CLASSES[head])
+    model, tokenizer = pretrained.open_base(job.base, num_outputs, dropout, job.seed, CLASSES[head])
     with devices.reproducible(torch.device("cpu"), job.settings.threads):
         seed_torch(job.seed, "weights", 0)
         pretrained.fresh_head(model)

@@ -128,7 +128,7 @@ def body_of(job: bodies.Job, given: Sequence[Given]) -> bodies.Body:
         size = reader.tokenizer.get_vocab_size()
         config = dict(neural.network_spec(kind, size, reader.max_length, 2, dropout)["config"])
     else:
-        model, tokenizer = pretrained.open_base(job.base, 2, rate, "AutoModel")
+        model, tokenizer = pretrained.open_base(job.base, 2, rate, job.seed, "AutoModel")
         reader = pretrained.fast_tokenizer(tokenizer, pretrained.max_length_of(model, job.settings.reading.max_length))
         defaults, weights = pretrained.defaults_for(model), model.state_dict()
         dropout = defaults.dropout if rate is None else rate

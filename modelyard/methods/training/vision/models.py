@@ -15,6 +15,8 @@ from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.preprocessing.image import MAX_SIDE, Image
 from modelyard.methods.runtimes.validation import code_problems, refuse
+from modelyard.methods.training import devices
+from modelyard.methods.training.random import seed_torch
 
 Size = Literal["cnn", "resnet", "vit", "mobilenet"]
 Freeze = Literal["nothing", "encoder"]
@@ -82,8 +84,8 @@ def _config(size: Size, reading: Image, num_labels: int, dropout: float | None) 
     )  # fmt: skip
 
 
-def open_base(folder: Path, num_labels: int) -> Any:
-    """The model of a folder with a head for `num_labels`, in fp32.
+def open_base(folder: Path, num_labels: int, seed: int) -> Any:
+    """The model of a folder with a head for `num_labels`, in fp32; the seed decides weights that the folder lacks.
 
     Raises:
         InputError: the folder holds no image model of transformers, or code.
@@ -97,10 +99,12 @@ def open_base(folder: Path, num_labels: int) -> Any:
         raise InputError(t("no config.json in the folder"), where=str(folder), expected=t("a Hugging Face folder"))
     refuse(code_problems(folder))
     try:
-        return AutoModelForImageClassification.from_pretrained(
-            folder, num_labels=num_labels, ignore_mismatched_sizes=True, use_safetensors=True, dtype=torch.float32,
-            local_files_only=True, trust_remote_code=False,
-        )  # fmt: skip
+        with devices.reproducible(torch.device("cpu"), torch.get_num_threads()):
+            seed_torch(seed, "base", 0)
+            return AutoModelForImageClassification.from_pretrained(
+                folder, num_labels=num_labels, ignore_mismatched_sizes=True, use_safetensors=True, dtype=torch.float32,
+                local_files_only=True, trust_remote_code=False,
+            )  # fmt: skip
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError) as error:
         lines = str(error).strip().splitlines()
         raise InputError(

@@ -106,7 +106,7 @@ def train(
         StageError: the loss is no longer a number.
     """
     reading = rows.reading_of(data, settings.side, settings.fit)
-    base = None if settings.base is None else models.open_base(settings.base, len(labels))
+    base = None if settings.base is None else models.open_base(settings.base, len(labels), plan.seed)
     if settings.base is not None and base is not None:
         reading = models.reading_of(settings.base, base, reading, settings.side)
     training = rows.read(data, "train", reading, labels, scratch, hooks)
