@@ -86,6 +86,33 @@ def change_text(text: str, changes: TextChanges, draw: Draw, lexicon: Lexicon | 
     return changed if changed.strip() else text
 
 
+def change_words(
+    text: str,
+    share: float,
+    change: Callable[[str, Draw], str],
+    draw: Draw,
+    able: Callable[[str], bool] | None = None,
+    lexicon: Lexicon | None = None,
+) -> str:
+    """`text` with a share of its words (Chinese: words of the lexicon, or characters) changed by a function of each.
+
+    At least one word is changed if any may be: words that negate, numbers, addresses and links stay.
+
+    Args:
+        able: which words the change can do something to; None: all.
+    """
+    tokens = _tokens(text, lexicon or built_in())
+    free = sum(token.free for token in tokens)
+    if not free:
+        return text
+
+    def operation(items: list[_Token], place: int, rng: Draw) -> None:
+        items[place].text = change(items[place].text, rng)
+
+    _apply(tokens, max(share, 1 / free), operation, draw, (lambda token: able(token.text)) if able else None)
+    return "".join(token.text for token in tokens)
+
+
 def _tokens(text: str, lexicon: Lexicon) -> list[_Token]:
     """Words, Chinese words of the lexicon or else single characters, and what lies between."""
     tokens: list[_Token] = []

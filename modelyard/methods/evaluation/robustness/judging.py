@@ -1,0 +1,207 @@
+"""A model asked about rows as they are and as each change leaves them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelyard.base.messages import t
+from modelyard.errors import InputError, ModelyardError
+from modelyard.methods.evaluation.measuring.examples import Examples, Note, quiet
+from modelyard.methods.evaluation.robustness.perturbation import Perturbation
+from modelyard.methods.runtimes.predictor import Predictor, Record
+
+Floats = NDArray[np.float64]
+CLASSES = ("text-classification", "image-classification", "tabular-classification")
+SETS = ("text-multi-label",)
+NUMBERS = ("text-regression", "tabular-regression")
+SHOWN = 3
+"""Examples kept of each change."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row whose answer a change made worse."""
+
+    row_id: str
+    before: Record
+    after: Record
+    answer: str
+    changed_answer: str
+
+
+@dataclass
+class Judged:
+    """Errors of each row, as it is and under each change.
+
+    Attributes:
+        clean: [n] error of the row: 0 or 1 for classes and sets, |truth - answer| for numbers.
+        errors: by (kind, severity) [n]; NaN where nothing could be changed.
+        checks: by (kind, severity) [n]: 1 where the check failed, 0 where it held, NaN where it did not apply.
+        refused: records that the model would not read after a change; they count as wrong, but a number's are left out.
+    """
+
+    row_ids: tuple[str, ...]
+    clean: Floats
+    errors: dict[tuple[str, int], Floats] = field(default_factory=dict)
+    checks: dict[tuple[str, int], Floats] = field(default_factory=dict)
+    refused: dict[tuple[str, int], int] = field(default_factory=dict)
+    examples: dict[str, list[Example]] = field(default_factory=dict)
+    is_rate: bool = True
+
+
+def judge(
+    predictor: Predictor,
+    examples: Examples,
+    perturbations: Sequence[Perturbation],
+    seed: int,
+    rows: int,
+    batch_rows: int,
+    note: Note = quiet,
+) -> Judged:
+    """Ask about at most `rows` rows, chosen by their ids.
+
+    Raises InputError if the task has no right and wrong, no row can be judged, or the rows as they are cannot be read.
+    """
+    error_of = error_by_task(predictor.task)
+    places = some_places(examples, rows, seed)
+    count = len(places)
+    if not count:
+        raise InputError(
+            t("the split has no row that can be judged"),
+            expected=t("labelled rows to measure on"),
+            remedy=t("give `data.split` a larger share for this split"),
+        )
+    found = Judged(tuple(examples.row_ids[place] for place in places), np.zeros(count))
+    found.is_rate = predictor.task not in NUMBERS
+    for one in perturbations:
+        (found.checks if one.check else found.errors)[one.kind, one.severity] = np.full(count, np.nan)
+    truths = [examples.truths[place] for place in places]
+    for start, records in _batches(examples, places, batch_rows):
+        part = slice(start, start + len(records))
+        batch = _Batch(predictor, records, truths[part], found.row_ids[part], start)
+        answers = predictor.predict(records)
+        found.clean[part] = [error_of(truth, answer) for truth, answer in zip(batch.truths, answers, strict=True)]
+        for one in perturbations:
+            _under(one, batch, answers, error_of, seed, found)
+        note(start + len(records), count)
+    return found
+
+
+def error_by_task(task: str) -> Callable[[Any, Any], float]:
+    """The error of an answer beside its truth. Raises InputError for tasks without one."""
+    if task in CLASSES:
+        return lambda truth, answer: float(answer.label != truth)
+    if task in SETS:
+        return lambda truth, answer: float(set(answer.labels) != set(truth))
+    if task in NUMBERS:
+        return lambda truth, answer: abs(float(truth) - float(answer.value))
+    raise InputError(
+        t("robustness of the task `{task}` is not measured yet", task=task),
+        expected=", ".join((*CLASSES, *SETS, *NUMBERS)),
+    )
+
+
+def some_places(examples: Examples, rows: int, seed: int) -> list[int]:
+    """Places of all rows, or of `rows` chosen by their ids, in the split's order."""
+    from modelyard.methods.data.row_random import ranks
+
+    chosen = np.argsort(ranks(seed, "robustness", examples.row_ids), kind="stable")[:rows]
+    return [int(place) for place in np.sort(chosen)]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    predictor: Predictor
+    records: Sequence[Record]
+    truths: Sequence[Any]
+    row_ids: Sequence[str]
+    start: int
+
+
+def _batches(examples: Examples, places: Sequence[int], size: int) -> Any:
+    """(start, records) of the rows at `places`, read one after the other."""
+    wanted, start = set(places), 0
+    batch: list[Record] = []
+    for place, record in enumerate(examples.records()):
+        if place not in wanted:
+            continue
+        batch.append(record)
+        if len(batch) == size:
+            yield start, batch
+            start, batch = start + len(batch), []
+    if batch:
+        yield start, batch
+
+
+def _under(
+    one: Perturbation,
+    batch: _Batch,
+    answers: Sequence[Any],
+    error_of: Callable[[Any, Any], float],
+    seed: int,
+    found: Judged,
+) -> None:
+    pairs = zip(batch.records, batch.row_ids, strict=True)
+    changed = [one.of(record, seed, row_id) for record, row_id in pairs]
+    able = [place for place, record in enumerate(changed) if record is not None]
+    asked = [record for record in changed if record is not None]
+    name = (one.kind, one.severity)
+    for place, record, answer in zip(able, asked, ask(batch.predictor, asked), strict=True):
+        where = batch.start + place
+        if answer is None:
+            found.refused[name] = found.refused.get(name, 0) + 1
+        if one.check:
+            found.checks[name][where] = _fails(one.check, answers[place], answer)
+            worse = found.checks[name][where] > 0
+        elif answer is None and not found.is_rate:
+            continue
+        else:
+            found.errors[name][where] = 1.0 if answer is None else error_of(batch.truths[place], answer)
+            worse = found.errors[name][where] > found.clean[where]
+        kept = found.examples.setdefault(one.kind, [])
+        if worse and len(kept) < SHOWN:
+            told = (said(answers[place]), said(answer))
+            kept.append(Example(batch.row_ids[place], batch.records[place], record, *told))
+
+
+def ask(predictor: Predictor, records: Sequence[Record]) -> list[Any]:
+    """The answers; None where the model refuses a record, which does not keep the others from being answered."""
+    if not records:
+        return []
+    try:
+        return list(predictor.predict(records))
+    except InputError:
+        return [_alone(predictor, record) for record in records]
+
+
+def _alone(predictor: Predictor, record: Record) -> Any:
+    try:
+        return predictor.predict([record])[0]
+    except ModelyardError:
+        return None
+
+
+def _fails(check: str, before: Any, after: Any) -> float:
+    """Whether a check fails; NaN where the answer has nothing to check."""
+    if after is None:
+        return 1.0
+    if check == "same":
+        return float(said(before) != said(after))
+    scores: Mapping[str, float] = getattr(before, "scores", {})
+    if not scores:
+        return float("nan")
+    return float(after.scores[before.label] >= scores[before.label])
+
+
+def said(answer: Any) -> str:
+    """An answer in few characters."""
+    if answer is None:
+        return "-"
+    if hasattr(answer, "label"):
+        return str(answer.label)
+    return ";".join(answer.labels) if hasattr(answer, "labels") else f"{answer.value:.6g}"
