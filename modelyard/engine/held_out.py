@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from modelyard.base.messages import t
 from modelyard.engine.bound import BoundStep, Output, descent
 from modelyard.engine.fields import Fields
+from modelyard.engine.stage_rules import EVALUATE
 
 
 def check_held_out(steps: Sequence[BoundStep], fields: Fields) -> None:
     """Note every step that would test a model on rows which the model may have learned from."""
     named = {step.name: step for step in steps}
+    _check_only_measured(steps, fields, named)
     for step in steps:
         for port, test in _inputs(step, "dataset", "test"):
             for _, model in _inputs(step, "model"):
@@ -33,6 +35,26 @@ def check_held_out(steps: Sequence[BoundStep], fields: Fields) -> None:
                         t("test rows cut together with the training rows, or data of another source"),
                         t("bind it: `in: {{{port}: {seen}}}` in `{step}`", port=port, seen=seen[0], step=step.name),
                     )
+
+
+def of_test(step: BoundStep, port: str) -> bool:
+    """Whether an output is a model made of test rows: answers somebody gave to them."""
+    sees = any("test" in item.splits for item in step.stage.inputs.values())
+    return sees and step.stage.outputs[port].kind == "model"
+
+
+def _check_only_measured(steps: Sequence[BoundStep], fields: Fields, named: Mapping[str, BoundStep]) -> None:
+    """Note every step that would learn from, change or pass on what was made of test rows."""
+    for step in steps:
+        if step.found.name.startswith(EVALUATE):
+            continue
+        for port, (source, output) in _inputs(step, "model"):
+            if of_test(named[source], output):
+                fields.note(
+                    ("steps", step.name, "in", port),
+                    t("`{source}` is made of test rows: it may be measured and compared with, no more", source=source),
+                    t("a model that has seen no test row"),
+                )
 
 
 def _inputs(step: BoundStep, kind: str, split: str = "") -> Iterator[tuple[str, Output]]:

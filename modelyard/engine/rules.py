@@ -11,6 +11,7 @@ from modelyard.core.project import Rule
 from modelyard.engine.bound import BoundFolds, BoundStep, Output, descent, outputs_of, real, resolve_output, touching
 from modelyard.engine.catalog import stages_measuring
 from modelyard.engine.fields import Fields
+from modelyard.engine.held_out import of_test
 from modelyard.engine.project_file import ReadProject
 
 
@@ -35,6 +36,11 @@ def check_release(read: ReadProject, steps: Sequence[BoundStep], fields: Fields,
             fields.note(path, t("there is no step `{step}`", step=name), remedy=did_you_mean(name, known))
         return None
     named = resolve_output(step, port, "model", path, fields)
+    if named is not None and of_test(step, named[1]):
+        fields.note(
+            path, t("`{source}` is made of test rows: it may be measured and compared with, no more", source=name)
+        )
+        return None
     model = real(steps, named) if named is not None else None
     if model is not None and written <= {item.name for item in steps}:
         judge = _Judge(steps, model, fields, whole)

@@ -48,7 +48,7 @@ def load(path: Path | str, threads: int | None = None, *, token_budget: int | No
 
 
 def open_checked(folder: Path, card: ModelCard, threads: int | None, token_budget: int | None) -> Predictor:
-    """Open a model folder that `validation.check` has passed: an ensemble (or recorded answers) by its format, others by task."""
+    """Open a model folder that `validation.check` has passed: those of WHOLE by their format, others by their task."""
     from modelyard.methods import tasks
 
     name = card.format if card.format in WHOLE else tasks.find(card.task).opener

@@ -247,8 +247,8 @@ def _costs(context: Context, times: Times | None) -> None:
     if times is None:
         return
     n = times.model.size
-    for port, spent in (("model", times.model), ("against", times.against)):
-        value, ends = median(spent)
+    for port, taken in (("model", times.model), ("against", times.against)):
+        value, ends = median(taken)
         context.measure("comparison.p50_ms", value, about=port, on="data/test", n=n, unit="ms", interval=ends)
     context.measure("comparison.latency_ratio", times.ratio, about="model", on="data/test", n=n,
                     interval=times.ratio_interval, against="against")  # fmt: skip

@@ -2,9 +2,9 @@
 
 Does our model beat the API, and at what cost? The service is an OpenAI-compatible endpoint (`model: NAME`) or anything
 that takes and gives JSON (`body`, `answer`). What it answered becomes a model folder of recorded answers, which
-`evaluate.comparison`, `evaluate.quality` and others ask as they ask any model: they must name it (`in: {against: api}`).
-The evidence is about these answers, not about what the service will say tomorrow. Stages that change records
-(robustness, explanation) are refused: nobody asked about such records.
+`evaluate.comparison`, `evaluate.quality` and others ask as any model: they name it (`in: {against: api}`). The evidence
+is about these answers, not about what the service will say tomorrow. Stages that change records (robustness,
+explanation) are refused: nobody asked about such records.
 
 The rows leave this machine unless the service is on it: that needs `sends_data: true`. Answers are kept while the step
 runs: one that was killed asks nothing twice. A row without a valid answer counts as answered wrong.

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ def of_numbers(name: str, numbers: Floats, least: int, bins: int = 4) -> list[Sl
     there = np.isfinite(numbers)
     ends = sorted(set(np.quantile(numbers[there], np.linspace(0, 1, bins + 1)).tolist()))
     found = []
-    for place, (low, high) in enumerate(zip(ends, ends[1:], strict=False)):
+    for place, (low, high) in enumerate(pairwise(ends)):
         above = numbers >= low if place == 0 else numbers > low
         bracket = "[" if place == 0 else "("
         found.append(Slice({name: f"{bracket}{low:.4g}, {high:.4g}]"}, above & (numbers <= high)))
