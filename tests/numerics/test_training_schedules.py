@@ -35,6 +35,10 @@ FORMULAS = {
         {"decay": 0.25, "decay_shape": "sqrt", "floor": 0.1},
         lambda step: 1.0 if step < 150 else 0.1 + 0.9 * (1 - math.sqrt((step - 150) / 50)),
     ),
+    "cycles": (
+        {"cycles": 3, "floor": 0.1},
+        lambda step: 0.1 + 0.45 * (1 + math.cos(math.pi * ((step - WARM) % 60) / 60)),
+    ),
 }
 
 

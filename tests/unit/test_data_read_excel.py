@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -57,7 +58,8 @@ def test_values_become_the_text_that_csv_would_hold(tmp_path: Path) -> None:
 
 def test_a_formula_gives_its_stored_value_and_one_without_is_said(tmp_path: Path) -> None:
     content = xlsx([["text", "label", "sum"], ["a", "x", "=1+1"], ["b", "y", "=2+2"]])
-    stored = replaced(content, SHEET, lambda data: data.replace(b"<f>1+1</f><v />", b"<f>1+1</f><v>2</v>"))
+    # Whoever writes it (openpyxl with lxml or without) ends an empty element in its own way.
+    stored = replaced(content, SHEET, lambda data: re.sub(rb"<f>1\+1</f><v\s*(/>|></v>)", b"<f>1+1</f><v>2</v>", data))
     assert stored != content
     rows, _, context = read_bytes(tmp_path, stored, "data.xlsx")
     assert [row["sum"] for row in rows] == ["2", None]
