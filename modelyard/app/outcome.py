@@ -42,7 +42,7 @@ def conclude(session: Session, outcomes: Sequence[StepOutcome], make_release: bo
     new = (release is None or lost is not None) and decision.releasable and make_release
     if new:
         record = full_record(session, outcomes, decision, None)
-        release = make(store, session.bound, decision, record, page_of(record, language()), lost, session.overrides)
+        release = make(store, session.bound, decision, record, pages_of(record), lost, session.overrides)
     return Conclusion(decision, release, new, write_report(session, outcomes, decision, release))
 
 
@@ -113,6 +113,18 @@ def page_of(record: dict[str, Any], lang: str) -> str:
     from modelyard.methods.reporting import render
 
     return render(json.loads(canonical_json(record)), lang=lang)
+
+
+def pages_of(record: dict[str, Any]) -> dict[str, str]:
+    """File name to text: the page in the user's language, and the card as Markdown in both."""
+    from modelyard.methods.reporting.model_card import markdown
+
+    plain = json.loads(canonical_json(record))
+    return {
+        "card.html": page_of(record, language()),
+        "card.md": markdown(plain, "en"),
+        "card.zh.md": markdown(plain, "zh"),
+    }
 
 
 def _read(path: Path) -> str:

@@ -15,6 +15,13 @@ from modelyard.core.evidence import Claim, Evidence
 from modelyard.core.run import Run
 
 VERSION = 1
+MAX_REPORT = 50_000_000
+"""Bytes of a JSON report that are read."""
+# Templates of the catalogue: the page translates them, the record is the same in every language.
+TOO_LARGE = "the report is larger than 50 MB"
+NO_JSON = "the report cannot be read as JSON"
+NO_OBJECT = "the report is no JSON object"
+BLOCK_KEYS = ("family", "title", "blocks")
 MAX_POINTS = 400
 """Points kept of a curve; a longer one is thinned evenly, its last point kept."""
 
@@ -49,6 +56,8 @@ def build_record(
 ) -> dict[str, Any]:
     """The record of `made`, top to bottom; `model_step` is the step whose model the report is about."""
     makers = {binding.digest: item.step for item in made for binding in item.run.outputs}
+    runs = {item.run.id: item for item in made}
+    reports, documents = _reports(made)
     return {
         "version": VERSION,
         "project": project,
@@ -57,9 +66,10 @@ def build_record(
         "decision": None,
         "release": None,
         "runs": [_run(item, makers) for item in made],
-        "evidence": [_evidence(item, makers) for item in evidence],
+        "evidence": [_evidence(item, makers, runs.get(item.run)) for item in evidence],
         "curves": {step: {name: thin(points) for name, points in group.items()} for step, group in curves.items()},
-        "reports": _reports(made),
+        "reports": reports,
+        "documents": documents,
         "data": _data(made),
         "openings": openings,
         "environment": dict(made[-1].run.environment) if made else {},
@@ -120,7 +130,8 @@ def _run(item: Made, makers: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _evidence(item: Evidence, makers: Mapping[str, str]) -> dict[str, Any]:
+def _evidence(item: Evidence, makers: Mapping[str, str], by: Made | None) -> dict[str, Any]:
+    """`by`: the step whose run measured it; None if it was an earlier run of this project or another's."""
     ends = item.ends()
     return {
         "claim": item.claim,
@@ -135,20 +146,55 @@ def _evidence(item: Evidence, makers: Mapping[str, str]) -> dict[str, Any]:
         "dataset": item.dataset,
         "split": item.split,
         "slice": dict(item.slice),
+        "against": item.against or "",
+        "run": by.run.key if by else None,
+        "measured_by": by.step if by else "",
         "evaluator": item.evaluator,
         "withdrawn": item.withdrawn,
     }
 
 
-def _reports(made: Sequence[Made]) -> dict[str, Any]:
-    """Content of each step's JSON report (`quality.json` and the like), not of cards."""
-    found: dict[str, Any] = {}
+def _reports(made: Sequence[Made]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What evaluations wrote as JSON: plain reports by step (`quality.json`), and documents of blocks one by one.
+
+    A file that cannot be read is a document with its problem: one bad report must not take the others' page away.
+    """
+    plain: dict[str, Any] = {}
+    documents: list[dict[str, Any]] = []
     for item in made:
-        for port, kind in item.kinds.items():
-            if kind == "report" and item.run.uses.startswith("evaluate."):
-                for path in sorted(item.folders[port].glob("*.json")):
-                    found.setdefault(item.step, {}).update(_read_json(path))
-    return found
+        for path in _report_files(item):
+            value, problem = _report(path)
+            about = {"step": item.step, "file": path.name}
+            if problem:
+                documents.append({**about, "problem": problem})
+                continue
+            if "blocks" in value:
+                documents.append({**about, **{name: value.pop(name, None) for name in BLOCK_KEYS}})
+                value = {name: part for name, part in value.items() if name not in ("version", "data")}
+            if value:
+                plain.setdefault(item.step, {}).update(value)
+    return plain, documents
+
+
+def _report_files(item: Made) -> list[Path]:
+    """Its JSON reports, cards aside."""
+    if not item.run.uses.startswith("evaluate."):
+        return []
+    folders = [item.folders[port] for port, kind in item.kinds.items() if kind == "report"]
+    return [path for folder in folders for path in sorted(folder.glob("*.json"))]
+
+
+def _report(path: Path) -> tuple[dict[str, Any], str]:
+    """The file's object, and why there is none."""
+    if path.stat().st_size > MAX_REPORT:
+        return {}, TOO_LARGE
+    try:
+        value = _read_json(path)
+    except (OSError, ValueError, RecursionError):
+        return {}, NO_JSON
+    if not isinstance(value, dict):
+        return {}, NO_OBJECT
+    return value, ""
 
 
 def _data(made: Sequence[Made]) -> dict[str, Any]:

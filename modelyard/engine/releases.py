@@ -2,7 +2,7 @@
 
 release.json      name, version, state, model, decision with every finding, data, steps and overrides as run
 model/            the model artifact's files
-card.html         the transparency report; card.json is the record it was made from
+card.html         the transparency report; card.md and card.zh.md are the same for a model hub, card.json the record
 evidence.json     all evidence about the model and its ancestors
 modelyard.yaml    the project file; what `--set` changed stands in release.json
 signer.pub        the public key; whether it is the right one is for the reader to know
@@ -62,7 +62,7 @@ def make(
     bound: BoundProject,
     decision: Decision,
     record: Mapping[str, Any],
-    page: str,
+    pages: Mapping[str, str],
     lost: Release | None = None,
     overrides: Sequence[str] = (),
 ) -> Release:
@@ -71,7 +71,7 @@ def make(
     Args:
         lost: the release of this decision whose bundle is damaged or gone; this one follows it under a new version.
         record: what the card shows, decision included; written as card.json.
-        page: the card as HTML.
+        pages: file name to text: the card as HTML and as Markdown.
         overrides: `--set` options that the project was run with; the bundle names them.
 
     Raises:
@@ -88,7 +88,7 @@ def make(
         known = store.ledger.releases(name)
         version = known[0].version + 1 if known else 1
         folder = store.artifacts.workspace()
-        _fill(folder, store, _about(bound, decision, record, version, overrides), record, page)
+        _fill(folder, store, _about(bound, decision, record, version, overrides), record, pages)
         if bound.project.path.is_file():
             shutil.copyfile(bound.project.path, folder / "modelyard.yaml")
         _sign(folder, store)
@@ -134,13 +134,16 @@ def _about(
     }
 
 
-def _fill(folder: Path, store: Store, about: Mapping[str, Any], record: Mapping[str, Any], page: str) -> None:
+def _fill(
+    folder: Path, store: Store, about: Mapping[str, Any], record: Mapping[str, Any], pages: Mapping[str, str]
+) -> None:
     store.artifacts.verify(about["model"], deep=True)
     shutil.copytree(store.artifacts.path(about["model"]), folder / "model")
     _writable(folder)
     (folder / "release.json").write_bytes(canonical_json(about) + b"\n")
     (folder / "card.json").write_bytes(canonical_json(record) + b"\n")
-    (folder / "card.html").write_text(page, encoding="utf-8")
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8")
     (folder / "evidence.json").write_bytes(canonical_json(record["evidence"]) + b"\n")
 
 

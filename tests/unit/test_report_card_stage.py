@@ -31,7 +31,7 @@ def test_the_card_holds_the_page_and_the_record_with_the_owners_words(tmp_path: 
     assert "Li Lei" in page
     assert written["about"]["owner"] == "Li Lei"
     assert written["evidence"] == sample_record()["evidence"]
-    assert sorted(path.name for path in folder.iterdir()) == ["card.html", "card.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["card.html", "card.json", "card.md", "card.zh.md"]
 
 
 def test_the_language_follows_from_the_record_and_not_from_who_runs_it(

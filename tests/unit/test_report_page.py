@@ -103,7 +103,7 @@ def test_the_page_asks_nothing_of_any_network_and_runs_no_script(make: Callable[
     assert "url(" not in page.style
     assert "@import" not in page.style
     policies = [attrs["content"] for attrs in page.having("http-equiv")]
-    assert policies == ["default-src 'none'; style-src 'unsafe-inline'"]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
 
 
 def test_equal_records_give_equal_bytes_and_the_record_is_left_as_it_was() -> None:

@@ -22,7 +22,12 @@ Node: TypeAlias = "str | int | Markup | Iterable[Node] | None"
 
 def escape(text: object) -> Markup:
     """`text` for element content and attributes; control characters and lone surrogates show as U+FFFD."""
-    return Markup(html.escape(_UNPRINTABLE.sub("\ufffd", str(text)), quote=True))
+    return Markup(html.escape(printable(str(text)), quote=True))
+
+
+def printable(text: str) -> str:
+    """Control characters and lone surrogates, which no file of text may hold, as U+FFFD."""
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def join(*nodes: Node) -> Markup:

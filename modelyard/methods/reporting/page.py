@@ -12,8 +12,9 @@ from typing import Any
 from modelyard.base.messages import LANGUAGES, t
 from modelyard.errors import UsageError
 from modelyard.methods.reporting import quality_report
-from modelyard.methods.reporting.markup import Markup, el, isolated
+from modelyard.methods.reporting.markup import Markup, Node, el, isolated
 from modelyard.methods.reporting.record import About, Record, parse
+from modelyard.methods.reporting.sections import blocks
 from modelyard.methods.reporting.sections.classes import classes
 from modelyard.methods.reporting.sections.data import data
 from modelyard.methods.reporting.sections.environment import environment, reproduce
@@ -29,27 +30,21 @@ from modelyard.methods.reporting.sections.training import training
 from modelyard.methods.reporting.sections.use import use
 from modelyard.methods.reporting.style import CSS
 from modelyard.methods.reporting.view import Section, View
-from modelyard.methods.reporting.words import Words
+from modelyard.methods.reporting.words import Words, mark
 
-SECTIONS: tuple[Callable[[View], Section | None], ...] = (
-    use,
-    gate,
-    quality,
-    classes,
-    mistakes,
-    latency,
-    limits,
-    data,
-    training,
-    lineage,
-    environment,
-    reproduce,
-    evidence,
+GROUPS: tuple[tuple[str, tuple[Callable[[View], Section | None], ...]], ...] = (
+    (mark("Purpose and verdict"), (use, gate, limits)),
+    (mark("How good it is"), (quality, classes, mistakes, latency, blocks.evaluations)),
+    (mark("Where it comes from"), (data, training, lineage)),
+    (mark("To repeat it"), (environment, reproduce, evidence)),
 )
+"""Sections in the order of the page, in the groups of its contents."""
+SECTIONS = tuple(build for _, builders in GROUPS for build in builders)
 
 TAGS = {"en": "en", "zh": "zh-CN"}
 NAMES = {"en": "English", "zh": "中文"}
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+"""Pictures stand in the page itself: nothing is ever asked of a network."""
 
 
 def render(record: Record | Mapping[str, Any], lang: str = "en", about: About | None = None) -> str:
@@ -64,13 +59,19 @@ def render(record: Record | Mapping[str, Any], lang: str = "en", about: About | 
         InputError: the record is not one; all problems are listed.
         UsageError: an unknown language.
     """
+    view = viewed(record, lang, about)
+    views = [View(view.record, Words(one), view.about) for one in LANGUAGES]
+    return document(view.record.title, lang, [_main(one) for one in views])
+
+
+def viewed(record: Record | Mapping[str, Any], lang: str, about: About | None) -> View:
+    """The record in one language with the owner's words, its title settled. Raises as `render`."""
     if lang not in LANGUAGES:
         raise UsageError(t("unknown language `{lang}`", lang=lang), expected=" or ".join(LANGUAGES))
     read = record if isinstance(record, Record) else parse(record)
     said = about or read.words_of_owner()
     name = said.title or read.title or read.project
-    read = read.model_copy(update={"title": name})
-    return document(name, lang, [_main(View(read, Words(one), said)) for one in LANGUAGES])
+    return View(read.model_copy(update={"title": name}), Words(lang), said)
 
 
 def document(title: str, lang: str, bodies: Sequence[Markup]) -> str:
@@ -120,14 +121,38 @@ def _bar() -> Markup:
 
 def _main(view: View) -> Markup:
     lang = view.words.lang
-    parts = [part for part in (build(view) for build in SECTIONS) if part]
+    groups = [(name, [part for part in (build(view) for build in builders) if part]) for name, builders in GROUPS]
+    parts = [part for _, found in groups for part in found]
     shown = [el("section", el("h2", part.title), part.content, id=f"{lang}-{part.name}") for part in parts]
-    return el("main", header(view), _nav(view, parts), shown, _footer(view), lang=TAGS[lang])
+    return el("main", header(view), _nav(view, parts), _contents(view, groups), shown, _footer(view), lang=TAGS[lang])
 
 
 def _nav(view: View, parts: list[Section]) -> Markup:
     links = [el("li", el("a", part.title, href=f"#{view.words.lang}-{part.name}")) for part in parts]
     return el("nav", el("ul", *links), aria_label=view.t("Sections"))
+
+
+def _contents(view: View, groups: Sequence[tuple[str, Sequence[Section]]]) -> Markup:
+    """Every section by group, and every evaluation by name; folded on a screen, a list on paper."""
+    items = []
+    for name, parts in groups:
+        links = [el("li", _link(view, part.title, part.name), _evaluations(view, part)) for part in parts]
+        if links:
+            items.append(el("li", el("b", view.t(name)), el("ul", *links)))
+    return el("details", el("summary", view.t("Contents")), el("ul", *items), class_="toc")
+
+
+def _link(view: View, title: Node, name: str) -> Markup:
+    return el("a", title, href=f"#{view.words.lang}-{name}")
+
+
+def _evaluations(view: View, part: Section) -> Markup | None:
+    if part.name != blocks.NAME:
+        return None
+    found = enumerate(blocks.documents(view))
+    return el(
+        "ul", *(el("li", el("a", blocks.heading(view, one), href=f"#{blocks.anchor(view, at)}")) for at, one in found)
+    )
 
 
 def _footer(view: View) -> Markup:

@@ -119,7 +119,12 @@ class Run(_Part):
 
 
 class Evidence(_Part):
-    """A measurement. Without `low` and `high` and not `exact`, its uncertainty is unknown, and the page says so."""
+    """A measurement. Without `low` and `high` and not `exact`, its uncertainty is unknown, and the page says so.
+
+    Attributes:
+        run: key of the run that measured; None if it is none of the record's runs.
+        measured_by: the step of that run.
+    """
 
     claim: str
     value: float | None = None
@@ -135,6 +140,7 @@ class Evidence(_Part):
     split: str = ""
     slice: dict[str, str] = Field(default_factory=dict)
     run: int | str | None = None
+    measured_by: str = ""
     evaluator: str = ""
     withdrawn: str | None = None
 
@@ -176,6 +182,22 @@ class Data(_Part):
     removed: dict[str, Any] = Field(default_factory=dict)
 
 
+class Document(_Part):
+    """Blocks that an evaluation wrote, unchecked (`methods/evaluation/blocks.py`).
+
+    Attributes:
+        step: that wrote it; `file` its name.
+        problem: why the file could not be read; empty if it could.
+    """
+
+    step: str = ""
+    file: str = ""
+    family: Any = None
+    title: Any = None
+    blocks: Any = None
+    problem: str = ""
+
+
 class About(_Part):
     """What a person says of the model; shown as written.
 
@@ -202,6 +224,7 @@ class Record(_Part):
         model: None if no step made one.
         curves: step name, then curve name, to points `[step, value]`.
         reports: step name to the JSON report that step wrote.
+        documents: what evaluations show in blocks, in the order of the steps.
         about: the owner's words; without it, those in the settings of the step that made a card (`report.card`).
         openings: how often the test split was opened to measure; None if not counted.
         not_finite: places whose number was NaN or infinite (filled in by `parse`).
@@ -217,6 +240,7 @@ class Record(_Part):
     evidence: list[Evidence] = Field(default_factory=list)
     curves: dict[str, dict[str, Curve]] = Field(default_factory=dict)
     reports: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    documents: list[Document] = Field(default_factory=list)
     data: Data = Field(default_factory=Data)
     about: About | None = None
     openings: int | None = None

@@ -178,10 +178,26 @@ svg{{display:block;font-family:{FONTS}}} .plot{{width:100%;height:auto;overflow:
 """
 
 SERIES = "\n".join(
-    f".line.s{i},.whisker.s{i}{{stroke:var(--s{i})}} .dot.s{i}{{fill:var(--s{i})}}"
+    f".line.s{i},.whisker.s{i}{{stroke:var(--s{i})}} .band.s{i}{{fill:var(--s{i})}} .dot.s{i}{{fill:var(--s{i})}}"
     f" .key.s{i}{{color:var(--s{i})}} .part.s{i}{{border-color:var(--s{i})}}"
     for i in (0, 1, 2, 3, 4, 5, 9)
 )
+DOCUMENTS = """
+.toc ul{columns:260px auto;column-gap:32px} .toc li{break-inside:avoid} .toc>ul>li{margin-bottom:10px}
+  .toc b{font-size:.82rem;color:var(--soft);font-weight:640} .toc li li{padding-left:12px}
+  .toc ul ul{columns:auto} .toc a{text-decoration:none;font-size:.92rem;overflow-wrap:anywhere}
+.document{display:grid;gap:16px;grid-template-columns:minmax(0,1fr);padding-top:4px;scroll-margin-top:60px}
+  .document>h3{margin:6px 0 0} .document .scroll{border-radius:10px}
+.lost{font-size:.85rem;color:var(--soft);border-left:2px solid var(--warn);padding-left:12px;display:grid;gap:2px}
+.band{stroke:none;fill-opacity:.14}
+.tokens{display:grid;gap:12px} .tokens p{line-height:1.9;white-space:pre-wrap;overflow-wrap:anywhere}
+.tokens b{font-size:.82rem;color:var(--soft);margin-right:8px}
+.tokens span{border-radius:4px;padding:1px 0;background:color-mix(in srgb,var(--s0) calc(var(--w,0)*60%),transparent)}
+  .tokens span.against{background:color-mix(in srgb,var(--s1) calc(var(--w,0)*60%),transparent)}
+.pictures{display:grid;gap:12px;grid-template-columns:repeat(auto-fill,minmax(140px,1fr))}
+  .pictures figure{min-width:0} .pictures img{width:100%;height:auto;border-radius:8px;image-rendering:auto}
+  .pictures figcaption{font-weight:400;font-size:.82rem;color:var(--soft);overflow-wrap:anywhere}
+"""
 DASHES = """
 .line.s1{stroke-dasharray:7 3} .line.s2{stroke-dasharray:2 4} .line.s3{stroke-dasharray:9 3 2 3}
 .line.s4{stroke-dasharray:4 2} .line.s5{stroke-dasharray:1 3}
@@ -196,10 +212,15 @@ PHONE = """
 """
 
 PRINT = """
-@media print{nav,.switch,.bar{display:none!important} body{font-size:11pt} main{max-width:none;padding:0}
+@page{margin:16mm 14mm}
+@media print{nav,.switch,.bar{display:none!important} body{font-size:10.5pt;background:none}
+  main{max-width:none;padding:0}
   .hero{padding-top:0}
- .scroll{overflow:visible} figure,.mistake,.figure,tr{break-inside:avoid} h2,h3{break-after:avoid}
-  details::details-content{content-visibility:visible;height:auto}
+ .scroll{overflow:visible} figure,.mistake,.figure,.tokens p,tr,.limits li{break-inside:avoid}
+  h2,h3,h4,summary,figcaption{break-after:avoid} thead{display:table-header-group} p,li{orphans:3;widows:3}
+  td,th{white-space:normal!important;overflow-wrap:anywhere}
+  details::details-content{content-visibility:visible;height:auto;display:block} details:not([open])>*{display:block}
+  summary{list-style:none} .toc+section,#en-evaluations,#zh-evaluations{break-before:page}
  section{padding-top:16px} *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 """
 
@@ -212,6 +233,7 @@ CSS = "\n".join(
         HERO,
         SECTIONS,
         CHARTS,
+        DOCUMENTS,
         SERIES,
         DASHES,
         PHONE,

@@ -127,7 +127,8 @@ def proof(item: Evidence) -> dict[str, Any]:
         "data_n": item.n,
         "data_subject": short(item.subject),
         "data_split": item.split or None,
-        "data_run": item.run,
+        "data_slice": "; ".join(f"{name}={value}" for name, value in sorted(item.slice.items())) or None,
+        "data_run": short(str(item.run)) if item.run is not None else None,
     }
 
 

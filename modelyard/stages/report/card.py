@@ -1,7 +1,9 @@
-"""Write the model card: one HTML page that opens offline, and the same as JSON.
+"""Write the model card: one HTML page that opens offline, the same as Markdown for a model hub, and as JSON.
 
 The page shows what the record of the steps above holds: verdict, figures with their intervals, diagrams, data,
-training, lineage, environment, and the limits that follow from them. It carries English and Chinese with a switch.
+training, lineage, environment, what each evaluation found, and the limits that follow. It carries English and Chinese
+with a switch, and prints to PDF with its folds open. `card.md` and `card.zh.md` begin with the front matter of a
+Hugging Face model card.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ class Config(BaseModel):
 
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.reporting import About, finite, parse, render
+    from modelyard.methods.reporting.model_card import markdown
     from modelyard.methods.reporting.page import language_of
 
     path = context.input("record") / "record.json"
@@ -49,8 +52,14 @@ def run(config: Config, context: Context) -> None:
     parsed = parse(record)
     lang = language_of(parsed) if config.lang == "auto" else config.lang
     folder = context.output("report")
-    page = render(parsed, lang=lang, about=About(**words))
-    (folder / "card.html").write_text(page, encoding="utf-8", newline="\n")
+    about = About(**words)
+    pages = {
+        "card.html": render(parsed, lang=lang, about=about),
+        "card.md": markdown(parsed, "en", about),
+        "card.zh.md": markdown(parsed, "zh", about),
+    }
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
     (folder / "card.json").write_bytes(canonical_json({**record, "about": words}) + b"\n")
 
 
@@ -61,5 +70,5 @@ STAGE = Stage(
         "model": Port("model", description="the model the card is about"),
         "record": Port("record", description="everything known of the steps above"),
     },
-    outputs={"report": Port("report", description="card.html and card.json")},
+    outputs={"report": Port("report", description="card.html, card.md, card.zh.md and card.json")},
 )

@@ -18,10 +18,11 @@ MAX_SERIES = 6
 
 @dataclass(frozen=True)
 class Series:
-    """Points in order of x; `name` may be markup."""
+    """Points in order of x; `name` may be markup. `band`: x, low and high of what lies around the line."""
 
     name: Node
     points: Sequence[tuple[float, float]]
+    band: Sequence[tuple[float, float, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,13 @@ def thin(points: Sequence[tuple[float, float]], limit: int = MAX_POINTS) -> list
     return [points[index] for index in sorted(kept)]
 
 
+def few(band: Sequence[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+    """At most about MAX_POINTS parts of a band, evenly chosen, the last kept."""
+    stride = max(1, math.ceil(len(band) / MAX_POINTS))
+    kept = list(band[::stride])
+    return kept if not band or kept[-1] == band[-1] else [*kept, band[-1]]
+
+
 def spread(values: Sequence[float], from_zero: bool = False) -> tuple[float, float]:
     """A domain that holds `values` with some air; from 0 if asked and nothing is below."""
     low, high = min(values), max(values)
@@ -69,13 +77,15 @@ def line_chart(
     **attributes: str,
 ) -> Markup | None:
     """Up to MAX_SERIES lines on common axes; None if there is no point to draw."""
-    drawn = [Series(one.name, thin(one.points)) for one in series if one.points][:MAX_SERIES]
+    drawn = [Series(one.name, thin(one.points), few(one.band)) for one in series if one.points][:MAX_SERIES]
     if not drawn:
         return None
-    xs = [point[0] for one in drawn for point in one.points]
+    xs = [point[0] for one in drawn for point in (*one.points, *one.band)]
     ys = [point[1] for one in drawn for point in one.points]
+    ys += [end for one in drawn for point in one.band for end in point[1:]]
     frame = Frame.of(x or (min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1), y or spread(ys, from_zero=True))
-    lines = [_line(frame, one, index) for index, one in enumerate(drawn)]
+    lines = [_band(frame, one, index) for index, one in enumerate(drawn) if one.band]
+    lines += [_line(frame, one, index) for index, one in enumerate(drawn)]
     chance = _diagonal(frame) if diagonal else None
     drawing = frame.svg(title, frame.axes(x_label, y_label), chance, lines)
     keys = legend([one.name for one in drawn]) if len(drawn) > 1 or isinstance(drawn[0].name, Markup) else None
@@ -87,6 +97,12 @@ def _line(frame: Frame, one: Series, index: int) -> Markup:
     if len(at) == 1:
         return el("circle", class_=f"dot s{index}", cx=at[0][0], cy=at[0][1], r=3)
     return el("path", class_=f"line s{index}", d=path(at))
+
+
+def _band(frame: Frame, one: Series, index: int) -> Markup:
+    above = [(frame.x(x), frame.y(high)) for x, _, high in one.band]
+    below = [(frame.x(x), frame.y(low)) for x, low, _ in reversed(one.band)]
+    return el("path", class_=f"band s{index}", d=path([*above, *below]) + "Z")
 
 
 def _diagonal(frame: Frame) -> Markup:

@@ -1,13 +1,17 @@
-"""Scatter plots: answers beside targets, residuals over answers."""
+"""Scatter plots: answers beside targets, residuals over answers, maps of rows by group."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelyard.methods.reporting.charts.frame import Frame, figure
 from modelyard.methods.reporting.charts.lines import spread
-from modelyard.methods.reporting.markup import Markup, Node, el
+from modelyard.methods.reporting.markup import Markup, Node, clip, el, isolated
+
+GROUPS = 6
+"""As many as the palette tells apart."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,40 @@ def scatter(
     line = el("line", class_="chance", x1=frame.x(x1), y1=frame.y(y1), x2=frame.x(x2), y2=frame.y(y2))
     drawn = [_band(frame, one) for one in bands]
     return figure(title, frame.svg(title, frame.axes(x_label, y_label), dots, line, drawn), note=note, **attributes)
+
+
+def grouped(
+    title: str,
+    points: Sequence[tuple[float, float, str, str]],
+    x_label: str,
+    y_label: str,
+    others: str,
+    note: Node = None,
+    **attributes: str,
+) -> Markup | None:
+    """Points (x, y, group, name), coloured by group: the commonest have colours of their own; None without a point.
+
+    Args:
+        others: what the legend calls the groups that share the last colour.
+    """
+    if not points:
+        return None
+    frame = Frame.of(spread([point[0] for point in points]), spread([point[1] for point in points]), height=300)
+    sizes = Counter(point[2] for point in points)
+    order = sorted(sizes, key=lambda name: (-sizes[name], name))
+    shown = order if len(order) <= GROUPS else order[: GROUPS - 1]
+    colours = {name: f"s{index}" for index, name in enumerate(shown)}
+    dots = [_dot(frame, point, colours.get(point[2], "s9")) for point in points]
+    keys = [el("li", el("i", class_=f"key {colours[name]}"), isolated(name, 40)) for name in shown if name]
+    keys += [el("li", el("i", class_="key s9"), others)] if len(order) > len(shown) else []
+    drawing = frame.svg(title, frame.axes(x_label, y_label), dots)
+    return figure(title, drawing, el("ul", *keys, class_="legend") if keys else None, note=note, **attributes)
+
+
+def _dot(frame: Frame, point: tuple[float, float, str, str], colour: str) -> Markup:
+    x, y, _, name = point
+    behind = el("title", clip(name, 120)) if name else None
+    return el("circle", behind, class_=f"dot {colour}", cx=frame.x(x), cy=frame.y(y), r=2, opacity=0.6)
 
 
 def _band(frame: Frame, one: Band) -> Markup:
