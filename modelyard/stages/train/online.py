@@ -50,10 +50,15 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.training.hooks import Hooks
     from modelyard.methods.training.online import saving, state, work
+    from modelyard.methods.training.tables import odd_numbers
 
     hooks = Hooks(context.log, context.progress, context.say)
     data = Dataset.open(context.input("data"))
     fields, reader = _reading(config, data)
+    if problems := [one for split in data.splits() for one in odd_numbers.weight_problems(data, split)]:
+        raise InputError.of(problems)
+    for note in odd_numbers.notes(data, list(fields.values())):
+        context.say(note)
     learning, delta = config.learning, config.drift.delta
     rate = learning.learning_rate or work.rate_for(reader)
     fresh = state.new(reader, rate, learning.l2, delta, config.window)

@@ -42,7 +42,7 @@ def rows(data: Dataset, split: str, fields: Mapping[str, str], skip: int = 0) ->
             Row(
                 str(one[ROW_ID]),
                 {field: _value(one[name]) for field, name in fields.items()},
-                None if one[label] is None else str(one[label]),
+                _name(one[label]),
                 1.0 if weight is None or one[weight] is None else float(one[weight]),
             )
             for one in found
@@ -51,4 +51,10 @@ def rows(data: Dataset, split: str, fields: Mapping[str, str], skip: int = 0) ->
 
 def _value(value: Any) -> Any:
     """A number that is none is a value that is missing."""
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _name(label: Any) -> str | None:
+    """A class; NaN is none."""
+    found = _value(label)
+    return None if found is None else str(found)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from modelyard.base.messages import did_you_mean, t
@@ -16,6 +17,7 @@ from modelyard.errors import InputError, Problem
 from modelyard.methods.data.dataset import ROW_ID, Dataset
 from modelyard.methods.preprocessing.table import number_of
 from modelyard.methods.training import targets
+from modelyard.methods.training.tables import odd_numbers
 
 Target = Literal["auto", "class", "number"]
 QUANTITY = "double"
@@ -71,9 +73,12 @@ def read_splits(
     """
     is_number = target == "number" or (target == "auto" and _is_quantity(data))
     names = feature_names(data, columns, leave_out)
-    tables = [_read(data, split, names) for split in ("train", "validation")]
-    problems = [problem for split, table in zip(("train", "validation"), tables, strict=True)
-                for problem in targets.row_problems(split, table.num_rows)]  # fmt: skip
+    tables = [_read(data, split, names, is_number) for split in ("train", "validation")]
+    problems = [
+        problem
+        for split, table in zip(("train", "validation"), tables, strict=True)
+        for problem in (*targets.row_problems(split, table.num_rows), *odd_numbers.weight_problems(data, split))
+    ]
     labels: tuple[str, ...] = ()
     if not problems and is_number:
         problems = _number_problems(tables)
@@ -89,7 +94,7 @@ def read_splits(
         for split, rows in (("train", training), ("validation", validation))
         if (count := data.num_rows(split) - len(rows))
     ]
-    return Splits(training, validation, labels, tuple(notes))
+    return Splits(training, validation, labels, (*notes, *odd_numbers.notes(data, names)))
 
 
 def _is_quantity(data: Dataset) -> bool:
@@ -117,11 +122,16 @@ def feature_names(data: Dataset, columns: Sequence[str] | None, leave_out: Colle
     return chosen
 
 
-def _read(data: Dataset, split: str, names: Sequence[str]) -> pa.Table:
-    """Features, label, row id and weight of the rows that have a label, under names of our own for the last three."""
+def _read(data: Dataset, split: str, names: Sequence[str], is_number: bool) -> pa.Table:
+    """Features, label, row id and weight of the rows that have a label, under names of our own for the last three.
+
+    NaN is no class; as a number to be predicted it is kept, to be refused.
+    """
     label, weight = data.need("label"), data.role("weight")
     table = data.table(split, [*names, label, ROW_ID, *([weight] if weight else [])])
     table = table.filter(table.column(label).is_valid())
+    if not is_number and pa.types.is_floating(table.column(label).type):
+        table = table.filter(pc.is_finite(table.column(label)))
     weights = table.column(weight).fill_null(1.0) if weight else pa.array(np.ones(table.num_rows))
     found = table.select(list(names))
     for name, column in (("label", table.column(label)), ("row", table.column(ROW_ID)), ("weight", weights)):
@@ -148,12 +158,18 @@ def _rows(table: pa.Table, names: Sequence[str], labels: Sequence[str]) -> Rows:
 def _number_problems(tables: Sequence[pa.Table]) -> list[Problem]:
     problems = []
     for split, table in zip(("train", "validation"), tables, strict=True):
-        for name, value in zip(table.column("row").to_pylist(), table.column("label").to_pylist(), strict=True):
-            if not _is_number(value):
-                found = t("the label of row {row} is `{value}`", row=name, value=str(value)[:40])
-                remedy = t("read it with `target: <column>` in data.read, or set `target: class`")
-                problems.append(Problem(f"data/{split}", found, t("a finite number"), remedy))
-                break
+        cells = zip(table.column("row").to_pylist(), table.column("label").to_pylist(), strict=True)
+        bad = [(name, value) for name, value in cells if not _is_number(value)]
+        if bad:
+            name, value = bad[0]
+            found = t(
+                "the label of row {row} is `{value}`; {count:,} rows in all have none that is a number",
+                row=name,
+                value=str(value)[:40],
+                count=len(bad),
+            )
+            remedy = t("read it with `target: <column>` in data.read, or set `target: class`")
+            problems.append(Problem(f"data/{split}", found, t("a finite number"), remedy))
     if not problems and len(set(tables[0].column("label").to_pylist())) < 2:
         found = t("all training rows have the same target")
         problems.append(Problem("data/train", found, t("numbers that differ"), t("check the column named as target")))
