@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modelyard.methods.training import batching, evaluation, finite, loop, objectives
-from modelyard.methods.training.axes import Batch
+from modelyard.methods.training.adversarial import objective as adversarial
+from modelyard.methods.training.axes import Batch, Objective
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.loader.ahead import FeedAhead
 from modelyard.methods.training.microbatches import ByRow
@@ -105,10 +106,10 @@ class CrossEntropy(ByRow):
         return objectives.cross_entropy(logits, batch.targets["labels"], weights, self.smoothing)
 
 
-def objective_of(plan: loop.Plan) -> CrossEntropy:
+def objective_of(plan: loop.Plan) -> Objective:
     """What a plan's settings of the loss say."""
     gamma = plan.loss.gamma if plan.loss.name == "focal" else None
-    return CrossEntropy(plan.regularization.label_smoothing, gamma)
+    return adversarial.wrapped(CrossEntropy(plan.regularization.label_smoothing, gamma), plan.adversarial)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from modelyard.methods.training.adversarial.settings import Adversarial
 from modelyard.methods.training.settings import (
     CompileName,
     EarlyStopping,
@@ -37,6 +38,7 @@ class Plan:
         checkpoint_activations: compute layers again on the way back instead of keeping what they gave.
         snapshots: weights at the ends of the schedule's cycles are kept (snapshots.py).
         parallel: how a step is cut over the processes, if there are several.
+        adversarial: also learn from inputs moved where the loss grows; None: from the rows alone.
     """
 
     epochs: int
@@ -60,6 +62,7 @@ class Plan:
     regularization: Regularization = field(default_factory=Regularization)
     early_stopping: Stopping = field(default_factory=EarlyStopping)
     parallel: Parallel = field(default_factory=Parallel)
+    adversarial: Adversarial | None = None
 
 
 @dataclass(frozen=True)

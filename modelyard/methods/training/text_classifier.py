@@ -12,6 +12,7 @@ import torch
 from modelyard.base.messages import t
 from modelyard.methods.data.augmentation.text import TextChanges
 from modelyard.methods.training import batching, blending, linear, loop, neural, optimizers, pretrained
+from modelyard.methods.training.adversarial.settings import Adversarial
 from modelyard.methods.training.candidates import Candidate, Examples
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.settings import (
@@ -57,6 +58,7 @@ class Settings:
     early_stopping: EarlyStopping = field(default_factory=EarlyStopping)
     linear: LinearSettings = field(default_factory=LinearSettings)
     augment: TextChanges | None = None
+    adversarial: Adversarial | None = None
     precision: str = "fp32"
     threads: int = 1
     compute: Compute = field(default_factory=lambda: Compute(compile="off"))
@@ -199,7 +201,8 @@ def plan_of(
         precision=settings.precision,
         threads=settings.threads,
         checkpoint_seconds=settings.compute.checkpoint_seconds,
-        compile=settings.compute.compile,
+        # A compiled graph would not see the hook that moves the inputs.
+        compile="off" if settings.adversarial else settings.compute.compile,
         checkpoint_activations=settings.compute.checkpoint_activations,
         keep=settings.compute.keep,
         ema=settings.ema,
@@ -210,6 +213,7 @@ def plan_of(
         early_stopping=settings.early_stopping,
         parallel=settings.parallel,
         snapshots=settings.snapshots,
+        adversarial=settings.adversarial,
     )
 
 

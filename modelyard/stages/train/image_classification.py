@@ -17,6 +17,7 @@ from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods.data.augmentation.settings import ImageSettings
+from modelyard.methods.training.adversarial.settings import Adversarial
 from modelyard.methods.training.settings import (
     ClassWeights,
     Compute,
@@ -67,6 +68,7 @@ class Config(BaseModel):
     loss: Loss = Field(default_factory=Loss, description="What is minimised on each row")
     ema: Ema = Field(default_factory=Ema, description="Average the weights over the steps")
     early_stopping: EarlyStopping = Field(default_factory=EarlyStopping, description="When to stop")
+    adversarial: Adversarial | None = Field(None, description="Also learn from pixels moved where the loss grows")
     compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
 
 
@@ -141,7 +143,7 @@ def _plan(config: Config, settings: Settings, precision: str, threads: int, seed
         precision=precision,
         threads=threads,
         checkpoint_seconds=config.compute.checkpoint_seconds,
-        compile=config.compute.compile,
+        compile="off" if config.adversarial else config.compute.compile,
         checkpoint_activations=config.compute.checkpoint_activations,
         keep=config.compute.keep,
         ema=config.ema,
@@ -150,6 +152,7 @@ def _plan(config: Config, settings: Settings, precision: str, threads: int, seed
         schedule=config.schedule,
         regularization=config.regularization,
         early_stopping=config.early_stopping,
+        adversarial=config.adversarial,
     )
 
 

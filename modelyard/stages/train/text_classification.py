@@ -19,6 +19,7 @@ from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods.data.augmentation.settings import TextSettings
+from modelyard.methods.training.adversarial.settings import Adversarial
 from modelyard.methods.training.settings import (
     ClassWeights,
     Compute,
@@ -90,6 +91,9 @@ class Config(BaseModel):
     augment: TextSettings | None = Field(
         None, description="Change training texts anew in every epoch (networks only), beside data.augment"
     )
+    adversarial: Adversarial | None = Field(
+        None, description="Also learn from embeddings moved where the loss grows (networks only)"
+    )
     compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
     parallel: Parallel = Field(default_factory=Parallel, description="How work is cut over the profile's processes")
 
@@ -97,6 +101,10 @@ class Config(BaseModel):
     def _fits(self) -> Config:
         if self.snapshots and self.schedule.name != "cycles":
             raise ValueError("`snapshots` are taken at the ends of cycles: `schedule: {name: cycles}`")
+        if self.adversarial and self.base == SCRATCH and self.size == "linear":
+            raise ValueError("`adversarial` moves token embeddings, which `size: linear` has not: `cnn` or an encoder")
+        if self.adversarial and self.parallel != Parallel():
+            raise ValueError("`adversarial` trains in one process: leave `parallel` out")
         return self
 
 
@@ -214,6 +222,7 @@ def _settings(config: Config, precision: str, threads: int) -> Settings:
         "compute",
         "linear",
         "parallel",
+        "adversarial",
     )
     values: dict[str, Any] = {name: getattr(config, name) for name in (*same, *blocks)}
     if config.snapshots:
