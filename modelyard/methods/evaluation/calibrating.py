@@ -1,0 +1,118 @@
+"""What the stages `calibrate.*` share: answers to the rows kept for calibration, and a model with one more step.
+
+Two fits on the same rows flatter each other: a conformal threshold is exact only if its rows are new to the
+probabilities too. So the rows fall into two halves, by a hash of their ids.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelyard.base.messages import t
+from modelyard.errors import InputError
+from modelyard.methods.data.dataset import Dataset
+from modelyard.methods.evaluation import measuring
+from modelyard.methods.evaluation.measuring.examples import Examples, Note
+from modelyard.methods.evaluation.opening import opened
+from modelyard.methods.evaluation.settings import Measuring
+from modelyard.methods.postprocessing.step import SMALLEST
+from modelyard.methods.runtimes.golden import write_golden
+from modelyard.methods.runtimes.model_folder import GOLDEN, ModelCard
+
+SPLIT = "calibration"
+Part = Literal["first", "second", "all"]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of the calibration split with what the model says.
+
+    Attributes:
+        answers: as the task's family measures them (`quality.Answers`, `regression.Numbers`).
+        left_out: row ids that could not be judged.
+    """
+
+    task: str
+    labels: tuple[str, ...]
+    answers: Any
+    examples: Examples
+    left_out: int
+
+    @property
+    def logs(self) -> NDArray[np.float64]:
+        """Log-probabilities [n, classes]."""
+        found: NDArray[np.float64] = np.log(np.maximum(self.answers.scores, SMALLEST))
+        return found
+
+
+def read(model: Path, data: Path, settings: Measuring, tasks: Sequence[str], note: Note) -> Rows:
+    """Ask the model about the whole split. Raises InputError for another task or a split without rows."""
+    with opened(model, settings.threads) as predictor:
+        if predictor.task not in tasks:
+            raise InputError(
+                t("models of the task `{task}` are not calibrated so", task=predictor.task), expected=", ".join(tasks)
+            )
+        found = Dataset.open(data)
+        family = measuring.find(predictor.task)
+        examples = Examples.read(found, SPLIT, family.reader(found, predictor.task, settings))
+        answers = family.answer(predictor, examples, settings, note)
+        return Rows(predictor.task, predictor.labels, answers, examples, len(examples.left_out))
+
+
+def part(row_ids: Sequence[str], which: Part, seed: int) -> Bools:
+    """Rows [n] of one half, or all: by a hash of seed and id, so that it does not depend on the order."""
+    if which == "all":
+        return np.ones(len(row_ids), dtype=np.bool_)
+    first = _halves(row_ids, b"calibration half", seed) < 0.5
+    return first if which == "first" else ~first
+
+
+def shares(row_ids: Sequence[str], purpose: str, seed: int) -> NDArray[np.float64]:
+    """A number in [0, 1) for each row and purpose."""
+    return _halves(row_ids, purpose.encode(), seed)
+
+
+def _halves(row_ids: Sequence[str], purpose: bytes, seed: int) -> NDArray[np.float64]:
+    key = seed.to_bytes(8, "big", signed=True) + purpose
+    drawn = (hashlib.blake2b(row_id.encode(), key=key[:64], digest_size=8).digest() for row_id in row_ids)
+    return np.array([int.from_bytes(one, "big") / 2**64 for one in drawn])
+
+
+def settled(wanted: Literal["auto", "first", "second", "all"], card: ModelCard) -> Part:
+    """`auto`: the half no fit of the model has seen, or all rows if there is none yet."""
+    if wanted != "auto":
+        return wanted
+    return "second" if any(SCALING & {str(one.get("kind"))} for one in card.postprocessing) else "all"
+
+
+SCALING = {"temperature", "platt", "vector", "isotonic"}
+
+
+def seen(card: ModelCard, which: Part) -> list[str]:
+    """Kinds of scaling the model has that were fitted on some of these rows."""
+    return [
+        str(one["kind"])
+        for one in card.postprocessing
+        if one.get("kind") in SCALING and ("all" in (one.get("part"), which) or one.get("part") == which)
+    ]
+
+
+def ship(model: Path, target: Path, steps: Sequence[Mapping[str, Any]]) -> None:
+    """The model as it is, with more steps at the end of its decision layer, and golden answers made anew."""
+    shutil.copytree(model, target, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    card = ModelCard.read(target)
+    replace(card, postprocessing=(*card.postprocessing, *steps)).write(target)
+    golden = target / GOLDEN
+    if steps and golden.is_file():
+        value = json.loads(golden.read_text(encoding="utf-8"))
+        write_golden(target, value["records"], float(value["tolerance"]))

@@ -1,0 +1,131 @@
+"""What evaluate.uncertainty measures, each part as estimates named like the claims `uncertainty.*`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelyard.methods.evaluation import calibration, intervals, ranking
+from modelyard.methods.evaluation.estimates import Estimate
+from modelyard.methods.evaluation.intervals import bootstrap_t
+from modelyard.methods.evaluation.quality import Answers
+from modelyard.methods.evaluation.uncertainty import outside, selective
+from modelyard.methods.evaluation.uncertainty.reliability import Calibration, measure
+from modelyard.methods.statistics.wilson import wilson
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Slices = Sequence[tuple[Mapping[str, str], Bools]]
+"""Parts of the rows: what names one, and its rows [n]."""
+
+
+class Recorder:
+    """A predictor that keeps what it said: a family judges labels, sets and silence stand in the answers."""
+
+    def __init__(self, predictor: Any) -> None:
+        self._predictor = predictor
+        self.said: list[Any] = []
+        self.digest, self.runtime = predictor.digest, predictor.runtime
+        self.task, self.labels = predictor.task, predictor.labels
+
+    def predict(self, records: Sequence[Mapping[str, Any]]) -> list[Any]:
+        found: list[Any] = self._predictor.predict(records)
+        self.said += found
+        return found
+
+    def close(self) -> None:
+        """Who opened it closes it."""
+
+
+@dataclass(frozen=True)
+class Sure:
+    """Calibration and what confidence is good for."""
+
+    estimates: tuple[Estimate, ...]
+    calibration: Calibration
+    risks: Floats
+
+
+def of_confidence(answers: Answers, seed: int) -> Sure:
+    """Calibration, losses and risk over coverage of a classifier."""
+    right, confidence, n = answers.right, answers.confidence, len(answers.actual)
+    found = measure(right, confidence, seed=seed)
+    brier = calibration.brier_scores(answers.actual, answers.scores)
+    logs = calibration.log_losses(answers.actual, answers.scores)
+    wrong = ~right
+    estimates = (
+        Estimate("calibration_error", found.error, found.interval, n),
+        Estimate("ece", found.bins.ece, found.bins.interval(), n),
+        Estimate("brier", float(brier.mean()), bootstrap_t(brier, seed=seed, non_negative=True), n),
+        Estimate("log_loss", float(logs.mean()), bootstrap_t(logs, seed=seed, non_negative=True), n),
+        Estimate("aurc", selective.aurc(wrong, confidence), selective.interval(wrong, confidence, seed), n),
+        Estimate(
+            "excess_aurc",
+            selective.excess(wrong, confidence),
+            selective.interval(wrong, confidence, seed, selective.excess),
+            n,
+        ),
+    )
+    return Sure(estimates, found, selective.risks(wrong, confidence))
+
+
+def of_enclosures(inside: Bools, sizes: Floats, size: str, slices: Slices, min_n: int, seed: int) -> list[Estimate]:
+    """Coverage and mean size of sets or intervals, of all rows and of each slice of at least `min_n`.
+
+    Args:
+        inside: whether the truth is in [n]; sizes: labels, or the width [n], infinite where there is no end.
+        size: name of the mean size.
+    """
+    everything: Slices = [({}, np.ones(inside.size, dtype=np.bool_)), *slices]
+    found = []
+    for name, rows in everything:
+        n = int(rows.sum())
+        if n < (min_n if name else 1):
+            continue
+        hits = int(inside[rows].sum())
+        found.append(Estimate("coverage", hits / n, wilson(hits, n), n, name))
+        finite = sizes[rows][np.isfinite(sizes[rows])]
+        if finite.size == n:
+            found.append(
+                Estimate(size, float(finite.mean()), bootstrap_t(finite, seed=seed, non_negative=True), n, name)
+            )
+    return found
+
+
+def of_silence(right: Bools, abstained: Bools, slices: Slices, min_n: int) -> list[Estimate]:
+    """Share answered, and the error among the answered, of all rows and of each slice."""
+    found = []
+    for name, rows in [({}, np.ones(right.size, dtype=np.bool_)), *slices]:
+        n, given = int(rows.sum()), rows & ~abstained
+        answered = int(given.sum())
+        if n < (min_n if name else 1):
+            continue
+        found.append(Estimate("answered", answered / n, wilson(answered, n), n, name))
+        if answered:
+            wrong = int((given & ~right).sum())
+            found.append(Estimate("answered_error", wrong / answered, wilson(wrong, answered), answered, name))
+    return found
+
+
+def of_strangers(inside: Mapping[str, Floats], strangers: Mapping[str, Floats]) -> list[Estimate]:
+    """How well each score tells rows from elsewhere from those of the test split."""
+    found = []
+    for name in inside:
+        if name not in strangers:
+            continue
+        one, other = inside[name], strangers[name]
+        positive = np.repeat([False, True], [one.size, other.size])
+        scores = np.concatenate([one, other])
+        n, part = scores.size, {"score": name}
+        found.append(
+            Estimate(
+                "outside_auroc", ranking.roc_auc(positive, scores), intervals.auc_interval(positive, scores), n, part
+            )
+        )
+        alarms, rows = outside.false_alarms(one, other)
+        found.append(Estimate("outside_false_alarms", alarms / rows, wilson(alarms, rows), rows, part))
+    return found

@@ -1,0 +1,129 @@
+"""Let a classifier keep silent where it doubts, so that the answers it gives are wrong no more often than a bound.
+
+The lowest confidence is searched at which this is proven: with probability `confidence` over the calibration rows, the
+share of wrong answers among those given is at most `error` (learn then test, fixed sequence, Clopper and Pearson's
+exact bound). Answers below it carry `abstained: true`; their label is still there, for who wants it. The threshold
+travels inside the model. It holds for rows like these; evaluate.uncertainty measures it on test.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelyard.core.evidence import Claim
+from modelyard.core.stage import Context, Port, Stage
+
+
+class Config(BaseModel):
+    """Settings of calibrate.abstention."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    error: float = Field(0.05, gt=0, lt=1, description="highest share of wrong answers among those given")
+    confidence: float = Field(0.95, ge=0.5, lt=1, description="probability with which that holds")
+    part: Literal["auto", "first", "second", "all"] = Field(
+        "auto", description="rows it is fitted on; `auto`: the half that no calibrate.scores above has seen, else all"
+    )
+    batch_rows: int = Field(256, ge=1, le=8192, description="rows given to the model at a time (rows)")
+    threads: int | None = Field(None, ge=1, le=1024, description="threads of the runtime (threads); none: all cores")
+
+
+def run(config: Config, context: Context) -> None:
+    from modelyard.base.messages import t
+    from modelyard.errors import InputError
+    from modelyard.methods.evaluation import calibrating
+    from modelyard.methods.evaluation.settings import Measuring
+    from modelyard.methods.postprocessing import bounding
+    from modelyard.methods.postprocessing.step import CLASSIFIERS
+    from modelyard.methods.runtimes.model_folder import ModelCard
+    from modelyard.methods.statistics.wilson import wilson
+
+    card = ModelCard.read(context.input("model"))
+    settings = Measuring(batch_rows=config.batch_rows, threads=config.threads)
+    rows = calibrating.read(
+        context.input("model"),
+        context.input("data"),
+        settings,
+        CLASSIFIERS,
+        lambda done, total: context.progress(done, total, "rows"),
+    )
+    which = calibrating.settled(config.part, card)
+    kept = calibrating.part(rows.examples.row_ids, which, context.seed)
+    for kind in calibrating.seen(card, which):
+        context.say(t("`{kind}` was fitted on some of the same rows: the bound may not hold", kind=kind))
+    if rows.left_out:
+        context.say(t("{count} calibration rows were left out", count=rows.left_out))
+    ordering = calibrating.shares(rows.examples.row_ids, "abstention order", context.seed) < bounding.ORDERING
+    sure = rows.answers.scores.max(axis=1)[kept]
+    found = bounding.lowest(sure, ~rows.answers.right[kept], ordering[kept], config.error, config.confidence)
+    if found is None:
+        raise InputError(
+            t(
+                "on {n} rows no threshold is proven to keep the error under {error} with confidence {sure}",
+                n=int(kept.sum()),
+                error=f"{config.error:g}",
+                sure=f"{config.confidence:g}",
+            ),
+            where="calibration",
+            expected=t("a model whose surest answers are better, or more rows"),
+            remedy=t("allow a larger `error`, give `data.split` a larger `calibration`, or train a better model"),
+        )
+    threshold = found.threshold * (1 - 1e-9)  # what is computed again in another batch may differ in the last bits
+    on: dict[str, Any] = {"about": "model", "on": "data/calibration"}
+    ends = wilson(found.answered, found.n)
+    context.measure("calibrate.answered", found.answered / found.n, n=found.n, interval=ends, **on)
+    rate = found.wrong / found.answered
+    ends = (0.0, found.upper)
+    context.measure("calibrate.answered_error", rate, n=found.answered, interval=ends, **on)
+    context.say(
+        t(
+            "threshold {threshold}: {answered} of {n} rows answered, {wrong} of them wrong, at most {upper} in truth",
+            threshold=f"{threshold:.4f}",
+            answered=found.answered,
+            n=found.n,
+            wrong=found.wrong,
+            upper=f"{found.upper:.2%}",
+        )
+    )
+    bound = {"error": config.error, "confidence": config.confidence}
+    step = {"kind": "abstention", "threshold": threshold, **bound, "part": which, "rows": int(kept.sum())}
+    calibrating.ship(context.input("model"), context.output("model"), [step])
+
+
+STAGE = Stage(
+    config=Config,
+    run=run,
+    inputs={
+        "model": Port("model", description="a classifier of texts, tables or images, of any format"),
+        "data": Port("dataset", ("calibration",), description="rows the model did not learn from"),
+    },
+    outputs={"model": Port("model", description="the same model, which abstains where it doubts")},
+    claims=(
+        Claim("calibrate.answered", "share of the testing rows that are answered", sizing="rate", any_split=True),
+        Claim(
+            "calibrate.answered_error",
+            "share of wrong answers among those given; the upper end is one-sided, at the stage's confidence",
+            better="lower",
+            any_split=True,
+        ),
+    ),
+    libraries=(
+        "numpy",
+        "scipy",
+        "pyarrow",
+        "tokenizers",
+        "torch",
+        "transformers",
+        "lightgbm",
+        "onnxruntime",
+        "openvino",
+    ),
+    loads=(
+        "modelyard.methods.networks",
+        "modelyard.methods.preprocessing",
+        "modelyard.methods.runtimes",
+        "modelyard.methods.tasks",
+    ),
+)

@@ -1,0 +1,202 @@
+"""Let a model answer with a set of labels, or an interval, that holds the truth with a stated probability.
+
+Split conformal prediction: whatever the model is, the set of a new row of the same kind misses the truth with
+probability at most `error` (the chance is over the calibration rows too). A hard row gets a large set. `by: class`
+gives every class this guarantee, `by: <column>` every value of a column that is part of the record (tables), `by:
+answer` (numbers) every bin of the answered value: harder ones get wider intervals. Rows that come from elsewhere, or
+another time, are no such rows: measure the coverage by evaluate.uncertainty.
+
+Answers carry `set` (labels, the likeliest first) or `interval`. The thresholds travel inside the model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelyard.core.evidence import Claim
+from modelyard.core.stage import Context, Port, Stage
+
+if TYPE_CHECKING:
+    from modelyard.methods.evaluation.calibrating import Bools, Rows
+
+OWN = ("all", "class", "answer")
+
+
+class Config(BaseModel):
+    """Settings of calibrate.conformal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    error: float = Field(0.1, gt=0, lt=1, description="highest share of sets or intervals that miss the truth")
+    score: Literal["lac", "aps", "raps"] = Field(
+        "lac",
+        description="classes: `lac` the smallest sets; `aps` larger where the model doubts; `raps` the same without "
+        "long tails of many classes",
+    )
+    by: str = Field(
+        "all",
+        min_length=1,
+        max_length=200,
+        description="for whom it holds: `all` rows together, each `class`, each bin of the `answer` (numbers), or each "
+        "value of a column of the record",
+    )
+    empty: bool = Field(False, description="classes: whether a set may be empty; else it holds at least the answer")
+    penalty: float = Field(0.01, ge=0, le=10, description="`raps`: added to the score for each place beyond `free`")
+    free: int = Field(5, ge=0, le=100_000, description="`raps`: places without penalty (labels)")
+    bins: int = Field(5, ge=2, le=100, description="`by: answer`: bins of equal mass (bins)")
+    part: Literal["auto", "first", "second", "all"] = Field(
+        "auto", description="rows it is fitted on; `auto`: the half that no calibrate.scores above has seen, else all"
+    )
+    batch_rows: int = Field(256, ge=1, le=8192, description="rows given to the model at a time (rows)")
+    threads: int | None = Field(None, ge=1, le=1024, description="threads of the runtime (threads); none: all cores")
+
+
+def run(config: Config, context: Context) -> None:
+    from modelyard.base.messages import t
+    from modelyard.errors import InputError
+    from modelyard.methods.evaluation import calibrating
+    from modelyard.methods.evaluation.settings import Measuring
+    from modelyard.methods.postprocessing.step import CLASSIFIERS, NUMBERS
+    from modelyard.methods.runtimes.model_folder import ModelCard
+
+    card = ModelCard.read(context.input("model"))
+    settings = Measuring(batch_rows=config.batch_rows, threads=config.threads)
+    rows = calibrating.read(
+        context.input("model"),
+        context.input("data"),
+        settings,
+        (*CLASSIFIERS, *NUMBERS),
+        lambda done, total: context.progress(done, total, "rows"),
+    )
+    which = calibrating.settled(config.part, card)
+    kept = calibrating.part(rows.examples.row_ids, which, context.seed)
+    num = int(kept.sum())
+    if num + 1 < 1 / config.error:
+        raise InputError(
+            t("{n} rows are too few for an error of {error}", n=num, error=f"{config.error:g}"),
+            where="calibration",
+            expected=t("at least {n}, better hundreds", n=int(1 / config.error)),
+            remedy=t("give `data.split` a larger `calibration`, or say `part: all`"),
+        )
+    for kind in calibrating.seen(card, which):
+        context.say(t("`{kind}` was fitted on some of the same rows: coverage may fall short of the goal", kind=kind))
+    if rows.left_out:
+        context.say(t("{count} calibration rows were left out", count=rows.left_out))
+    step = _sets(config, rows, kept) if rows.labels else _intervals(config, rows, kept)
+    context.say(t("sets for {goal} of the rows, from {n} rows", goal=f"{1 - config.error:.0%}", n=num))
+    _tell_open(step, context)
+    context.measure("calibrate.rows", num, about="model", on="data/calibration", n=num, unit="rows", interval="exact")
+    shipped = step | {"error": config.error, "by": config.by, "part": which, "rows": num}
+    calibrating.ship(context.input("model"), context.output("model"), [shipped])
+
+
+def _sets(config: Config, rows: Rows, kept: Bools) -> dict[str, Any]:
+    from modelyard.methods.postprocessing import enclosing
+    from modelyard.methods.postprocessing.conformal import Thresholds, threshold
+
+    answers = rows.answers
+    actual = answers.actual[kept]
+    scores = enclosing.own_scores(answers.scores[kept], actual, config.score, config.penalty, config.free)
+    if config.by == "answer":
+        _refuse(config.by)
+    if config.by == "class":
+        found = enclosing.by_class(scores, actual, len(rows.labels), config.error)
+    elif config.by == "all":
+        found = Thresholds(threshold(scores, config.error))
+    else:
+        found = enclosing.by_group(scores, _groups(config.by, rows, kept), config.by, config.error)
+    about = {"score": config.score, "penalty": config.penalty, "free": config.free, "empty": config.empty}
+    return {"kind": "conformal_set", **about, **found.to_json()}
+
+
+def _intervals(config: Config, rows: Rows, kept: Bools) -> dict[str, Any]:
+    import numpy as np
+
+    from modelyard.methods.postprocessing import enclosing
+    from modelyard.methods.postprocessing.conformal import threshold
+
+    scores = np.abs(rows.answers.residuals[kept])
+    if config.by == "class":
+        _refuse(config.by)
+    if config.by == "all":
+        found: dict[str, Any] = {"threshold": threshold(scores, config.error)}
+    elif config.by == "answer":
+        found = enclosing.by_answer(scores, rows.answers.predicted[kept], config.bins, config.error)
+    else:
+        groups = _groups(config.by, rows, kept)
+        found = enclosing.by_group(scores, groups, config.by, config.error).to_json()
+    return {"kind": "conformal_interval", **found}
+
+
+def _refuse(by: str) -> None:
+    from modelyard.base.messages import t
+    from modelyard.errors import InputError
+
+    raise InputError(
+        t("`by: {by}` does not fit the task of the model", by=by),
+        where="by",
+        expected=t("`class` for labels, `answer` for numbers, `all` or a column for both"),
+    )
+
+
+def _groups(column: str, rows: Rows, kept: Bools) -> list[str]:
+    """The group of each kept row, as its record tells it: a served record must tell it too."""
+    from modelyard.base.messages import t
+    from modelyard.errors import InputError
+    from modelyard.methods.postprocessing.conformal import group_of
+
+    found = []
+    for record, keep in zip(rows.examples.records(), kept.tolist(), strict=True):
+        if column not in record:
+            raise InputError(
+                t("no column `{name}`", name=column),
+                where="by",
+                expected=", ".join(record),
+                remedy=t("a column of the record, or `all`, `class`, `answer`"),
+            )
+        if keep:
+            found.append(group_of(record, column))
+    return found
+
+
+def _tell_open(step: dict[str, Any], context: Context) -> None:
+    """Which classes, groups or bins have too few rows for a threshold."""
+    from modelyard.base.messages import t
+
+    parts = [*step.get("classes", ()), *step.get("groups", {}).values(), *step.get("bins", ())]
+    num = sum(one is None for one in parts)
+    if num:
+        context.say(
+            t("{n} of {total} have too few rows for a threshold: they exclude nothing", n=num, total=len(parts))
+        )
+
+
+STAGE = Stage(
+    config=Config,
+    run=run,
+    inputs={
+        "model": Port("model", description="a model that answers labels or numbers, of any format"),
+        "data": Port("dataset", ("calibration",), description="rows the model did not learn from"),
+    },
+    outputs={"model": Port("model", description="the same model, whose answers carry sets or intervals")},
+    claims=(Claim("calibrate.rows", "rows the thresholds rest on", "rows", any_split=True),),
+    libraries=(
+        "numpy",
+        "scipy",
+        "pyarrow",
+        "tokenizers",
+        "torch",
+        "transformers",
+        "lightgbm",
+        "onnxruntime",
+        "openvino",
+    ),
+    loads=(
+        "modelyard.methods.networks",
+        "modelyard.methods.preprocessing",
+        "modelyard.methods.runtimes",
+        "modelyard.methods.tasks",
+    ),
+)

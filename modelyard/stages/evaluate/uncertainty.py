@@ -1,0 +1,328 @@
+"""How sure a model may be: calibration, coverage of its sets, answers withheld, rows from elsewhere.
+
+Measured on test, through the predictor that serving loads, with everything that calibrate.* put into the model:
+
+- `calibration_error`: debiased, with what a perfectly calibrated model would show beside it; Brier score and log-loss.
+- `coverage` and `set_size` (or `interval_width`) where answers carry sets or intervals: of all rows, by class, and by
+  the columns in `groups`. What is promised for all rows may fail for a group: that is what to look at.
+- `aurc`: the mean error if only the surest rows are answered; `answered` and `answered_error` at the model's own
+  threshold.
+- `outside_auroc`: whether rows from elsewhere look strange to the model. They are a data set of their own
+  (`in: {outside: STEP}`), or test rows with the labels in `outside_labels`. Scores: confidence, entropy, energy,
+  distances of features from train, disagreement of an ensemble's members.
+
+The report is `uncertainty.json`. A rule for the gate: `{claim: uncertainty.coverage, min: 0.88}`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelyard.base.messages import t
+from modelyard.core.evidence import Claim
+from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods.data.settings import ColumnName
+from modelyard.methods.evaluation.settings import Label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.evaluation.blocks import Block
+    from modelyard.methods.evaluation.estimates import Estimate
+    from modelyard.methods.evaluation.measuring.examples import Examples, Reader
+    from modelyard.methods.evaluation.uncertainty.estimating import Floats, Slices
+
+
+class Config(BaseModel):
+    """Settings of evaluate.uncertainty."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    groups: tuple[ColumnName, ...] = Field((), max_length=10, description="columns whose values are groups")
+    min_n: int = Field(30, ge=1, le=1_000_000, description="rows a class or group needs to be measured (rows)")
+    outside_labels: tuple[Label, ...] = Field(
+        (), max_length=1000, description="labels of test rows that the model was not made for"
+    )
+    train_rows: int = Field(
+        5_000, ge=100, le=1_000_000, description="training rows for the distances of features, at random (rows)"
+    )
+    batch_rows: int = Field(256, ge=1, le=8192, description="rows given to the model at a time (rows)")
+    threads: int | None = Field(None, ge=1, le=1024, description="threads of the runtime (threads); none: all cores")
+
+
+def run(config: Config, context: Context) -> None:
+    from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.evaluation import blocks
+    from modelyard.methods.evaluation.measuring.examples import Examples
+    from modelyard.methods.evaluation.opening import opened
+    from modelyard.methods.evaluation.settings import Measuring
+    from modelyard.methods.evaluation.uncertainty import estimating, page
+
+    data = Dataset.open(context.input("data"))
+    settings = Measuring(batch_rows=config.batch_rows, threads=config.threads)
+    with opened(context.input("model"), config.threads) as predictor:
+        family = _family(predictor.task)
+        reader = family.reader(data, predictor.task, settings)
+        examples = Examples.read(data, "test", _without(reader, config.outside_labels))
+        recorder: Any = estimating.Recorder(predictor)
+        answers = family.answer(recorder, examples, settings, lambda done, total: context.progress(done, total, "rows"))
+        drawn = _of_labels(answers, context) if predictor.labels else []
+        slices = _slices(config, examples, answers if predictor.labels else None, predictor.labels)
+        drawn += _enclosures(config, context, recorder.said, examples, slices)
+        if predictor.labels:
+            drawn += _silence(config, context, recorder.said, answers.right, slices)
+            drawn += _strangers(config, context, data, predictor, examples, reader, answers.scores)
+    blocks.write(context.output("report"), "uncertainty", page.TITLE, drawn)
+
+
+def _family(task: str) -> Any:
+    from modelyard.errors import InputError
+    from modelyard.methods.evaluation import measuring
+
+    if measuring.FAMILIES.get(task) not in ("classification", "regression"):
+        raise InputError(
+            t("how sure models of the task `{task}` are cannot be measured yet", task=task),
+            where="model",
+            expected=t("a model that answers with one class or one number"),
+        )
+    return measuring.find(task)
+
+
+def _without(reader: Reader, labels: Sequence[str]) -> Reader:
+    """The reader, for which rows with such labels have no truth."""
+    from dataclasses import replace
+
+    return replace(reader, truth=lambda row: None if str(row[reader.columns[0]]) in labels else reader.truth(row))
+
+
+def _measure(context: Context, estimates: Sequence[Estimate]) -> None:
+    for one in estimates:
+        context.measure(
+            f"uncertainty.{one.name}",
+            one.value,
+            about="model",
+            on="data/test",
+            n=one.n,
+            interval=one.interval,
+            slice=one.slice,
+        )
+
+
+def _of_labels(answers: Any, context: Context) -> list[Block]:
+    from modelyard.methods.evaluation.uncertainty import estimating, page
+
+    sure = estimating.of_confidence(answers, context.seed)
+    _measure(context, sure.estimates)
+    found, n = sure.calibration, len(answers.actual)
+    context.measure("uncertainty.calibration_null", found.null[1], about="model", on="data/test", n=n, interval="exact")
+    context.say(
+        t(
+            "calibration error {error}, chance alone up to {null}; mean error of the surest rows {aurc}",
+            error=f"{found.error:.4f}",
+            null=f"{found.null[1]:.4f}",
+            aurc=f"{next(one.value for one in sure.estimates if one.name == 'aurc'):.4f}",
+        )
+    )
+    return page.of_confidence(sure, answers)
+
+
+def _slices(config: Config, examples: Examples, answers: Any, labels: Sequence[str]) -> Slices:
+    """By class of the truth, and by each group column."""
+    import numpy as np
+
+    found: list[tuple[Mapping[str, str], Any]] = []
+    if answers is not None:
+        found += [({"class": label}, answers.actual == place) for place, label in enumerate(labels)]
+    for name in config.groups:
+        values = np.array(["" if one is None else str(one) for one in examples.column(name)], dtype=object)
+        found += [({name: value}, values == value) for value in sorted(set(values.tolist()))]
+    return found
+
+
+def _fitted(context: Context, *kinds: str) -> Mapping[str, Any]:
+    """The last of these steps that the model has, or nothing."""
+    from modelyard.methods.runtimes.model_folder import ModelCard
+
+    steps = ModelCard.read(context.input("model")).postprocessing
+    return next((one for one in reversed(steps) if one["kind"] in kinds), {})
+
+
+def _enclosures(
+    config: Config, context: Context, said: Sequence[Any], examples: Examples, slices: Slices
+) -> list[Block]:
+    import numpy as np
+
+    from modelyard.methods.evaluation.uncertainty import estimating, page
+
+    step = _fitted(context, "conformal_set", "conformal_interval")
+    if not step:
+        context.say(t("the model gives no sets or intervals: add `calibrate.conformal` above"))
+        return []
+    if step["kind"] == "conformal_set":
+        size = "set_size"
+        inside = np.array([truth in one.set for truth, one in zip(examples.truths, said, strict=True)])
+        sizes = np.array([len(one.set) for one in said], dtype=np.float64)
+    else:
+        size = "interval_width"
+        ends = [one.interval or (-np.inf, np.inf) for one in said]
+        inside = np.array([low <= truth <= high for truth, (low, high) in zip(examples.truths, ends, strict=True)])
+        sizes = np.array([high - low for low, high in ends])
+    found = estimating.of_enclosures(inside, sizes, size, slices, config.min_n, context.seed)
+    _measure(context, found)
+    goal = 1 - float(step["error"]) if "error" in step else None
+    _say_coverage(context, found, goal)
+    return page.of_enclosures(goal, f"uncertainty.{size}")
+
+
+def _say_coverage(context: Context, found: Sequence[Estimate], goal: float | None) -> None:
+    whole = found[0]
+    ends = whole.interval or (0.0, 1.0)
+    context.say(
+        t(
+            "coverage {value} ({low} to {high}), goal {goal}",
+            value=f"{whole.value:.1%}",
+            low=f"{ends[0]:.1%}",
+            high=f"{ends[1]:.1%}",
+            goal="-" if goal is None else f"{goal:.0%}",
+        )
+    )
+    parts = [one for one in found if one.name == "coverage" and one.slice and one.interval]
+    short = [one for one in parts if goal is not None and one.interval and one.interval[1] < goal]
+    if short:
+        named = ", ".join(f"{key} {value} {one.value:.0%}" for one in short[:5] for key, value in one.slice.items())
+        context.say(t("{n} of {total} parts are covered less than that: {named}", n=len(short), total=len(parts),
+                      named=named))  # fmt: skip
+
+
+def _silence(config: Config, context: Context, said: Sequence[Any], right: Any, slices: Slices) -> list[Block]:
+    import numpy as np
+
+    from modelyard.methods.evaluation.uncertainty import estimating, page
+
+    step = _fitted(context, "abstention")
+    if not step:
+        return []
+    abstained = np.array([bool(one.abstained) for one in said])
+    found = estimating.of_silence(right, abstained, slices, config.min_n)
+    _measure(context, found)
+    error = next((one.value for one in found if one.name == "answered_error" and not one.slice), None)
+    context.say(
+        t(
+            "answered {share} of the rows, {error} of them wrong",
+            share=f"{found[0].value:.1%}",
+            error="-" if error is None else f"{error:.1%}",
+        )
+    )
+    return page.of_silence({name: step[name] for name in ("threshold", "error", "confidence") if name in step})
+
+
+def _strangers(
+    config: Config,
+    context: Context,
+    data: Dataset,
+    predictor: Any,
+    examples: Examples,
+    reader: Reader,
+    scores: Floats,
+) -> list[Block]:
+    """Rows from elsewhere beside those of test, by every score the model allows."""
+    from modelyard.errors import InputError
+    from modelyard.methods.evaluation.measuring.examples import fields, some_records
+    from modelyard.methods.evaluation.uncertainty import estimating, page, strangers
+
+    if not (config.outside_labels or context.bound("outside")):
+        return []
+    records = strangers.labelled(data, reader, config.outside_labels) if config.outside_labels else []
+    if context.bound("outside"):
+        from modelyard.methods.data.dataset import Dataset as Opened
+
+        other = Opened.open(context.input("outside"))
+        records += some_records(other, "all", fields(other, predictor.task), other.num_rows("all"), context.seed)
+    if not records:
+        raise InputError(t("there is no row from elsewhere"), where="outside",
+                         expected=t("test rows with a label of `outside_labels`, or rows of `outside`"))  # fmt: skip
+    inside = list(examples.records())
+    model = context.input("model")
+    found = strangers.ask(predictor, model, inside, records, config.batch_rows)
+    near, why = strangers.distances(model, data, reader, inside, records, config.train_rows, context.seed)
+    one, other_scores = {**found[0], **near[0]}, {**found[1], **near[1]}
+    for reason in why:
+        context.say(t("distances of features are not measured: {reason}", reason=reason))
+    measured = estimating.of_strangers(one, other_scores)
+    _measure(context, measured)
+    best = max((item for item in measured if item.name == "outside_auroc"), key=lambda item: item.value)
+    context.say(
+        t(
+            "{n} rows from elsewhere: best told apart by {score}, AUROC {value}",
+            n=len(records),
+            score=best.slice["score"],
+            value=f"{best.value:.3f}",
+        )
+    )
+    return page.of_strangers(one, other_scores, why)
+
+
+STAGE = Stage(
+    config=Config,
+    run=run,
+    inputs={
+        "model": Port("model", description="a model that answers with one class or one number"),
+        "data": Port("dataset", ("train", "test"), description="test rows; train only for distances of features"),
+        "outside": Port("dataset", ("all",), optional=True, side=True, description="rows the model was not made for"),
+    },
+    outputs={"report": Port("report", description="uncertainty.json")},
+    claims=(
+        Claim(
+            "uncertainty.calibration_error",
+            "root mean square gap of confidence and accuracy in 15 bins, less what chance adds",
+            better="lower",
+        ),
+        Claim(
+            "uncertainty.calibration_null",
+            "95th percentile of that error for a perfectly calibrated model",
+            better="lower",
+        ),
+        Claim("uncertainty.ece", "mean gap of confidence and accuracy in 15 bins of equal mass", better="lower"),
+        Claim("uncertainty.brier", "mean over rows of the summed squared error of the probabilities", better="lower"),
+        Claim("uncertainty.log_loss", "mean of -log of the probability of the right label, in nats", better="lower"),
+        Claim("uncertainty.aurc", "mean over k of the share of wrong answers among the k surest rows", better="lower"),
+        Claim("uncertainty.excess_aurc", "the same less that of the best possible order", better="lower"),
+        Claim(
+            "uncertainty.coverage", "share of sets or intervals that hold the truth; by class and group", sizing="rate"
+        ),
+        Claim("uncertainty.set_size", "mean number of labels in a set; by class and group", better="lower"),
+        Claim("uncertainty.interval_width", "mean width of an interval; by group", better="lower"),
+        Claim("uncertainty.answered", "share of the rows the model does not abstain on", sizing="rate"),
+        Claim("uncertainty.answered_error", "share of wrong answers among those given", better="lower", sizing="rate"),
+        Claim(
+            "uncertainty.outside_auroc",
+            "chance that a row from elsewhere looks stranger than a test row; by score",
+        ),
+        Claim(
+            "uncertainty.outside_false_alarms",
+            "share of test rows that look as strange as 95 % of the rows from elsewhere; by score",
+            better="lower",
+            sizing="rate",
+        ),
+    ),
+    libraries=(
+        "numpy",
+        "scipy",
+        "pyarrow",
+        "tokenizers",
+        "torch",
+        "transformers",
+        "lightgbm",
+        "onnxruntime",
+        "openvino",
+    ),
+    loads=(
+        "modelyard.methods.networks",
+        "modelyard.methods.preprocessing",
+        "modelyard.methods.runtimes",
+        "modelyard.methods.tasks",
+    ),
+)
