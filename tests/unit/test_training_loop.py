@@ -221,6 +221,25 @@ def test_equal_metrics_are_decided_by_the_loss_and_still_use_up_patience() -> No
     assert not watch.done(EarlyStopping(patience=0))
 
 
+def test_a_network_that_gives_one_class_to_every_row_is_waited_for() -> None:
+    settings = EarlyStopping(patience=3)
+    still = {"accuracy": 0.6, "loss": 0.70}
+    watch = Watch().update(settings, still, 1)
+    for step in range(2, 10):
+        watch = watch.update(settings, {**still, "loss": 0.70 + step / 1000}, step)
+    assert not watch.done(settings)
+    learning = watch.update(settings, {"accuracy": 0.61, "loss": 0.69}, 10)
+    assert (learning.best_step, learning.since) == (10, 0)
+    assert watch.update(settings, still, 10).update(settings, {**still, "loss": 0.8}, 11).done(settings)
+    moved = watch.update(settings, {"accuracy": 0.59, "loss": 0.71}, 10)
+    assert moved.done(settings), "what has moved and got worse is not waited for"
+    falling = EarlyStopping(metric="loss", patience=2)
+    watch = Watch().update(falling, still, 1)
+    for step in (2, 3):
+        watch = watch.update(falling, {"accuracy": 0.6, "loss": 0.8}, step)
+    assert watch.done(falling)
+
+
 def test_the_environment_may_ask_for_fewer_threads(monkeypatch) -> None:
     monkeypatch.delenv(devices.THREADS, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
