@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelyard.app.care import doctor, gc, init, verify
+    from modelyard.app.evaluating import evaluate
     from modelyard.app.models import load, predict, serve
     from modelyard.app.plan import check, plan
     from modelyard.app.releases import promote, release, releases, rollback, show_release, verify_release
@@ -29,6 +30,7 @@ _PLACES = {
     "check": "modelyard.app.plan",
     "curves": "modelyard.app.show",
     "doctor": "modelyard.app.care",
+    "evaluate": "modelyard.app.evaluating",
     "evidence": "modelyard.app.show",
     "gc": "modelyard.app.care",
     "init": "modelyard.app.care",
@@ -56,6 +58,7 @@ __all__ = [
     "check",
     "curves",
     "doctor",
+    "evaluate",
     "evidence",
     "gc",
     "init",

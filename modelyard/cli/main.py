@@ -24,6 +24,7 @@ COMMANDS = {
     "data": "Look into data sets: rows, statistics, versions, search",
     "report": "Write the transparency report (HTML and JSON)",
     "release": "Make, list, verify, promote and roll back releases",
+    "evaluate": "Measure a release, a model folder or an endpoint",
     "predict": "Ask a release or a model folder",
     "recommend": "Rank a recommender's items for a user",
     "serve": "Serve a release over HTTP",

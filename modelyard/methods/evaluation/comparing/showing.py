@@ -34,8 +34,8 @@ def blocks(scored: Sequence[Scored], differences: Sequence[Difference], search: 
             )
         ),
     ]
-    found += _groups("Groups in which the model is worse", search.regressions)
-    found += _groups("Groups in which the model is better", search.gains)
+    found += _groups("Groups in which the model is worse", "No group was found in which the model is worse.", search.regressions)
+    found += _groups("Groups in which the model is better", "No group was found in which the model is better.", search.gains)
     if search.findings:
         found.append(Figures("Gain by group", (gains[0],)))
     cost = ("comparison.bytes", "comparison.price_per_1000", "comparison.p50_ms", "comparison.latency_ratio")
@@ -61,9 +61,9 @@ def _sides(scored: Scored) -> Table:
     return Table("Rows by who was right", ("the other model", "model right", "model wrong"), rows)
 
 
-def _groups(title: str, findings: Sequence[Finding]) -> list[Block]:
+def _groups(title: str, none: str, findings: Sequence[Finding]) -> list[Block]:
     if not findings:
-        return [Text(Phrase(f"{title}: none was found."))]
+        return [Text(none)]
     rows = tuple(
         (told(one.part), one.n, _short(one.against), _short(one.model), _short(one.gain), _short(one.adjusted))
         for one in findings[:LISTED]
