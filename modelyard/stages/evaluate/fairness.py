@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.data.group_columns import Grouping
     from modelyard.methods.evaluation.estimates import Estimate
     from modelyard.methods.evaluation.fairness.classes import Found
-    from modelyard.methods.evaluation.fairness.groups import Grouping
     from modelyard.methods.evaluation.fairness.swapping import Asked
     from modelyard.methods.evaluation.measuring.examples import Examples
     from modelyard.methods.runtimes.predictor import Predictor
@@ -133,8 +133,9 @@ def _examples(data: Dataset, predictor: Predictor) -> Examples:
 def _by_group(
     config: Config, context: Context, predictor: Predictor, examples: Examples
 ) -> tuple[Found, Sequence[Grouping], str]:
+    from modelyard.methods.data import group_columns as groups
     from modelyard.methods.evaluation import measuring
-    from modelyard.methods.evaluation.fairness import classes, groups, numbers
+    from modelyard.methods.evaluation.fairness import classes, numbers
     from modelyard.methods.evaluation.quality import Answers
     from modelyard.methods.evaluation.settings import Measuring
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from modelyard.methods.data.group_columns import Grouping
 from modelyard.methods.evaluation import calibration, intervals
 from modelyard.methods.evaluation.estimates import Estimate
 from modelyard.methods.evaluation.fairness import gaps
 from modelyard.methods.evaluation.fairness.gaps import Gap, Rate
-from modelyard.methods.evaluation.fairness.groups import Grouping
 from modelyard.methods.evaluation.quality import Answers
 from modelyard.methods.statistics.wilson import wilson
 

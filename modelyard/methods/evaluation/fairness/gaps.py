@@ -24,6 +24,8 @@ Interval = tuple[float, float]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 ALPHA = 0.05
+FREEDOMS = (*map(float, range(1, 31)), 40.0, 60.0, 100.0, 200.0, 500.0, 2000.0)
+"""Degrees of freedom a quantile is computed for."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,9 @@ def _reach(errors: Floats, sizes: Sequence[int], groups: int, alpha: float) -> f
     if total == 0:
         return 0.0
     freedom = total**2 / sum(float(error) ** 2 / (size - 1) for error, size in zip(errors, sizes, strict=True))
-    # Whole numbers from below: conservative, and the quantile is slow enough to be worth remembering.
-    return all_pairs(groups, alpha, float(math.floor(freedom)) if freedom < 1000 else math.inf) * math.sqrt(total)
+    # The next smaller of a few: conservative, and the quantile is slow enough to be worth remembering.
+    known = max((one for one in FREEDOMS if one <= freedom), default=1.0)
+    return all_pairs(groups, alpha, known) * math.sqrt(total)
 
 
 def largest(gaps: Sequence[Gap]) -> Gap:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from modelyard.methods.data.group_columns import Grouping
 from modelyard.methods.evaluation import intervals
 from modelyard.methods.evaluation.estimates import Estimate
 from modelyard.methods.evaluation.fairness import gaps
 from modelyard.methods.evaluation.fairness.classes import Few, Found, Gathered, unjudged
-from modelyard.methods.evaluation.fairness.groups import Grouping
 from modelyard.methods.evaluation.regression import Numbers
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modelyard.methods.data.group_columns import Grouping
 from modelyard.methods.evaluation.blocks import Bar, Bars, Block, Figures, Phrase, Table, Text
 from modelyard.methods.evaluation.fairness.classes import Found
-from modelyard.methods.evaluation.fairness.groups import Grouping
 from modelyard.methods.evaluation.fairness.swapping import Asked, Swaps
 from modelyard.methods.evaluation.measuring.family import Shown, quote
 
