@@ -57,7 +57,7 @@ class TerminalListener:
         if now - self.shown < every:
             return
         self.shown = now
-        text = f"    {done}/{total} {what}{self._rate(done, total, now)}"
+        text = f"    {done}/{total} {t(what)}{self._rate(done, total, now)}"
         if self.moving:
             columns = shutil.get_terminal_size().columns
             self._write("\r\x1b[2K" + cut(text, columns - 1))

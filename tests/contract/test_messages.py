@@ -64,3 +64,17 @@ def test_the_language_follows_the_environment(monkeypatch):
 @pytest.mark.parametrize("name", ["{value}", "{a} and {b}"])
 def test_values_are_filled_in(name):
     assert "1" in t(name, value=1, a=1, b=2)
+
+
+def counted():
+    """What a call of `progress` counts: its last argument."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "progress" and node.args:
+                yield from literals(node.args[-1])
+
+
+def test_what_progress_counts_has_a_chinese_entry():
+    names_of_units = set(counted())
+    assert {"rows", "steps"} <= names_of_units
+    assert sorted(names_of_units - set(catalogue("zh"))) == []

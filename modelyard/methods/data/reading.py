@@ -218,7 +218,7 @@ class _Job:
         outcome.num_rejected += 1
         outcome.reasons[bad.kind] += 1
         if len(outcome.examples) < EXAMPLES:
-            outcome.examples.append(Problem(f"{where}:{line}", bad.reason))
+            outcome.examples.append(Problem(f"{where}:{line}", bad.told))
         reason = printable(bad.reason)
         self._bad_rows.append((row_id, where, line, reason, printable(bad.raw)))
         if len(self._bad_rows) == BATCH_ROWS:

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from modelyard.base.messages import t
+
 RAW_CHARACTERS = 2_000
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -30,6 +32,11 @@ class Bad:
     @property
     def reason(self) -> str:
         return f"{self.kind}: {self.detail}" if self.detail else self.kind
+
+    @property
+    def told(self) -> str:
+        """The reason in the user's language; what is kept beside the data stays in English."""
+        return f"{t(self.kind)}: {self.detail}" if self.detail else t(self.kind)
 
 
 class Fault(Exception):
