@@ -12,7 +12,8 @@ Norm = Literal["l2", "linf"]
 
 def lengths(move: Tensor) -> Tensor:
     """[B, 1, …] the Euclidean length of each row [B, …]."""
-    return move.flatten(1).float().norm(dim=1).reshape(-1, *([1] * (move.ndim - 1)))
+    long: Tensor = move.flatten(1).float().norm(dim=1)
+    return long.reshape(-1, *([1] * (move.ndim - 1)))
 
 
 def uphill(gradient: Tensor, size: float, norm: Norm) -> Tensor:
