@@ -170,7 +170,7 @@ class Encoder:
 
     def __call__(self, predictions: Sequence[Prediction], columnar: bool) -> bytes:
         """The reply's body. Raises Refusal if a score is not a number: silence about it would be a wrong answer."""
-        if not all(isinstance(prediction, Classification) for prediction in predictions):
+        if not all(isinstance(one, Classification) and one.set is one.abstained is None for one in predictions):
             return _plain(predictions, columnar)
         names = self._encoded
         labels = [names[prediction.label] for prediction in predictions]
@@ -193,7 +193,9 @@ class Encoder:
 def _plain(predictions: Sequence[Prediction], columnar: bool) -> bytes:
     """The reply of a task that has no faster form: each answer as its task says it in JSON."""
     rows = [prediction.to_json() for prediction in predictions]
-    value = {"outputs": {name: [row[name] for row in rows] for name in rows[0]}} if columnar else {"predictions": rows}
+    names = list(dict.fromkeys(name for row in rows for name in row))  # an answer may lack what is not always there
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    value = {"outputs": columns} if columnar else {"predictions": rows}
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     except ValueError:

@@ -17,6 +17,8 @@ from modelyard.methods.postprocessing.step import log_odds, log_softmax
 from modelyard.methods.runtimes import load
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.tasks.tabular_regression import Quantity
+from modelyard.methods.tasks.text_classification import Classification
+from modelyard.serving.rest import Encoder
 
 TASK = "text-classification"
 LOGITS = np.array([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [-3.0, 8.0, 1.0]], np.float32)
@@ -163,3 +165,18 @@ def test_the_threshold_is_the_right_order_statistic():
     assert conformal.threshold(scores, 0.1) == 9.0
     assert conformal.threshold(scores[:8], 0.1) is None
     assert conformal.threshold(np.arange(1.0, 100.0), 0.1) == 90.0
+
+
+@pytest.mark.parametrize("columnar", [False, True])
+def test_served_answers_carry_sets_silence_and_intervals(columnar):
+    said = Classification("a", {"a": 0.6, "b": 0.4}, ("a", "b"), False)
+    value = json.loads(Encoder(["a", "b"])([said], columnar))
+    if columnar:
+        assert value["outputs"]["set"] == [["a", "b"]]
+        assert value["outputs"]["abstained"] == [False]
+    else:
+        assert value["predictions"] == [said.to_json()]
+    open_ended = json.loads(Encoder([])([Quantity(1.0), Quantity(2.0, (1.5, 2.5))], True))
+    assert open_ended["outputs"] == {"value": [1.0, 2.0], "interval": [None, [1.5, 2.5]]}
+    plain = Classification("a", {"a": 0.6, "b": 0.4})
+    assert json.loads(Encoder(["a", "b"])([plain], False)) == {"predictions": [plain.to_json()]}
