@@ -57,7 +57,8 @@ class TextPlayers:
     def records(self, masks: Bools) -> list[list[Record]]:
         pieces = self.names
         kept = [np.flatnonzero(mask).tolist() for mask in masks]
-        return [[{"text": "".join([pieces[place] for place in places])}] for places in kept]
+        found: list[list[Record]] = [[{"text": "".join([pieces[place] for place in places])}] for places in kept]
+        return found
 
     def shares(self, spans: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
         """[spans, pieces] the share of each span of characters that lies in each piece; zero for empty spans."""
@@ -88,7 +89,8 @@ class TablePlayers:
             rows = [
                 [own if kept else one for own, one, kept in zip(mine, other, mask, strict=True)] for other in others
             ]
-            found.append([{**rest, **dict(zip(self.names, row, strict=True))} for row in rows])
+            asked: list[Record] = [{**rest, **dict(zip(self.names, row, strict=True))} for row in rows]
+            found.append(asked)
         return found
 
 
