@@ -1,0 +1,236 @@
+"""How sure models may be, on real data: calibration before and after, coverage of 90 % sets, rows from elsewhere.
+
+    python benchmarks/uncertainty.py --data DIR [--only NAME …] [--size linear]
+
+DIR may hold folders `banking77`, `sms_spam`, `waimai_10k`, `chnsenticorp`, `adult`, `california_housing` with the files
+named below; those that are missing are left out. Of each training set 20 % are kept for calibration; half of them make
+the probabilities honest, the other half make sets (intervals of numbers) and a threshold below which the model keeps
+silent. Everything is measured on test, through the predictor that ships. Rows from elsewhere: every tenth intent of
+banking77 is taken from training and asked about; and text messages of sms_spam are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from common import WORK, markdown, write_result
+
+import modelyard
+from modelyard.app import show
+
+HEAD = """version: 1
+project: uncertainty
+seed: 0
+steps:
+  rows: {{uses: data.read, with: {read}}}
+{clean}  split: {{uses: data.split, with: {split}}}
+  model: {{uses: {train}}}
+"""
+CLASSES = """  raw: {uses: evaluate.uncertainty, in: {model: model}}
+  honest: {uses: calibrate.scores, in: {model: model}}
+  sets: {uses: calibrate.conformal, in: {model: honest}}
+  silent: {uses: calibrate.abstention, in: {model: sets}, with: {error: ERROR}}
+  measured: {uses: evaluate.uncertainty, in: {model: silent}}
+  byclass: {uses: calibrate.conformal, in: {model: honest}, with: {by: class}}
+  measuredbyclass: {uses: evaluate.uncertainty, in: {model: byclass}}
+"""
+NUMBERS = """  sets: {uses: calibrate.conformal, in: {model: model}}
+  measured: {uses: evaluate.uncertainty, in: {model: sets}, with: {groups: [ocean_proximity]}}
+  bins: {uses: calibrate.conformal, in: {model: model}, with: {by: answer}}
+  measuredbins: {uses: evaluate.uncertainty, in: {model: bins}, with: {groups: [ocean_proximity]}}
+"""
+ELSEWHERE = """  near: {uses: data.read, with: {path: near.csv, text: text, label: category}}
+  far: {uses: data.read, with: {path: far.csv, text: text, label: category}}
+  askednear: {uses: evaluate.uncertainty, in: {model: model, data: split, outside: near}}
+  askedfar: {uses: evaluate.uncertainty, in: {model: model, data: split, outside: far}}
+"""
+TEXT = "train.text_classification, with: {{size: {size}, compute: {{threads: 1}}}}"
+# name: settings of data.read (PATH is the folder), share kept for test, error allowed among the given answers
+SETS: Mapping[str, tuple[str, float, float]] = {
+    "banking77": (
+        "{path: {train: PATH/train.csv, test: PATH/test.csv}, text: text, label: category}", 0.2, 0.05,
+    ),
+    "sms_spam": (
+        "{path: PATH/sms.tsv, header: false, columns: [label, text], text: text, label: label}", 0.2, 0.01,
+    ),
+    "waimai_10k": ("{path: PATH/waimai_10k.csv, text: review, label: label}", 0.2, 0.05),
+    "chnsenticorp": ("{path: {train: PATH/train.tsv, test: PATH/test.tsv}, text: text_a, label: label}", 0.2, 0.05),
+    "adult": ("{path: adult.csv, label: classification}", 0.2, 0.05),
+    "california_housing": ("{path: PATH/housing.csv, target: median_house_value}", 0.2, 0.0),
+}  # fmt: skip
+
+
+def prepare(name: str, data: Path, folder: Path) -> None:
+    """What a set needs beside its files."""
+    if name == "adult":
+        lines = (data / "adult" / "adult.data").read_text(encoding="utf-8").splitlines()
+        rows = [[cell.strip() for cell in line.split(",")] for line in lines if line.strip()]
+        with (folder / "adult.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+
+def run(folder: Path, text: str) -> dict[str, list[dict[str, Any]]]:
+    """The project's evidence by step."""
+    (folder / "modelyard.yaml").write_text(text, encoding="utf-8")
+    outcome = modelyard.run(folder)
+    return {step.step: show.run(step.run, project=folder)["evidence"] for step in outcome.steps}
+
+
+def item(found: list[dict[str, Any]], claim: str, **part: str) -> dict[str, Any]:
+    return next(one for one in found if one["claim"] == f"uncertainty.{claim}" and one["slice"] == part)
+
+
+def shown(one: dict[str, Any], percent: bool = True) -> str:
+    low, high = one["interval"]
+    if percent:
+        return f"{one['value']:.1%} ({low:.1%} to {high:.1%})"
+    return f"{one['value']:.4f} ({low:.4f} to {high:.4f})"
+
+
+def fresh(name: str) -> Path:
+    folder = WORK / "uncertainty" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def of_set(name: str, data: Path, size: str) -> dict[str, list[dict[str, Any]]]:
+    """Evidence of one set, step by step."""
+    read, test, error = SETS[name]
+    folder = fresh(name)
+    prepare(name, data, folder)
+    table = name in ("adult", "california_housing")
+    head = HEAD.format(
+        read=read.replace("PATH", str(data / name)),
+        clean="" if table else "  clean: {uses: data.clean}\n",
+        split=f"{{validation: 0.1, calibration: 0.2, test: {test}}}",
+        train="train.tabular, with: {compute: {threads: 1}}" if table else TEXT.format(size=size),
+    )
+    return run(folder, head + (NUMBERS if error == 0 else CLASSES.replace("ERROR", str(error))))
+
+
+def classes_row(name: str, found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+    """Lines of the tables of calibration, of coverage, and of silence."""
+    raw, measured, by_class = found["raw"], found["measured"], found["measuredbyclass"]
+    calibration = [name]
+    for claim in ("calibration_error", "log_loss"):
+        calibration += [shown(item(part, claim), False) for part in (raw, measured)]
+    calibration.append(f"{item(measured, 'calibration_null')['value']:.4f}")
+    coverage = [name, str(item(measured, "coverage")["n"])]
+    for part in (measured, by_class):
+        coverage += [shown(item(part, "coverage")), f"{item(part, 'set_size')['value']:.2f}", lowest(part, "class")]
+    error = SETS[name][2]
+    silence = [name, f"{error:.0%}", shown(item(measured, "answered")), shown(item(measured, "answered_error")),
+               shown(item(measured, "aurc"), False)]  # fmt: skip
+    return [calibration, coverage, silence]
+
+
+def lowest(found: list[dict[str, Any]], key: str) -> str:
+    """The part that is covered least."""
+    parts = [one for one in found if one["claim"] == "uncertainty.coverage" and key in one["slice"]]
+    if not parts:
+        return "-"
+    worst = min(parts, key=lambda one: one["value"])
+    return f"{worst['value']:.0%} ({worst['slice'][key]}, n = {worst['n']})"
+
+
+def elsewhere(data: Path, size: str) -> list[list[str]]:
+    """Every tenth intent of banking77 left out of training and asked about, and text messages."""
+    folder, source = fresh("elsewhere"), data / "banking77"
+    names = sorted(json.loads((source / "categories.json").read_text(encoding="utf-8")))
+    out = set(names[::10])
+    parts: dict[str, list[dict[str, str]]] = {}
+    for split in ("train", "test"):
+        with (source / f"{split}.csv").open(encoding="utf-8", newline="") as file:
+            parts[split] = list(csv.DictReader(file))
+    with (data / "sms_spam" / "sms.tsv").open(encoding="utf-8") as file:
+        messages = [line.rstrip("\n").split("\t", 1)[1] for line in file if "\t" in line]
+    files = {name: [row for row in rows if row["category"] not in out] for name, rows in parts.items()}
+    files["near"] = [row for row in parts["test"] if row["category"] in out]
+    files["far"] = [{"text": text, "category": "message"} for text in messages[::10]]
+    for name, rows in files.items():
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, ["text", "category"])
+            writer.writeheader()
+            writer.writerows(rows)
+    head = HEAD.format(
+        read="{path: {train: train.csv, test: test.csv}, text: text, label: category}",
+        clean="",
+        split="{validation: 0.1}",
+        train=TEXT.format(size=size),
+    )
+    found = run(folder, head + ELSEWHERE)
+    rows = []
+    for step, what in (("askednear", f"{len(out)} other intents"), ("askedfar", "text messages")):
+        scores = [one for one in found[step] if one["claim"] == "uncertainty.outside_auroc"]
+        for one in scores:
+            alarms = item(found[step], "outside_false_alarms", **one["slice"])
+            rows.append([what, size, one["slice"]["score"], shown(one, False), shown(alarms)])
+    return rows
+
+
+def numbers_rows(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+    rows = []
+    for step, what in (("measured", "one width"), ("measuredbins", "a width for each fifth of the answers")):
+        part = found[step]
+        width = f"{item(part, 'interval_width')['value']:,.0f}"
+        rows.append(["california_housing", what, shown(item(part, "coverage")), width, lowest(part, "ocean_proximity")])
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", default=[*SETS, "elsewhere"])
+    parser.add_argument("--size", default="linear", help="of the text models")
+    parser.add_argument("--elsewhere-size", nargs="*", default=["linear", "cnn"])
+    options = parser.parse_args()
+    kept = WORK / "uncertainty" / "rows.json"
+    rows: dict[str, Any] = {}
+    for name in options.only:
+        if name == "elsewhere":
+            rows[name] = [row for size in options.elsewhere_size for row in elsewhere(options.data, size)]
+        elif (options.data / name).is_dir():
+            found = of_set(name, options.data, options.size)
+            rows[name] = numbers_rows(found) if name == "california_housing" else classes_row(name, found)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        before = json.loads(kept.read_text()) if kept.is_file() else {}  # sets may be run one by one
+        kept.write_text(json.dumps(before | rows))
+    rows = json.loads(kept.read_text())
+    names = [name for name in SETS if name in rows and name != "california_housing"]
+    body = "## Calibration on test, before and after `calibrate.scores`\n\n" + markdown(
+        ("data", "calibration error before", "after", "log-loss before", "after", "error by chance alone, up to"),
+        [rows[name][0] for name in names],
+    )
+    body += "\n\n## 90 % sets on test\n\n" + markdown(
+        ("data", "n", "coverage", "labels in a set", "least covered class", "coverage, `by: class`", "labels in a set",
+         "least covered class"),
+        [rows[name][1] for name in names],
+    )  # fmt: skip
+    if "california_housing" in rows:
+        body += "\n\n## 90 % intervals on test\n\n" + markdown(
+            ("data", "how", "coverage", "mean width", "least covered group"), rows["california_housing"]
+        )
+    body += "\n\n## Silence: errors among the answers given, bounded with 95 % confidence\n\n" + markdown(
+        ("data", "bound", "answered", "wrong among them", "AURC"), [rows[name][2] for name in names]
+    )
+    if "elsewhere" in rows:
+        body += "\n\n## Rows from elsewhere, model of banking77\n\n" + markdown(
+            ("asked about", "model", "score", "AUROC", "false alarms where 95 % are found"), rows["elsewhere"]
+        )
+    body += (
+        "\n\nText models: n-grams and a linear layer unless named; tables: boosted trees. 95 % intervals in brackets."
+    )
+    packages = ("torch", "lightgbm", "scipy", "numpy")
+    write_result("uncertainty", "How sure models may be", body, [f"{name} {version(name)}" for name in packages])
+
+
+if __name__ == "__main__":
+    main()
