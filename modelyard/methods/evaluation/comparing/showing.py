@@ -49,7 +49,7 @@ def _tests(scored: Sequence[Scored], differences: Sequence[Difference]) -> Table
         for one, difference in zip(scored, differences, strict=True)
         for test in difference.tests
     )
-    return Table("Tests of no difference", ("metric", "test", "p", "rows that differ"), rows)
+    return Table("Tests of no difference", ("metric", "statistical test", "p", "rows that differ"), rows)
 
 
 def _sides(scored: Scored) -> Table:
