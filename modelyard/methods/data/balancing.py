@@ -28,6 +28,7 @@ PURPOSE = "balance"
 WEIGHT = "weight"
 OVER, UNDER = "oversampled", "undersampled"
 Progress = Callable[[int, int], None]
+Factors = Callable[[pa.RecordBatch], list[float | None]]
 
 
 def raised(counts: Mapping[str, int], ratio: float, rows: Mapping[str, int]) -> dict[str, int]:
@@ -159,9 +160,22 @@ def _tell(log: ChangeLog, batch: pa.RecordBatch, times: NDArray[np.int64], label
 
 
 def weigh(data: Dataset, weights: Mapping[str, float], target: Path, removed: Path, progress: Progress) -> Account:
-    """Write both splits with a weight column: of train the class's weight times the row's own, of validation as it was.
+    """Every row of train by its class; see `weigh_rows`. Rows without a class keep their weight."""
+    label = data.need("label")
 
-    Rows of train without a class keep their weight. A data set without weights gets the column `weight`.
+    def factors(batch: pa.RecordBatch) -> list[float | None]:
+        return [weights.get(name) for name in batch.column(label).to_pylist()]
+
+    return weigh_rows(data, factors, target, removed, progress)
+
+
+def weigh_rows(data: Dataset, factors: Factors, target: Path, removed: Path, progress: Progress) -> Account:
+    """Write both splits with a weight column: of train the factor times the row's own, of validation as it was.
+
+    A data set without weights gets the column `weight`.
+
+    Args:
+        factors: of each row of a batch of train; None: 1.
 
     Raises:
         InputError: a column of another role is called `weight`.
@@ -171,21 +185,20 @@ def weigh(data: Dataset, weights: Mapping[str, float], target: Path, removed: Pa
     if own is None and any(column.name == WEIGHT for column in data.columns):
         raise InputError(
             t("a column is called `{name}` but has another role", name=WEIGHT),
-            where="data.balance",
+            where=WEIGHT,
             remedy=t("give it the role in data.read: `weight: {name}`", name=WEIGHT),
         )
     columns = data.columns if own else (*data.columns, Column(WEIGHT, "weight", "double"))
     schema = schema_of(columns)
     write_schema(target, columns)
-    label = data.need("label")
     total = data.num_rows("train")
     with ChangeLog(removed) as log:
         for split in ("train", "validation"):
             with SplitWriter(target, split, schema) as writer:
                 for batch in data.batches(split):
                     before = batch.column(own).to_pylist() if own else [1.0] * batch.num_rows
-                    labels = batch.column(label).to_pylist() if split == "train" else [None] * batch.num_rows
-                    after = [_weight(old, weights.get(name_of)) for old, name_of in zip(before, labels, strict=True)]
+                    by = factors(batch) if split == "train" else [None] * batch.num_rows
+                    after = [_weight(old, factor) for old, factor in zip(before, by, strict=True)]
                     writer.write(_with_column(batch, name, after))
                     if split == "train":
                         log.account.num_in += batch.num_rows

@@ -107,12 +107,16 @@ def seen(card: ModelCard, which: Part) -> list[str]:
     ]
 
 
-def ship(model: Path, target: Path, steps: Sequence[Mapping[str, Any]]) -> None:
-    """The model as it is, with more steps at the end of its decision layer, and golden answers made anew."""
+def ship(model: Path, target: Path, steps: Sequence[Mapping[str, Any]], also: Mapping[str, Any] | None = None) -> None:
+    """The model as it is, with more steps at the end of its decision layer, and golden answers made anew.
+
+    Args:
+        also: columns that the steps read, with a value for golden records that lack them.
+    """
     shutil.copytree(model, target, dirs_exist_ok=True, copy_function=shutil.copyfile)
     card = ModelCard.read(target)
     replace(card, postprocessing=(*card.postprocessing, *steps)).write(target)
     golden = target / GOLDEN
     if steps and golden.is_file():
         value = json.loads(golden.read_text(encoding="utf-8"))
-        write_golden(target, value["records"], float(value["tolerance"]))
+        write_golden(target, [{**(also or {}), **record} for record in value["records"]], float(value["tolerance"]))

@@ -21,13 +21,14 @@ from typing import Any
 
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
-from modelyard.methods.postprocessing import abstention, conformal, scaling
+from modelyard.methods.postprocessing import abstention, conformal, group_thresholds, scaling
 from modelyard.methods.postprocessing.step import Floats, Records, Step
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any], Sequence[str]], Step]] = {
     "abstention": abstention.open_abstention,
     "conformal_interval": conformal.open_intervals,
     "conformal_set": conformal.open_sets,
+    "group_thresholds": group_thresholds.open_group_thresholds,
     "isotonic": scaling.open_isotonic,
     "platt": scaling.open_platt,
     "temperature": scaling.open_temperature,

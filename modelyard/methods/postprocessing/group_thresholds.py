@@ -1,0 +1,81 @@
+"""A threshold for each group: of two classes the positive one is answered from another score on in every group.
+
+The record must hold the group's columns when it is asked; scores stay as they are, only the label changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from modelyard.base.messages import t
+from modelyard.errors import InputError
+from modelyard.methods.data.group_columns import JOIN, labels
+from modelyard.methods.postprocessing.step import Floats, Records, Step, log_softmax, number, numbers
+
+
+class GroupThresholds(Step):
+    """Answers the positive class where its score reaches the group's threshold.
+
+    Args:
+        by: columns of the record; bins: where numbers are cut.
+        positive: place of the class.
+        thresholds: by group; `default` for groups that are not among them.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("tabular-classification",)
+
+    def __init__(
+        self,
+        by: Sequence[str],
+        bins: Mapping[str, Sequence[float]],
+        positive: int,
+        names: Sequence[str],
+        thresholds: Mapping[str, float],
+        default: float,
+    ) -> None:
+        self.by, self.bins, self.positive, self.names = tuple(by), dict(bins), positive, tuple(names)
+        self.thresholds, self.default = dict(thresholds), default
+
+    def groups(self, records: Records) -> list[str]:
+        """Group of each record. Raises InputError if one lacks a column."""
+        for place, record in enumerate(records):
+            missing = [name for name in self.by if name not in record]
+            if missing:
+                raise InputError(
+                    t("the record has no column `{name}`, by which the model's thresholds differ", name=missing[0]),
+                    where=f"records[{place}]",
+                    expected=", ".join(self.by),
+                    remedy=t("give the column, or null if it is not known"),
+                )
+        parts = [labels(name, [one[name] for one in records], self.bins.get(name)) for name in self.by]
+        return [JOIN.join(each) for each in zip(*parts, strict=True)]
+
+    def answers(self, answers: list[Any], outputs: Floats, records: Records) -> list[Any]:
+        scores = np.exp(log_softmax(outputs)[:, self.positive]).tolist()
+        chosen = [
+            score >= self.thresholds.get(group, self.default)
+            for group, score in zip(self.groups(records), scores, strict=True)
+        ]
+        other = self.names[1 - self.positive]
+        return [
+            replace(answer, label=self.names[self.positive] if yes else other)
+            for answer, yes in zip(answers, chosen, strict=True)
+        ]
+
+
+def open_group_thresholds(settings: Mapping[str, Any], names: Sequence[str]) -> GroupThresholds:
+    by, bins, found = settings.get("by"), settings.get("bins", {}), settings.get("thresholds")
+    if not isinstance(by, list | tuple) or not by or not all(isinstance(one, str) for one in by):
+        raise ValueError("`by` is no list of columns")
+    if not isinstance(bins, Mapping) or not isinstance(found, Mapping):
+        raise ValueError("`bins` or `thresholds` is no object")
+    if len(names) != 2 or settings.get("positive") not in names:
+        raise ValueError("`positive` is not one of two labels")
+    cuts = {str(name): numbers(bins, name).tolist() for name in bins}
+    limits = {str(group): number(found, group, 0, 2) for group in found}
+    positive = list(names).index(str(settings["positive"]))
+    return GroupThresholds(by, cuts, positive, names, limits, number(settings, "default", 0, 2))
