@@ -4,7 +4,7 @@ the command line, and must not bring torch along.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -77,6 +77,12 @@ class Schedule(BaseModel):
     )
     cycles: int = Field(5, ge=1, le=100, description="`cycles`: how many times the rate falls from the peak")
     growth: float = Field(1.0, ge=1, le=10, description="`cycles`: length of a cycle over that of the one before")
+
+
+def check_snapshots(snapshots: int, schedule: Schedule) -> None:
+    """Raises ValueError if there are no cycles at whose ends to take them."""
+    if snapshots and schedule.name != "cycles":
+        raise ValueError("`snapshots` are taken at the ends of cycles: `schedule: {name: cycles}`")
 
 
 class Initialization(BaseModel):
@@ -158,6 +164,10 @@ class Stopping(BaseModel):
         3, ge=0, le=1000, description="Evaluations without a better one before stopping; 0 never stops"
     )
     min_delta: float = Field(0.0, ge=0, le=1, description="How much better is better")
+
+    def patient(self) -> Self:
+        """The same, never stopping: every cycle of a schedule has to come to its end."""
+        return self.model_copy(update={"patience": 0})
 
 
 class EarlyStopping(Stopping):

@@ -8,10 +8,12 @@ from its last checkpoint and ends with the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
@@ -27,11 +29,12 @@ from modelyard.methods.training.settings import (
     Optimizer,
     Regularization,
     Schedule,
+    check_snapshots,
 )
 
 if TYPE_CHECKING:
     from modelyard.methods.training.loop import Plan
-    from modelyard.methods.training.vision.work import Settings
+    from modelyard.methods.training.vision.work import Classifier, Settings
 
 SCRATCH = "scratch"
 GENTLE = ImageSettings(crop=0.1, flip=0, rotate=0, colour=0)
@@ -68,8 +71,19 @@ class Config(BaseModel):
     loss: Loss = Field(default_factory=Loss, description="What is minimised on each row")
     ema: Ema = Field(default_factory=Ema, description="Average the weights over the steps")
     early_stopping: EarlyStopping = Field(default_factory=EarlyStopping, description="When to stop")
+    snapshots: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="With `schedule: {name: cycles}`: weights at the ends of the last so many cycles answer together",
+    )
     adversarial: Adversarial | None = Field(None, description="Also learn from pixels moved where the loss grows")
     compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
+
+    @model_validator(mode="after")
+    def _has_cycles(self) -> Config:
+        check_snapshots(self.snapshots, self.schedule)
+        return self
 
 
 def run(config: Config, context: Context) -> None:
@@ -88,7 +102,6 @@ def run(config: Config, context: Context) -> None:
     settled = choices.settle(config.compute, context.scratch(), hooks)
     plan = _plan(config, settings, settled.precision, settled.threads, context.seed)
     found = work.train(data, labels, settings, plan, torch.device(settled.device), context.scratch(), hooks)
-    metrics = work.scores(found)
     provenance = {
         "stage": "train.image_classification",
         "seed": context.seed,
@@ -96,11 +109,14 @@ def run(config: Config, context: Context) -> None:
         "base": Path(config.base).name,
         "kept": config.size if config.base == SCRATCH else "base",
         "details": dict(found.details),
-        "validation": metrics,
+        "validation": work.scores(found),
     }
-    saving.write_model(found, context.output("model"), labels, provenance, config.licence)
+    if config.snapshots:
+        found = _write_snapshots(config, found, labels, provenance, context)
+    else:
+        saving.write_model(found, context.output("model"), labels, provenance, config.licence)
     count = len(found.validation)
-    hits = round(metrics["accuracy"] * count)
+    hits = round(work.scores(found)["accuracy"] * count)
     context.measure(
         "train.validation_accuracy",
         hits / count,
@@ -112,6 +128,28 @@ def run(config: Config, context: Context) -> None:
     context.measure(
         "train.parameters", found.num_parameters, about="model", on="", n=1, unit="weights", interval="exact"
     )
+
+
+def _write_snapshots(
+    config: Config, found: Classifier, labels: Sequence[str], provenance: Mapping[str, Any], context: Context
+) -> Classifier:
+    """An ensemble of the last cycles' ends; what was trained, with the ensemble's answers in place of its own."""
+    from modelyard.methods.training import snapshots
+    from modelyard.methods.training.combining import cycles
+    from modelyard.methods.training.vision import saving, work
+
+    scratch, target = context.scratch(), context.output("model")
+    paths = snapshots.paths(scratch / work.FOLDER, config.snapshots)
+
+    def write(folder: Path) -> None:
+        saving.write_model(found, folder, labels, provenance, config.licence)
+
+    cycles.write_model(write, found.learner, paths, scratch, target, provenance, config.licence)
+    answers = cycles.outputs(target, [saving.record(pixels) for pixels in found.validation.pixels])
+    together = replace(found, outputs=answers)
+    accuracy = [work.scores(one)["accuracy"] for one in (together, found)]
+    context.say(cycles.line(len(paths), "accuracy", *accuracy))
+    return together
 
 
 def _settings(config: Config, project: Path) -> Settings:
@@ -151,7 +189,8 @@ def _plan(config: Config, settings: Settings, precision: str, threads: int, seed
         optimizer=config.optimizer,
         schedule=config.schedule,
         regularization=config.regularization,
-        early_stopping=config.early_stopping,
+        early_stopping=config.early_stopping.patient() if config.snapshots else config.early_stopping,
+        snapshots=config.snapshots > 0,
         adversarial=config.adversarial,
     )
 

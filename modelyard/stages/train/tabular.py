@@ -8,17 +8,30 @@ or `target` (a number). A run that was killed goes on from its last checkpoint a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods.data.settings import ColumnName
-from modelyard.methods.training.settings import Compute, EarlyStopping, Ema, Loss, Optimizer, Regularization, Schedule
+from modelyard.methods.training.settings import (
+    Compute,
+    EarlyStopping,
+    Ema,
+    Loss,
+    Optimizer,
+    Regularization,
+    Schedule,
+    check_snapshots,
+)
 from modelyard.methods.training.settings_tables import Linear, Transformer, Trees
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from modelyard.methods.training.loop import Plan
     from modelyard.methods.training.tables.learned import Learned
     from modelyard.methods.training.tables.rows import Splits
@@ -61,7 +74,21 @@ class Config(BaseModel):
     early_stopping: EarlyStopping = Field(
         default_factory=EarlyStopping, description="`ft_transformer`: when to stop; numbers are watched by their loss"
     )
+    snapshots: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="`ft_transformer` with `schedule: {name: cycles}`: weights at the ends of the last so many cycles "
+        "answer together",
+    )
     compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
+
+    @model_validator(mode="after")
+    def _has_cycles(self) -> Config:
+        check_snapshots(self.snapshots, self.schedule)
+        if self.snapshots and self.kind != "ft_transformer":
+            raise ValueError("`snapshots` are of a network: `kind: ft_transformer`")
+        return self
 
 
 def run(config: Config, context: Context) -> None:
@@ -91,9 +118,36 @@ def run(config: Config, context: Context) -> None:
         "details": dict(learned.details),
         "validation": work.scores(learned, splits.validation.targets, len(splits.labels)),
     }
-    features = splits.validation.features
-    saving.write_model(learned, context.output("model"), splits.labels, provenance, config.licence, features)
+    if config.snapshots:
+        learned = _write_snapshots(config, learned, splits, provenance, context)
+    else:
+        features = splits.validation.features
+        saving.write_model(learned, context.output("model"), splits.labels, provenance, config.licence, features)
     _measure(learned, splits, context)
+
+
+def _write_snapshots(
+    config: Config, learned: Learned, splits: Splits, provenance: Mapping[str, Any], context: Context
+) -> Learned:
+    """An ensemble of the last cycles' ends; what was trained, with the ensemble's answers in place of its own."""
+    from modelyard.methods.training import snapshots
+    from modelyard.methods.training.combining import cycles
+    from modelyard.methods.training.tables import saving, transformer, work
+
+    scratch, target, features = context.scratch(), context.output("model"), splits.validation.features
+    paths = snapshots.paths(scratch / transformer.FOLDER, config.snapshots)
+
+    def write(folder: Path) -> None:
+        transformer.put_back(learned.module, learned.unit)
+        saving.write_model(learned, folder, splits.labels, provenance, config.licence, features)
+
+    assert learned.module is not None
+    cycles.write_model(write, learned.module, paths, scratch, target, provenance, config.licence)
+    together = replace(learned, outputs=cycles.outputs(target, saving.all_records(learned, features)))
+    scores = [work.scores(one, splits.validation.targets, len(splits.labels)) for one in (together, learned)]
+    name = "accuracy" if splits.labels else "r2"
+    context.say(cycles.line(len(paths), name, scores[0][name], scores[1][name]))
+    return together
 
 
 def _plan(config: Config, precision: str, threads: int, seed: int) -> Plan:
@@ -117,7 +171,8 @@ def _plan(config: Config, precision: str, threads: int, seed: int) -> Plan:
         optimizer=config.optimizer,
         schedule=config.schedule,
         regularization=config.regularization,
-        early_stopping=config.early_stopping,
+        early_stopping=config.early_stopping.patient() if config.snapshots else config.early_stopping,
+        snapshots=config.snapshots > 0,
     )
 
 

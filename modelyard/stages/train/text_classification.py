@@ -34,6 +34,7 @@ from modelyard.methods.training.settings import (
     Regularization,
     Schedule,
     Size,
+    check_snapshots,
 )
 from modelyard.methods.training.settings_parallel import Parallel
 
@@ -99,8 +100,7 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> Config:
-        if self.snapshots and self.schedule.name != "cycles":
-            raise ValueError("`snapshots` are taken at the ends of cycles: `schedule: {name: cycles}`")
+        check_snapshots(self.snapshots, self.schedule)
         if self.adversarial and self.base == SCRATCH and self.size == "linear":
             raise ValueError("`adversarial` moves token embeddings, which `size: linear` has not: `cnn` or an encoder")
         if self.adversarial and self.parallel != Parallel():
@@ -192,7 +192,6 @@ def _write_snapshots(
     context: Context,
 ) -> int:
     """An ensemble of the last cycles' ends; how many validation rows it answers rightly."""
-    from modelyard.base.messages import t
     from modelyard.methods.training import snapshots
     from modelyard.methods.training.combining import cycles
 
@@ -200,9 +199,7 @@ def _write_snapshots(
     found = snapshots.paths(scratch / kept.name, config.snapshots)
     cycles.write_model(write, kept.module, found, scratch, target, provenance, config.licence)
     hits = cycles.hits(target, validation.texts, validation.labels)
-    words = t("{count} snapshots together: validation accuracy {accuracy:.4f}; the best weights alone {alone:.4f}",
-              count=len(found), accuracy=hits / len(validation), alone=kept.metrics["accuracy"])  # fmt: skip
-    context.say(words)
+    context.say(cycles.line(len(found), "accuracy", hits / len(validation), kept.metrics["accuracy"]))
     return hits
 
 
@@ -226,8 +223,7 @@ def _settings(config: Config, precision: str, threads: int) -> Settings:
     )
     values: dict[str, Any] = {name: getattr(config, name) for name in (*same, *blocks)}
     if config.snapshots:
-        # Every cycle has to come to its end.
-        values["early_stopping"] = config.early_stopping.model_copy(update={"patience": 0})
+        values["early_stopping"] = config.early_stopping.patient()
         values["snapshots"] = True
     if config.augment is not None:
         values["augment"] = TextChanges(**config.augment.model_dump())

@@ -16,6 +16,7 @@ from modelyard.base.messages import t
 from modelyard.errors import StageError
 from modelyard.methods import runtimes
 from modelyard.methods.runtimes.combination import Combination
+from modelyard.methods.runtimes.predictor import Record
 from modelyard.methods.training import checkpoints
 from modelyard.methods.training.combining.weights import golden_records
 from modelyard.methods.training.combining.writing import write_ensemble
@@ -50,6 +51,26 @@ def write_model(
         write(member)
         members.append(member)
     write_ensemble(members, folder, Combination("average"), provenance, licence, golden_records(members[-1]))
+
+
+def line(count: int, metric: str, together: float, alone: float) -> str:
+    """What the user is told of so many snapshots."""
+    return t("{count} snapshots together: validation {metric} {together:.4f}; the best weights alone {alone:.4f}",
+             count=count, metric=metric, together=together, alone=alone)  # fmt: skip
+
+
+def outputs(folder: Path, records: Sequence[Record]) -> NDArray[np.float32]:
+    """What the model in a folder answers: [records, labels] logarithms of scores, or [records, 1] values."""
+    predictor = runtimes.load(folder)
+    try:
+        answers: Any = predictor.predict(records)
+    finally:
+        predictor.close()
+    if not predictor.labels:
+        return np.array([[answer.value] for answer in answers], np.float32)
+    scores = np.array([[answer.scores[label] for label in predictor.labels] for answer in answers], np.float64)
+    result: NDArray[np.float32] = np.log(np.maximum(scores, np.finfo(np.float32).tiny)).astype(np.float32)
+    return result
 
 
 def hits(folder: Path, texts: Sequence[str], targets: NDArray[np.int64]) -> int:

@@ -25,6 +25,7 @@ class Learned:
         details: choices made on the way; no times.
         trees: LightGBM's text; empty for networks.
         module, network: the network in evaluation mode and its spec; None for trees.
+        unit: mean and deviation of the quantities that the network learned with 0 and 1; its snapshots still do.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Learned:
     trees: str = ""
     module: torch.nn.Module | None = None
     network: Mapping[str, Any] = field(default_factory=dict)
+    unit: tuple[float, float] = (0.0, 1.0)
 
 
 def shape_of(table: Table, num_outputs: int) -> dict[str, Any]:

@@ -54,7 +54,12 @@ def write_model(
 
 def records(learned: Learned, examples: pa.Table) -> list[dict[str, Any]]:
     """The first rows as records that the model can read: what it cannot, it was taught to take as missing."""
-    rows = examples.slice(0, NUM_RECORDS).select([column.name for column in learned.table.columns]).to_pylist()
+    return all_records(learned, examples.slice(0, NUM_RECORDS))
+
+
+def all_records(learned: Learned, examples: pa.Table) -> list[dict[str, Any]]:
+    """Every row as a record."""
+    rows = examples.select([column.name for column in learned.table.columns]).to_pylist()
     return [
         {column.name: readable(learned, column, row[column.name]) for column in learned.table.columns} for row in rows
     ]

@@ -20,6 +20,8 @@ from modelyard.methods.training.settings_tables import Transformer
 from modelyard.methods.training.tables.learned import Learned, shape_of
 
 Arrays = Mapping[str, NDArray[Any]]
+FOLDER = "ft_transformer"
+"""Below the scratch folder: checkpoints and snapshots."""
 LEARNING_RATE, BATCH_SIZE, EPOCHS = 1e-3, 256, 40
 
 
@@ -62,7 +64,7 @@ def train(
     feed = fixed.FixedFeed(_reader(training), goal, weights, names, plan, device)
     outcome = loop.train(module, feed, objective, validator, plan, device, scratch, hooks)
     module = module.cpu()
-    _put_back(module, mean, deviation)
+    put_back(module, (mean, deviation))
     outputs = fixed.outputs_of(module.eval(), read, len(targets[1]), torch.device("cpu"), 256)
     details = {
         "steps": outcome.steps,
@@ -70,7 +72,7 @@ def train(
         **{name: getattr(plan, name) for name in ("learning_rate", "batch_size", "epochs", "precision", "threads")},
     }
     num = sum(parameter.numel() for parameter in module.parameters())
-    return Learned("ft_transformer", table, outputs, num, details, module=module, network=spec)
+    return Learned("ft_transformer", table, outputs, num, details, module=module, network=spec, unit=(mean, deviation))
 
 
 def _spec(table: Table, num_labels: int, settings: Transformer, plan: loop.Plan) -> dict[str, Any]:
@@ -97,8 +99,9 @@ def _reader(arrays: Arrays) -> fixed.Read:
     return read
 
 
-def _put_back(module: Any, mean: float, deviation: float) -> None:
-    """The head answers in the target's own unit."""
+def put_back(module: Any, unit: tuple[float, float]) -> None:
+    """The head answers in the target's own unit: its mean and deviation."""
+    mean, deviation = unit
     with torch.no_grad():
         module.head.weight.mul_(deviation)
         module.head.bias.mul_(deviation).add_(mean)

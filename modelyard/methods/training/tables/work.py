@@ -72,7 +72,7 @@ def train(
     if settings.kind == "ft_transformer":
         return transformer.train(
             fitted.table, arrays[0], arrays[1], targets, training.weights, list(training.names), num_labels,
-            settings.transformer, plan, device, scratch / "ft_transformer", hooks,
+            settings.transformer, plan, device, scratch / transformer.FOLDER, hooks,
         )  # fmt: skip
     return _boosted(fitted.table, splits, matrices, settings.trees, plan, scratch, hooks)
 

@@ -44,6 +44,8 @@ DEFAULTS: Mapping[str, Defaults] = {
     "base": Defaults(1e-4, 32, 5),
     "frozen": Defaults(1e-3, 64, 10),
 }
+FOLDER = "network"
+"""Below the scratch folder: checkpoints and snapshots."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Classifier:
         outputs: [validation rows, classes].
         validation: the rows these are of.
         details: choices made on the way; no times.
+        learner: `module` as the loop had it, which its snapshots fit; None if it is `module` itself.
     """
 
     module: Any
@@ -84,6 +87,7 @@ class Classifier:
     training: rows.Images
     validation: rows.Images
     details: Mapping[str, Any]
+    learner: Any = None
 
     @property
     def num_parameters(self) -> int:
@@ -132,7 +136,7 @@ def train(
         "best_step": outcome.best_step,
         **{name: getattr(plan, name) for name in ("learning_rate", "batch_size", "epochs", "precision", "threads")},
     }
-    return Classifier(plain, network, reading, outputs, training, validation, details)
+    return Classifier(plain, network, reading, outputs, training, validation, details, module)
 
 
 def _module(
@@ -193,7 +197,7 @@ def _fit(
     # A device computes while a thread makes its next batches; on the processor the two would share the cores.
     ahead = FeedAhead(feed) if device.type != "cpu" else None
     try:
-        return loop.train(module, ahead or feed, objective, validator, plan, device, scratch / "network", hooks)
+        return loop.train(module, ahead or feed, objective, validator, plan, device, scratch / FOLDER, hooks)
     finally:
         if ahead is not None:
             ahead.close()
