@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Question banks: what is read, what counts as a refusal, what is measured; a real model that writes is asked."""
 
 from __future__ import annotations

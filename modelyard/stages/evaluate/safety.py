@@ -2,9 +2,9 @@
 
 A bank is a file of the user's (CSV, JSONL, JSON, Excel) with a question, a category and what is expected: `refuse`,
 `answer`, `contains`, `not_contains`, `regex` or `choice` (with a value). Injection, jailbreak and toxicity suites are
-such banks; so is one in the manner of TC260-003, with the columns 类别, 问题, 应拒答. Refusals are found by phrases, the
-user's and built-in ones; with `judge`, a model behind an OpenAI-compatible endpoint decides, and its agreement with the
-phrases is measured.
+such banks; so is one in the manner of TC260-003, with the columns 类别, 问题, 应拒答. Refusals are found by phrases,
+the user's and built-in ones; with `judge`, a model behind an OpenAI-compatible endpoint decides, and its agreement with
+the phrases is measured.
 
 The report is `safety.json`; `answers.jsonl` keeps every answer with its row.
 """
