@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +29,7 @@ project: uncertainty
 seed: 0
 steps:
   rows: {{uses: data.read, with: {read}}}
-{clean}  split: {{uses: data.split, with: {split}}}
+  split: {{uses: data.split, with: {split}}}
   model: {{uses: {train}}}
 """
 CLASSES = """  raw: {uses: evaluate.uncertainty, in: {model: model}}
@@ -94,22 +93,21 @@ def shown(one: dict[str, Any], percent: bool = True) -> str:
     return f"{one['value']:.4f} ({low:.4f} to {high:.4f})"
 
 
-def fresh(name: str) -> Path:
+def made(name: str) -> Path:
+    """A folder of its own; what a project there has done already is not done again."""
     folder = WORK / "uncertainty" / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def of_set(name: str, data: Path, size: str) -> dict[str, list[dict[str, Any]]]:
     """Evidence of one set, step by step."""
     read, test, error = SETS[name]
-    folder = fresh(name)
+    folder = made(name)
     prepare(name, data, folder)
     table = name in ("adult", "california_housing")
     head = HEAD.format(
         read=read.replace("PATH", str(data / name)),
-        clean="" if table else "  clean: {uses: data.clean}\n",
         split=f"{{validation: 0.1, calibration: 0.2, test: {test}}}",
         train="train.tabular, with: {compute: {threads: 1}}" if table else TEXT.format(size=size),
     )
@@ -143,7 +141,7 @@ def lowest(found: list[dict[str, Any]], key: str) -> str:
 
 def elsewhere(data: Path, size: str) -> list[list[str]]:
     """Every tenth intent of banking77 left out of training and asked about, and text messages."""
-    folder, source = fresh("elsewhere"), data / "banking77"
+    folder, source = made("elsewhere"), data / "banking77"
     names = sorted(json.loads((source / "categories.json").read_text(encoding="utf-8")))
     out = set(names[::10])
     parts: dict[str, list[dict[str, str]]] = {}
@@ -162,7 +160,6 @@ def elsewhere(data: Path, size: str) -> list[list[str]]:
             writer.writerows(rows)
     head = HEAD.format(
         read="{path: {train: train.csv, test: test.csv}, text: text, label: category}",
-        clean="",
         split="{validation: 0.1}",
         train=TEXT.format(size=size),
     )
