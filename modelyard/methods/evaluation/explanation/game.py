@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from modelyard.base.messages import t
 from modelyard.errors import StageError
 from modelyard.methods.runtimes.predictor import Predictor, Record
 
@@ -76,7 +77,7 @@ class Oracle:
         else:
             found = np.array([[answer.value] for answer in answers], np.float64)
         if not np.isfinite(found).all():
-            raise StageError("the model's answer to a perturbed record is not a number")
+            raise StageError(t("the model's answer to a perturbed record is not a number"))
         return found
 
 

@@ -1,0 +1,159 @@
+"""The stage `evaluate.explanation`: what it finds, measures and says, on every kind of model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from modelyard.errors import InputError
+from modelyard.methods.data.dataset import Column, write_schema, write_split
+from modelyard.methods.runtimes.model_folder import ModelCard
+from modelyard.stages.evaluate.explanation import Config, run
+from modelyard.stages.train import tabular
+from tests.support import small_models
+from tests.support.fake_context import FakeContext
+from tests.support.small_tables import people, write_table
+
+SMALL = {"rows": 8, "mistakes": 2, "questions": 64, "steps": 8, "orders": 4, "test_rows": 60, "train_rows": 120}
+
+
+def texts(folder: Path) -> Path:
+    names = ("row_id", "text", "label")
+    write_schema(folder, [Column("row_id", "other", "string"), *(Column(name, name, "string") for name in names[1:])])
+    schema = pa.schema([(name, pa.string()) for name in names])
+    for split, seed in (("train", 0), ("test", 5)):
+        made = small_models.rows(120, seed)
+        columns = ([f"{split}{place}" for place in range(120)], [row[0] for row in made], [row[1] for row in made])
+        write_split(folder, split, [pa.table(dict(zip(names, columns, strict=True)))], schema)
+    return folder
+
+
+def explained(root: Path, model: Path, data: Path, **settings: Any) -> tuple[FakeContext, dict[str, Any]]:
+    context = FakeContext(root, {"model": model, "data": data})
+    run(Config(**{**SMALL, **settings}), context)
+    return context, json.loads((root / "outputs" / "report" / "explanation.json").read_text(encoding="utf-8"))
+
+
+def values(context: FakeContext, claim: str) -> dict[str, float]:
+    return {next(iter(one.slice.values()), ""): one.value for one in context.measurements if one.claim == claim}
+
+
+@pytest.fixture(scope="module")
+def of_texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeContext, dict[str, Any]]:
+    root = tmp_path_factory.mktemp("texts")
+    (root / "data").mkdir()
+    return explained(root, small_models.huggingface(), texts(root / "data"))
+
+
+def test_every_method_for_texts_is_measured_and_beats_random_orders(of_texts: Any) -> None:
+    context, _ = of_texts
+    gains = values(context, "explanation.faithfulness_gain")
+    assert set(gains) == {
+        "shap", "lime", "occlusion", "integrated_gradients", "gradient_input", "attention_rollout",
+    }  # fmt: skip
+    assert gains["shap"] > 0.1
+    assert gains["shap"] > gains["attention_rollout"]
+    for name in gains:
+        assert values(context, "explanation.deletion_auc")[name] <= 1
+    intervals = [one.interval for one in context.measurements if one.claim == "explanation.faithfulness_gain"]
+    assert all(ends and ends[0] < ends[1] for ends in intervals)
+
+
+def test_explanations_change_when_the_weights_are_shuffled(of_texts: Any) -> None:
+    context, _ = of_texts
+    found = values(context, "explanation.sanity_correlation")
+    assert abs(found["shap"]) < 0.6
+    assert {one.n for one in context.measurements if one.claim == "explanation.sanity_correlation"} <= set(range(1, 9))
+
+
+def test_rules_of_a_text_model_ask_for_words(of_texts: Any) -> None:
+    context, value = of_texts
+    assert values(context, "explanation.surrogate_fidelity")[""] > 0.6
+    tables = [one for one in value["blocks"] if one["kind"] == "table"]
+    assert any("text ∋" in row[0] for table in tables for row in table["rows"])
+
+
+def test_texts_are_marked_piece_by_piece_and_kept_out_when_asked(of_texts: Any, tmp_path: Path) -> None:
+    _, value = of_texts
+    tokens = next(one for one in value["blocks"] if one["kind"] == "tokens")
+    marked = tokens["texts"][0]
+    assert max(abs(weight) for _, weight in marked["pieces"]) == 1
+    row = marked["note"]["values"]["row"]
+    data = tmp_path / "data"
+    data.mkdir()
+    texts(data)
+    original = dict(
+        zip(*(pa.parquet.read_table(path).to_pydict()[name] for path in [next(data.glob("test*/*.parquet"))]
+              for name in ("row_id", "text")), strict=True)
+    ) if list(data.glob("test*/*.parquet")) else {}  # fmt: skip
+    if original:
+        assert "".join(piece for piece, _ in marked["pieces"]) == original[row]
+    _, hidden = explained(
+        tmp_path, small_models.ours("linear"), data, texts=False, whole=False, sanity=False, methods=("occlusion",)
+    )
+    assert not [one for one in hidden["blocks"] if one["kind"] == "tokens"]
+
+
+def test_a_second_run_writes_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    data, found = texts(tmp_path / "data"), []
+    for name in ("a", "b"):
+        explained(tmp_path / name, small_models.ours("blend"), data, rows=5, whole=False, sanity=False)
+        found.append((tmp_path / name / "outputs" / "report" / "explanation.json").read_bytes())
+    assert found[0] == found[1]
+
+
+def test_a_format_without_gradients_is_explained_by_what_only_asks_and_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    model = small_models.exported("cnn", "onnx")
+    context, _ = explained(tmp_path, model, texts(tmp_path / "data"), rows=5, whole=False)
+    assert set(values(context, "explanation.deletion_auc")) == {"shap", "lime", "occlusion"}
+    assert any("onnx" in line and "integrated_gradients" in line for line in context.said)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("tables")
+    splits = {"train": people(300), "validation": people(80, 1), "test": people(100, 2)}
+    for target in ("class", "number"):
+        data = write_table(root / target, splits, target)
+        context = FakeContext(root / f"{target}-run", {"data": data})
+        settings: dict[str, Any] = {"rounds": 40}
+        tabular.run(tabular.Config(target=target, trees=settings), context)
+    return root
+
+
+def test_boosted_trees_are_explained_from_inside_and_as_a_whole(tables: Path, tmp_path: Path) -> None:
+    model = tables / "class-run" / "outputs" / "model"
+    context, value = explained(tmp_path, model, tables / "class", background=4)
+    importance = values(context, "explanation.permutation_importance")
+    assert set(importance) == {"age", "city", "income", "code"}
+    assert min(importance["age"], importance["city"]) > importance["code"] + 0.02
+    assert "tree_shap" in values(context, "explanation.faithfulness_gain")
+    assert values(context, "explanation.surrogate_fidelity")[""] > 0.6
+    kinds = [one["kind"] for one in value["blocks"]]
+    assert {"bars", "lines", "table", "scatter", "figures"} <= set(kinds)
+    for row in value["data"]["rows"]:
+        base, whole = row["ends"]["shap"]
+        assert sum(row["values"]["shap"]) == pytest.approx(whole - base)
+    assert any("gbdt" in line for line in context.said)
+
+
+def test_numbers_are_explained_too(tables: Path, tmp_path: Path) -> None:
+    model = tables / "number-run" / "outputs" / "model"
+    context, _ = explained(tmp_path, model, tables / "number", background=4)
+    assert values(context, "explanation.permutation_importance")["city"] > 10
+    assert 0 < values(context, "explanation.surrogate_fidelity")[""] <= 1
+    assert values(context, "explanation.faithfulness_gain")["shap"] > 0
+
+
+def test_a_task_that_has_no_single_answer_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "model").mkdir()
+    ModelCard("text-generation", "hf", (), {"kind": "tokens"}).write(tmp_path / "model")
+    with pytest.raises(InputError, match="text-generation"):
+        explained(tmp_path, tmp_path / "model", texts(tmp_path / "data"))
