@@ -174,3 +174,31 @@ def search(step: str, *, project: str | Path | None = None, profile: str | None 
 
     with open_store(folder_of(project), profile) as (_, store):
         return search_record(store, step)
+
+
+def history(
+    name: str, *, claim: str | None = None, project: str | Path | None = None, profile: str | None = None
+) -> list[Value]:
+    """What was measured on test of every release of a name: by claim and test rows, oldest version first.
+
+    Every measurement is listed, not the latest. Withdrawn ones, groups and comparisons are left out.
+
+    Raises StoreError if there is no release of that name.
+    """
+    with open_store(folder_of(project), profile) as (_, store):
+        releases = sorted(store.ledger.releases(name), key=lambda item: item.version)
+        if not releases:
+            raise StoreError(t("there is no release `{name}`", name=name), where=str(store.root),
+                             remedy=t("`modelyard release list` shows those that are there"))  # fmt: skip
+        found = [
+            {"version": release.version, "state": release.state, **evidence_json(item)}
+            for release in releases
+            for item in store.ledger.evidence_about([release.model])
+            if _in_history(item, claim)
+        ]
+        return sorted(found, key=lambda item: (item["claim"], item["dataset"], item["version"], item["sequence"]))
+
+
+def _in_history(item: Evidence, claim: str | None) -> bool:
+    plain = not item.slice and item.against is None and item.withdrawn is None and item.split == "test"
+    return plain and claim in (None, item.claim)

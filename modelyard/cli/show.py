@@ -16,13 +16,14 @@ from modelyard.cli.options import json_option, profile_option, project_option
 from modelyard.cli.output import duration, print_json, size, table
 from modelyard.errors import UsageError
 
-SUBJECTS = ("runs", "run", "artifacts", "artifact", "lineage", "evidence", "curves", "search", "audit")
+SUBJECTS = ("runs", "run", "artifacts", "artifact", "lineage", "evidence", "curves", "search", "history", "audit")
 
 
 @click.command(
     "show",
     help=t("Answer about runs, artifacts, lineage (both ways), evidence, curves, searches.\n\nWHAT is runs, run ID, "
-           "artifacts, artifact NAME, lineage NAME, evidence [NAME], curves STEP, search STEP or audit. NAME is a "
+           "artifacts, artifact NAME, lineage NAME, evidence [NAME], curves STEP, search STEP, history RELEASE or "
+           "audit. NAME is a "
            "digest or its first digits, a step, step.port, or a release."),
 )  # fmt: skip
 @click.argument("what", type=click.Choice(SUBJECTS), default="runs")
@@ -36,7 +37,7 @@ def command(
     what: str, name: str | None, project: str | None, claim: str | None, limit: int, profile: str | None, as_json: bool
 ) -> None:
     place: dict[str, Any] = {"project": project, "profile": profile}
-    if what in ("run", "artifact", "lineage", "curves", "search") and name is None:
+    if what in ("run", "artifact", "lineage", "curves", "search", "history") and name is None:
         raise UsageError(t("`show {what}` needs a name", what=what), expected=f"modelyard show {what} NAME")
     if what == "run" and not re.fullmatch(r"[0-9]{1,18}", str(name)):
         raise UsageError(t("`{name}` is no run", name=name), expected=t("a number; `modelyard show runs` lists them"))
@@ -64,6 +65,8 @@ def _ask(what: str, name: str | None, claim: str | None, limit: int, place: dict
         return show.curves(name or "", **place)
     if what == "search":
         return show.search(name or "", **place)
+    if what == "history":
+        return show.history(name or "", claim=claim, **place)
     return show.audit(limit, **place)
 
 
@@ -169,7 +172,35 @@ def _audit(value: list[dict[str, Any]]) -> str:
     return table(["#", t("when"), t("what"), t("about")], rows)
 
 
+WIDTH = 24
+
+
+def _history(value: list[dict[str, Any]]) -> str:
+    """A line a measurement; the mark stands where the value lies between the least and the greatest
+    of its claim on the same rows."""
+    ends: dict[tuple[str, str], tuple[float, float]] = {}
+    for item in value:
+        key, number = (item["claim"], item["dataset"]), item["value"]
+        low, high = ends.get(key, (float("inf"), float("-inf")))
+        if number is not None:
+            ends[key] = (min(low, number), max(high, number))
+    rows = []
+    for item in value:
+        interval, number = item["interval"], item["value"]
+        shown = f"[{interval[0]:.4g}, {interval[1]:.4g}]" if isinstance(interval, list) else interval and t("exact")
+        curve = _mark(number, *ends[item["claim"], item["dataset"]]) if number is not None else ""
+        measured = None if number is None else f"{number:.4g}"
+        rows.append((item["claim"], short(item["dataset"]), f"v{item['version']}", measured, shown, item["n"], curve))
+    return table([t("claim"), t("test rows"), t("version"), t("measured"), t("95 % interval"), "n", ""], rows)
+
+
+def _mark(number: float, low: float, high: float) -> str:
+    place = round((number - low) / (high - low) * (WIDTH - 1)) if high > low else 0
+    return "·" * place + "●"
+
+
 VIEWS: dict[str, Callable[[Any], str]] = {
+    "history": _history,
     "runs": _runs,
     "run": _run,
     "artifacts": _artifacts,

@@ -14,7 +14,7 @@ import numpy as np
 
 from modelyard.methods.evaluation.comparing.scoring import Scored
 from modelyard.methods.evaluation.comparing.slicing import Slice
-from modelyard.methods.evaluation.comparing.testing import Interval, flipped, interval_of, mcnemar, pairs_of
+from modelyard.methods.evaluation.comparing.testing import Interval, flipped, interval_of, two_sided
 from modelyard.methods.statistics.multiplicity import benjamini_hochberg, selected_level
 
 COLUMNS = 400
@@ -82,7 +82,10 @@ def search(scored: Scored, slices: Sequence[Slice], rate: float, seed: int) -> S
 def p_values(scored: Scored, slices: Sequence[Slice], seed: int) -> list[float]:
     """Of no difference in each group: exact for right and wrong, by shuffled signs for other scores."""
     if scored.measure.binary:
-        return [mcnemar(pairs_of(scored.only(one.rows))).p for one in slices]
+        won, lost = scored.gain > 0, scored.gain < 0
+        better = np.array([int((won & one.rows).sum()) for one in slices], dtype=np.int64)
+        worse = np.array([int((lost & one.rows).sum()) for one in slices], dtype=np.int64)
+        return two_sided(better, better + worse).tolist()
     found: list[float] = []
     for start in range(0, len(slices), COLUMNS):
         rows = np.stack([one.rows for one in slices[start : start + COLUMNS]], axis=1)

@@ -34,8 +34,12 @@ def blocks(scored: Sequence[Scored], differences: Sequence[Difference], search: 
             )
         ),
     ]
-    found += _groups("Groups in which the model is worse", "No group was found in which the model is worse.", search.regressions)
-    found += _groups("Groups in which the model is better", "No group was found in which the model is better.", search.gains)
+    found += _groups(
+        "Groups in which the model is worse", "No group was found in which the model is worse.", search.regressions
+    )
+    found += _groups(
+        "Groups in which the model is better", "No group was found in which the model is better.", search.gains
+    )
     if search.findings:
         found.append(Figures("Gain by group", (gains[0],)))
     cost = ("comparison.bytes", "comparison.price_per_1000", "comparison.p50_ms", "comparison.latency_ratio")

@@ -181,6 +181,7 @@ def number(text: str) -> float | None:
     try:
         value = json.loads(stripped)
         value = value.get("value") if isinstance(value, dict) else value
-        return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        return float(value) if plain and math.isfinite(value) else None
     except (ValueError, OverflowError):
         return float(stripped) if NUMBER.fullmatch(stripped) else None
