@@ -85,7 +85,7 @@ def p_values(scored: Scored, slices: Sequence[Slice], seed: int) -> list[float]:
         won, lost = scored.gain > 0, scored.gain < 0
         better = np.array([int((won & one.rows).sum()) for one in slices], dtype=np.int64)
         worse = np.array([int((lost & one.rows).sum()) for one in slices], dtype=np.int64)
-        return two_sided(better, better + worse).tolist()
+        return [float(value) for value in two_sided(better, better + worse)]
     found: list[float] = []
     for start in range(0, len(slices), COLUMNS):
         rows = np.stack([one.rows for one in slices[start : start + COLUMNS]], axis=1)

@@ -181,7 +181,8 @@ def number(text: str) -> float | None:
     try:
         value = json.loads(stripped)
         value = value.get("value") if isinstance(value, dict) else value
-        plain = isinstance(value, int | float) and not isinstance(value, bool)
-        return float(value) if plain and math.isfinite(value) else None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return float(value) if math.isfinite(value) else None
     except (ValueError, OverflowError):
         return float(stripped) if NUMBER.fullmatch(stripped) else None
