@@ -79,3 +79,25 @@ def test_the_card_fits_a_phone_and_a_desktop_and_switches_its_language(
 def test_a_page_that_is_too_wide_would_be_caught(tmp_path: Path) -> None:
     page = render(sample_record()).replace("</header>", '<p style="width:2000px">wide</p></header>', 1)
     assert probed(tmp_path, page, 360)["before"]["width"] > 2000
+
+
+def test_a_print_shows_what_is_folded_on_the_screen(tmp_path: Path) -> None:
+    """As many pages whether folds are open or closed, and more than where they cannot be opened."""
+    page = render(sample_record())
+    assert "<details>" in page
+    forced = page.replace("<details", "<details open")
+    hidden = re.sub(r"details:(:details-content|not\(\[open\]\)>\*)\{[^}]*\}", "", page)
+    assert hidden != page
+    sizes = [printed_pages(tmp_path / name, text) for name, text in (("a", page), ("b", forced), ("c", hidden))]
+    assert sizes[0] == sizes[1] > sizes[2]
+
+
+def printed_pages(folder: Path, page: str) -> int:
+    folder.mkdir()
+    path, out = folder / "card.html", folder / "card.pdf"
+    path.write_text(page, encoding="utf-8")
+    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-pdf-header-footer"]
+    arguments += [f"--user-data-dir={folder / 'profile'}", f"--print-to-pdf={out}", path.as_uri()]
+    done = subprocess.run([browser(), *arguments], capture_output=True, text=True, timeout=240, check=False)
+    assert out.is_file(), done.stderr[-2000:]
+    return len(re.findall(rb"/Type\s*/Page(?!s)", out.read_bytes()))
