@@ -1,4 +1,4 @@
-"""evaluate.checklist: templates become cases, each kind of test fails where it should, rates carry Wilson's interval."""
+"""evaluate.checklist: templates become cases, each kind fails where it should, rates carry Wilson's interval."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_text_that_the_model_refuses_fails_and_stops_nothing() -> None:
         ("tests:\n- {name: a, kind: INV, templates: [x]}\n", "INV needs"),
         ("tests:\n- {name: a, kind: DIR, pairs: [[x, y]]}\n", "DIR needs"),
         ("tests:\n- {name: a, kind: ABC}\n", "MFT"),
-        ("tests:\n- {name: a, kind: MFT, templates: [x], label: l}\n- {name: a, kind: MFT, templates: [x], label: l}\n", "twice"),
+        ("tests:\n" + 2 * "- {name: a, kind: MFT, templates: [x], label: l}\n", "twice"),
         ("tests: [\n", "c.yaml"),
         ("tests: []\n", "at least 1"),
     ],
@@ -102,7 +102,7 @@ def test_a_label_that_the_model_does_not_know_is_refused() -> None:
 def test_the_stage_measures_every_test_and_all_together(tmp_path: Path) -> None:
     model = write_linear_model(tmp_path / "model", reviews(300, 1))
     tests = [
-        {"name": "好评", "kind": "MFT", "templates": ["{a}，味道不错"], "fill": {"a": ["很好吃", "送餐很快"]}, "label": "good"},
+        {"name": "好评", "kind": "MFT", "templates": ["{a}，味道不错"], "fill": {"a": ["很好吃"]}, "label": "good"},
         {"name": "wrong", "kind": "MFT", "templates": ["很好吃，味道不错"], "label": "bad"},
     ]  # fmt: skip
     (tmp_path / "c.jsonl").write_text("\n".join(json.dumps(one) for one in tests), encoding="utf-8")
@@ -110,6 +110,6 @@ def test_the_stage_measures_every_test_and_all_together(tmp_path: Path) -> None:
     checklist.STAGE.run(checklist.Config(tests="c.jsonl"), context)
     found = {one.slice.get("test"): one for one in context.measurements}
     assert (found["好评"].value, found["wrong"].value) == (0.0, 1.0)
-    assert (found[None].value, found[None].n, found[None].interval) == (1 / 3, 3, wilson(1, 3))
+    assert (found[None].value, found[None].n, found[None].interval) == (1 / 2, 2, wilson(1, 2))
     report = json.loads((tmp_path / "outputs/report/checklist.json").read_text(encoding="utf-8"))
     assert report["blocks"][-1]["rows"] == [["wrong", "很好吃，味道不错", "good"]]

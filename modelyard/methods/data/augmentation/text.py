@@ -113,6 +113,18 @@ def change_words(
     return "".join(token.text for token in tokens)
 
 
+def replaceable(text: str, lexicon: Lexicon) -> list[tuple[str, str, str]]:
+    """(what stands before, the word, what stands behind) for each word that the lexicon has synonyms for."""
+    tokens = _tokens(text, lexicon)
+    found, place = [], 0
+    for token in tokens:
+        end = place + len(token.text)
+        if token.free and token.text.lower() in lexicon.synonyms:
+            found.append((text[:place], token.text, text[end:]))
+        place = end
+    return found
+
+
 def _tokens(text: str, lexicon: Lexicon) -> list[_Token]:
     """Words, Chinese words of the lexicon or else single characters, and what lies between."""
     tokens: list[_Token] = []
