@@ -82,16 +82,11 @@ def test_texts_are_marked_piece_by_piece_and_kept_out_when_asked(of_texts: Any, 
     tokens = next(one for one in value["blocks"] if one["kind"] == "tokens")
     marked = tokens["texts"][0]
     assert max(abs(weight) for _, weight in marked["pieces"]) == 1
-    row = marked["note"]["values"]["row"]
+    made = {f"test{place}": row[0] for place, row in enumerate(small_models.rows(120, 5))}
+    assert "".join(piece for piece, _ in marked["pieces"]) == made[marked["note"]["values"]["row"]]
     data = tmp_path / "data"
     data.mkdir()
     texts(data)
-    original = dict(
-        zip(*(pa.parquet.read_table(path).to_pydict()[name] for path in [next(data.glob("test*/*.parquet"))]
-              for name in ("row_id", "text")), strict=True)
-    ) if list(data.glob("test*/*.parquet")) else {}  # fmt: skip
-    if original:
-        assert "".join(piece for piece, _ in marked["pieces"]) == original[row]
     _, hidden = explained(
         tmp_path, small_models.ours("linear"), data, texts=False, whole=False, sanity=False, methods=("occlusion",)
     )
@@ -157,3 +152,36 @@ def test_a_task_that_has_no_single_answer_is_refused(tmp_path: Path) -> None:
     ModelCard("text-generation", "hf", (), {"kind": "tokens"}).write(tmp_path / "model")
     with pytest.raises(InputError, match="text-generation"):
         explained(tmp_path, tmp_path / "model", texts(tmp_path / "data"))
+
+
+def test_pictures_are_explained_by_patches_and_maps(tmp_path: Path) -> None:
+    import numpy as np
+    import torch
+
+    from modelyard.methods import networks
+    from modelyard.methods.evaluation.explanation.players import png
+
+    spec = {"kind": "image_cnn", "channels": 1, "num_labels": 2, "widths": [4, 8]}
+    pixels = {"kind": "image", "height": 12, "width": 12, "channels": 1, "mean": [0.5], "std": [0.5], "fit": "stretch"}
+    model, data = tmp_path / "model", tmp_path / "data"
+    model.mkdir()
+    data.mkdir()
+    torch.manual_seed(0)
+    networks.save(networks.build(spec), model)
+    ModelCard("image-classification", "modelyard", ("a", "b"), pixels, spec).write(model)
+    write_schema(
+        data,
+        [Column("row_id", "other", "string"), Column("image", "image", "binary"), Column("label", "label", "string")],
+    )
+    schema = pa.schema([("row_id", pa.string()), ("image", pa.binary()), ("label", pa.string())])
+    generator = np.random.default_rng(0)
+    for split in ("train", "test"):
+        images = [png(generator.integers(0, 255, (12, 12, 1), dtype=np.uint8)) for _ in range(8)]
+        rows = {"row_id": [f"{split}{place}" for place in range(8)], "image": images, "label": ["a", "b"] * 4}
+        write_split(data, split, [pa.table(rows, schema=schema)], schema)
+    context, value = explained(tmp_path, model, data, rows=6, grid=3)
+    assert set(values(context, "explanation.deletion_auc")) == {
+        "shap", "lime", "occlusion", "integrated_gradients", "gradient_input", "grad_cam",
+    }  # fmt: skip
+    assert [one for one in value["blocks"] if one["kind"] == "pictures"]
+    assert len(value["data"]["rows"][0]["values"]["grad_cam"]) == 9
