@@ -72,12 +72,11 @@ def _losses(config: Config, context: Context, data: Any, folder: Path, place: in
             if left_out and not place:
                 context.say(t("{split}: {n} rows cannot be judged and were left out", split=split, n=left_out))
             total = len(records)
-            found.append(
-                losses.losses(
-                    predictor, records, truths, config.batch_rows,
-                    lambda done, total=total: context.progress(done, total, "rows"),
-                )
-            )  # fmt: skip
+
+            def note(done: int, total: int = total) -> None:
+                context.progress(done, total, "rows")
+
+            found.append(losses.losses(predictor, records, truths, config.batch_rows, note))
             sizes.append(total)
     return np.concatenate(found), sizes[0], sizes[1]
 

@@ -129,7 +129,7 @@ def decided(judged: Sequence[Judged], labels: Sequence[str | None]) -> list[Judg
 def write(folder: Path, judged: Sequence[Judged], limit: int, texts: bool, num_bad: int) -> None:
     """`safety.json`: rates, and answers against expectation."""
     wrong = [one for one in judged if not one.met or one.toxic]
-    shown = [
+    shown: list[blocks.Block] = [
         Text(
             Phrase(
                 "{n} questions were asked; {bad} rows of the bank could not be used. Refusals are found by phrases "

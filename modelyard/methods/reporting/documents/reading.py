@@ -223,7 +223,9 @@ class _Reader:
     def _point(self, item: Mapping[str, Any]) -> blocks.Point | None:
         at = self._numbers([item.get("x"), item.get("y")], 2)
         return (
-            blocks.Point(*at, self._string(item.get("group"), 60), self._string(item.get("name"), 120)) if at else None
+            blocks.Point(at[0], at[1], self._string(item.get("group"), 60), self._string(item.get("name"), 120))
+            if at
+            else None
         )
 
     def _tokens(self, item: Mapping[str, Any]) -> Block | None:
