@@ -16,9 +16,11 @@ from support.fake_context import FakeContext
 from modelyard.errors import InputError
 from modelyard.methods import runtimes
 from modelyard.methods.compression import int8, static_onnx
+from modelyard.methods.runtimes.combination import Combination
 from modelyard.methods.runtimes.golden import check_golden
 from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import ModelCard
+from modelyard.methods.training.combining.writing import write_ensemble
 from modelyard.stages.compress.quantize import STAGE, Config, run
 
 
@@ -105,6 +107,16 @@ def test_an_exclusion_that_matches_nothing_names_the_weights(tmp_path: Path) -> 
 def test_a_model_in_int8_already_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="int8 already"):
         quantised(tmp_path, small_models.int8("blend", "onnx"))
+
+
+def test_an_ensemble_is_refused_in_its_own_words(tmp_path: Path) -> None:
+    together = tmp_path / "together"
+    together.mkdir()
+    sources = [small_models.source(name) for name in ("linear", "cnn")]
+    write_ensemble(sources, together, Combination("average"), {}, "unknown", [{"text": "good"}])
+    with pytest.raises(InputError, match="an ensemble is not quantised: it is 2 models") as caught:
+        quantised(tmp_path, together)
+    assert "each member" in caught.value.problems[0].remedy
 
 
 def test_an_onnx_model_is_quantised_from_its_own_graph(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from modelyard.errors import InputError
 from modelyard.methods import preprocessing
 from modelyard.methods.compression import static_onnx, tables
 from modelyard.methods.export.onnx import export, strip
-from modelyard.methods.runtimes import load
+from modelyard.methods.runtimes import load, members
 from modelyard.methods.runtimes.batching import Arrays
 from modelyard.methods.runtimes.golden import NUM_RECORDS
 from modelyard.methods.runtimes.manifest import manifest
@@ -102,6 +102,13 @@ def quantise(
             where=str(folder),
             expected=", ".join(COMPARED),
             remedy=t("release the model as it was trained"),
+        )
+    if card.format == members.FORMAT:
+        raise InputError(
+            t("an ensemble is not quantised: it is {count} models", count=len(card.network["members"])),
+            where=str(folder),
+            expected=t("one network"),
+            remedy=t("quantise each member before combine.ensemble, or release one of them"),
         )
     if not calibration:
         raise InputError(t("no training row to calibrate with"), where="data/train")
