@@ -28,58 +28,16 @@ from modelyard.methods.training.parallel.compression import Summed
 from modelyard.methods.training.parallel.cut import Cut, grad_of
 from modelyard.methods.training.parallel.layout import Layout
 from modelyard.methods.training.parallel.parts import local
+from modelyard.methods.training.parallel.places import Enter, Reached, leave_out, named_twice
 from modelyard.methods.training.parallel.together import Back, Forward, Parts, Share
 from modelyard.methods.training.plan import Plan
-
-
-class Reached(Exception):
-    """The last layer of a stage has been computed."""
-
-    def __init__(self, hidden: Tensor) -> None:
-        super().__init__()
-        self.hidden = hidden
-
-
-class _Enter(nn.Module):
-    """In the place of the layer before a stage's first: what the stage before sent."""
-
-    hidden: Tensor | None = None
-
-    def forward(self, *inputs: Any, **named: Any) -> Tensor:
-        assert self.hidden is not None
-        return self.hidden
-
-
-class _Pass(nn.Module):
-    """In the place of layers further down."""
-
-    def forward(self, hidden: Tensor, *inputs: Any, **named: Any) -> Tensor:
-        return hidden
-
-
-class _Leave(nn.Module):
-    """In the place of the layer after a stage's last."""
-
-    def forward(self, hidden: Tensor, *inputs: Any, **named: Any) -> Tensor:
-        raise Reached(hidden)
-
-
-class _Blank(nn.Module):
-    """In the place of an embedding of another stage: zeros of its shape, which nobody reads."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.width = width
-
-    def forward(self, ids: Tensor) -> Tensor:
-        return torch.zeros((), device=ids.device).expand(*ids.shape, self.width)
 
 
 class Pipelined(Cut):
     """Stages along `pipeline`, tensors along `tensor`, whole pipelines along `data`."""
 
     def __init__(self, module: nn.Module, layout: Layout, device: torch.device, plan: Plan) -> None:
-        self._plan, self._enter = plan, _Enter()
+        self._plan, self._enter = plan, Enter()
         super().__init__(module, layout, device)
         self._group = self.mesh.get_group("pipeline")
         self.place = (self.number,) if self.number else ()
@@ -109,7 +67,7 @@ class Pipelined(Cut):
                 expected=t("a network of at least as many layers"),
             )
         depth, top = parameters.depths(module)
-        shared = _shared(module)
+        shared = named_twice(module)
         bounds = [len(layers) * stage // stages for stage in range(stages + 1)]
         first, end = bounds[self.number], bounds[self.number + 1]
         self._tied = []
@@ -123,20 +81,8 @@ class Pipelined(Cut):
                 parameter.requires_grad = False
                 if at == top:
                     parameter.data = parameter.data.new_empty(0)
-        self._leave_out(module, layers, first, end)
+        leave_out(module, layers, first, end, self._enter)
         return module
-
-    def _leave_out(self, module: nn.Module, layers: list[nn.Module], first: int, end: int) -> None:
-        stack = next(part for part in module.modules() if isinstance(part, nn.ModuleList) and list(part) == layers)
-        for place in range(len(stack)):
-            if place == first - 1:
-                stack[place] = self._enter
-            elif place == end:
-                stack[place] = _Leave()
-            elif not first <= place < end:
-                stack[place] = _Pass()
-        if self.number:
-            _replace(module, lambda part: _Blank(part.embedding_dim) if isinstance(part, nn.Embedding) else None)
 
     # -- passes --------------------------------------------------------------------------------------------------
 
@@ -239,7 +185,7 @@ class Pipelined(Cut):
 class _Stage(nn.Module):
     """What PipelineStage runs: one part of a batch through this process's layers, to the loss in the last stage."""
 
-    def __init__(self, module: nn.Module, enter: _Enter, is_last: bool) -> None:
+    def __init__(self, module: nn.Module, enter: Enter, is_last: bool) -> None:
         super().__init__()
         self.module = module
         self._enter, self._is_last = enter, is_last
@@ -302,19 +248,3 @@ def parameters_width(module: nn.Module) -> int:
     from modelyard.methods.training.parallel.tensor import configuration
 
     return int(getattr(configuration(module), "hidden_size", 0))
-
-
-def _shared(module: nn.Module) -> set[int]:
-    """Ids of parameters that have several names."""
-    seen: dict[int, int] = {}
-    for _, one in module.named_parameters(remove_duplicate=False):
-        seen[id(one)] = seen.get(id(one), 0) + 1
-    return {key for key, count in seen.items() if count > 1}
-
-
-def _replace(module: nn.Module, by: Callable[[Any], nn.Module | None]) -> None:
-    for part in list(module.modules()):
-        for name, child in list(part.named_children()):
-            new = by(child)
-            if new is not None:
-                setattr(part, name, new)
