@@ -107,9 +107,9 @@ def read(data: Dataset, name: str, settings: ManyTask, say: Any) -> Given:
     elif settings.task == "text-multi-label":
         found = tuple(labels.names_of(training, validation))
     elif settings.task == "token-classification":
-        found = tags.tag_names(spans.labels_of(training, validation))
         for split, rows in (("train", training), ("validation", validation)):
             spans.tell_left_out(split, rows, say)
+        found = tags.tag_names(spans.labels_of(training, validation))
     else:
         found = ()
     return Given(name, settings, training, validation, found)

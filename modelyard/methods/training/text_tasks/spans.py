@@ -35,8 +35,11 @@ TOKENS_AT_ONCE = 8192
 
 
 def read(cell: Any, text: str) -> Marked | None:
-    """The spans of a cell."""
-    return parse_spans(cell, text)
+    """The spans of a cell; None if it is empty. Raises InputError if it holds something else than a list."""
+    marked = parse_spans(cell, text)
+    if marked is None and str(cell or "").strip() not in ("", "null"):
+        raise InputError(t("`{value}` is no list of spans", value=str(cell)[:40]))
+    return marked
 
 
 def labels_of(training: Texts[Marked], validation: Texts[Marked]) -> list[str]:
@@ -327,12 +330,12 @@ def train(job: bodies.Job, training: Texts[Marked], validation: Texts[Marked], c
         InputError: train has no spans, validation labels that train has not, or the base cannot be had.
         StageError: the loss is no longer a number.
     """
+    for split, rows in (("train", training), ("validation", validation)):
+        tell_left_out(split, rows, job.hooks.say)
     labels = labels_of(training, validation)
     names = tags.tag_names(labels)
     total = sum(len(marked.spans) for marked in training.values)
     job.hooks.say(t("{labels} labels of spans, {spans:,} spans in train", labels=len(labels), spans=total))
-    for split, rows in (("train", training), ("validation", validation)):
-        tell_left_out(split, rows, job.hooks.say)
     body = bodies.make(job, training.texts, len(names), "token")
     windows = Windows.of(body.tokens)
     parts = [
