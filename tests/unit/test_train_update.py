@@ -184,8 +184,14 @@ def test_a_compressed_or_exported_model_is_refused_with_the_remedy(
 
 
 def test_a_model_of_another_task_is_refused(made: Path, tmp_path: Path) -> None:
-    folder = with_card(made / "encoder-tiny" / "outputs" / "model", tmp_path / "model", task="text-generation")
-    assert "text-generation" in refused(FakeContext(tmp_path, {"data": made / "new", "model": folder}))
+    for task, word in (
+        ("text-generation", "train.language_model"),
+        ("sentence-embedding", "old and new rows together"),
+    ):
+        folder = with_card(made / "encoder-tiny" / "outputs" / "model", tmp_path / task, task=task)
+        found = refused(FakeContext(tmp_path, {"data": made / "new", "model": folder}))
+        assert task in found
+        assert word in found
 
 
 def test_a_tokenizer_of_another_model_is_refused(made: Path, tmp_path: Path) -> None:

@@ -15,10 +15,16 @@ from modelyard.methods.runtimes import hf
 from modelyard.methods.runtimes.golden import check_golden
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.validation import check, refuse
-from modelyard.methods.tasks import image_classification, text_classification
+from modelyard.methods.tasks import fill_mask, image_classification, text_classification, text_generation, text_to_text
 
 FORMATS = ("hf", "modelyard")
 TASKS = (text_classification.NAME, image_classification.NAME)
+GOING_ON = {
+    text_generation.NAME: "train.language_model",
+    text_to_text.NAME: "train.text_to_text",
+    fill_mask.NAME: "train.masked_language_model",
+}
+"""What goes on with a model of language, which has no labels to keep: its own trainer, with the model as base."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ def open_known(folder: Path) -> Known:
             t("the model is for {task}", task=card.task),
             where="model",
             expected=", ".join(TASKS),
-            remedy=t("train it again on old and new rows together (`data.concatenate`)"),
+            remedy=_remedy(card.task),
         )
     if card.format not in FORMATS or card.precision not in ("fp32", "bf16", "fp16"):
         raise InputError(
@@ -66,6 +72,14 @@ def open_known(folder: Path) -> Known:
     refuse(check(folder, card))
     _refuse_changed(folder)
     return Known(folder, card, _module(folder, card), preprocessing.load(folder, card.preprocessing))
+
+
+def _remedy(task: str) -> str:
+    """What to do with a model that is not updated."""
+    if task in GOING_ON:
+        return t("go on with {stage}: bind the model to its port `base`, and put some old rows among the new ones "
+                 "(`data.concatenate`), or it forgets", stage=GOING_ON[task])  # fmt: skip
+    return t("train it again on old and new rows together (`data.concatenate`)")
 
 
 def _refuse_changed(folder: Path) -> None:
