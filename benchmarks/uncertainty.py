@@ -225,6 +225,7 @@ def main() -> None:
     body += (
         "\n\nText models: n-grams and a linear layer unless named; tables: boosted trees. 95 % intervals in brackets."
     )
+    body += " A set holds at least the answer: a model that is right for more than 90 % covers more."
     packages = ("torch", "lightgbm", "scipy", "numpy")
     write_result("uncertainty", "How sure models may be", body, [f"{name} {version(name)}" for name in packages])
 
