@@ -170,7 +170,7 @@ class Encoder:
 
     def __call__(self, predictions: Sequence[Prediction], columnar: bool) -> bytes:
         """The reply's body. Raises Refusal if a score is not a number: silence about it would be a wrong answer."""
-        if not all(isinstance(one, Classification) and one.set is one.abstained is None for one in predictions):
+        if not all(isinstance(one, Classification) and _plain_label(one) for one in predictions):
             return _plain(predictions, columnar)
         names = self._encoded
         labels = [names[prediction.label] for prediction in predictions]
@@ -188,6 +188,11 @@ class Encoder:
                 raise Refusal("model_output", t("the model gave a score that is not a number"))
             parts.append(f"{names[label]}: {float(score)!r}")
         return "{" + ", ".join(parts) + "}"
+
+
+def _plain_label(answer: Classification) -> bool:
+    """Whether a label and its scores are all there is to say."""
+    return answer.set is None and answer.abstained is None
 
 
 def _plain(predictions: Sequence[Prediction], columnar: bool) -> bytes:
