@@ -94,12 +94,16 @@ def test_without_canaries_that_is_said_and_extraction_is_measured(made: dict[str
 def test_members_of_an_overfitted_model_are_told_by_their_loss_and_too_few_rows_are_said(
     made: dict[str, Path], tmp_path: Path
 ) -> None:
+    rows = Dataset.open(made["canaries"]).table("all").to_pylist()
+    known = {times: [row["text"] for row in rows if row["repeats"] == times] for times in (0, 40)}
+    splits = {"train": {"text": known[40]}, "test": {"text": known[0]}}
+    made = {**made, "data": write_columns(tmp_path / "known", splits, text="text")}
     context = FakeContext(tmp_path, {name: made[name] for name in ("model", "data")})
     membership.run(membership.Config(threads=1), context)
     found = measured(context)
     auc = found["membership.auc", "loss"]
-    assert auc.value > 0.6
-    assert auc.n == 30
+    assert auc.value > 0.8
+    assert auc.n == 4
     assert ("membership.tpr", "loss", "0.01") not in found
     assert sum("too few rows" in line for line in context.said) == 2
     assert any("only the plain attack" in line for line in context.said)

@@ -75,6 +75,7 @@ def test_every_kind_of_block_is_drawn_in_a_fold_in_both_languages() -> None:
         for sign in ('class="band s0"', 'class="chance"', "<table>", 'class="dot s1"', 'class="against"', "<img "):
             assert sign in fold, sign
     assert "3 rows" in fold_of(page)
+    assert '<th scope="col"><bdi>group</bdi></th>' in fold_of(page)
     assert "3 行" in fold_of(page, "zh")
     assert not reading.read(Document(**document(whole()))).losses
 

@@ -156,7 +156,7 @@ def table(heads: Iterable[Node], rows: Iterable[Iterable[Node]], class_: str = "
     names = list(heads)
     numeric = [isinstance(name, str) and name.startswith("#") for name in names]
     shown = [
-        el("th", name.removeprefix("#") if isinstance(name, str) else name, scope="col", class_="n" if number else None)
+        el("th", str(name)[1:] if number else name, scope="col", class_="n" if number else None)
         for name, number in zip(names, numeric, strict=True)
     ]
     lines = [

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from modelyard.methods.evaluation.blocks import Block
     from modelyard.methods.evaluation.safety.exposure import Exposure
 
+FEW = 8
+"""Canaries below which the mean exposure has no interval, and passes no gate."""
 Told = dict[int, list[tuple[str, "Exposure", bool]]]
 
 
@@ -103,7 +105,8 @@ def _measure(context: Context, found: list[tuple[str, Exposure, bool]], part: di
     if not n:
         return
     bits = np.array([one.bits for _, one, _ in found])
-    ends = bootstrap_t(bits, seed=context.seed, non_negative=True)
+    # Fewer do not show how much exposure varies: resampling them gives ends of any size.
+    ends = bootstrap_t(bits, seed=context.seed, non_negative=True) if n >= FEW else None
     context.measure("memorization.exposure", float(bits.mean()), about="model", on="", n=n, unit="bits",
                     interval=ends, slice=part)  # fmt: skip
     hits = sum(again for _, _, again in found)
