@@ -21,7 +21,6 @@ import pyarrow as pa
 import torch
 from common import WORK, markdown, write_result
 
-import modelyard
 from modelyard.methods import runtimes
 from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
 from modelyard.methods.data.row_random import ranks
@@ -156,7 +155,7 @@ def main() -> None:
         "the mean over kinds."
     )
     body = "\n\n".join((words, markdown(head, table)))
-    versions = [f"modelyard {modelyard.__version__}", f"torch {version('torch')}"]
+    versions = [f"modelyard {version('modelyard')}", f"torch {version('torch')}"]
     write_result("robustness", "Robustness before and after adversarial training", body, versions)
 
 
