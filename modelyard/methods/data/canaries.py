@@ -52,7 +52,7 @@ def make(template: str, length: int, repeats: Sequence[int], count: int, seed: i
         template: with `{unit}` (the canary's number, so that no two begin alike) and `{secret}`.
         length: digits of a secret; the space has 10 ** length.
     """
-    found = []
+    found: list[Canary] = []
     for times in repeats:
         for _ in range(count):
             unit = len(found) + 1

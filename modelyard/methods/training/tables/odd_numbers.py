@@ -73,7 +73,8 @@ def weight_problems(data: Dataset, split: str) -> list[Problem]:
     weight = data.role("weight")
     if weight is None:
         return []
-    count, shown = 0, []
+    count = 0
+    shown: list[str] = []
     for batch in data.batches(split, [weight, ROW_ID]):
         values = pc.fill_null(batch.column(weight).cast(pa.float64()), 1.0).to_numpy(zero_copy_only=False)
         bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
