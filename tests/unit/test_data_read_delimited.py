@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from support.reading_files import pairs, read_bytes, run
@@ -125,6 +125,7 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cells=st.lists(CELL, min_size=1, max_size=20))
+@example(cells=["\n\r"])
 def test_what_the_csv_module_writes_is_read_back_unchanged(tmp_path: Path, cells: list[str]) -> None:
     import csv
 

@@ -189,7 +189,8 @@ def _cut(line: str, mark: str) -> list[str]:
     text = line.rstrip("\r\n")
     if mark == "\t" or '"' not in text:
         return text.split(mark)
-    return next(csv.reader([text], delimiter=mark), [])
+    # A return inside a quoted cell may begin a line of its own here, which the csv module refuses.
+    return next(csv.reader([text.replace("\r", " ")], delimiter=mark), [])
 
 
 def _tab_quoted(file: TextFile) -> bool:
