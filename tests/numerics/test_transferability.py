@@ -1,4 +1,4 @@
-"""LogME against a slow direct maximisation of the evidence, H-score against its formula."""
+"""LogME against a slow direct maximisation of the evidence, H-score and proxy A-distance against their formulas."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
+from modelyard.errors import InputError
+from modelyard.methods.evaluation.proxy_distance import proxy_a_distance
 from modelyard.methods.evaluation.transferability import h_score, log_evidence, logme, logme_of_numbers
 
 
@@ -68,3 +70,31 @@ def test_the_h_score_of_many_rows_is_the_plain_formula() -> None:
     means = np.stack([centred[labels == label].mean(0) for label in range(3)])[labels]
     expected = np.trace(np.linalg.inv(np.cov(centred.T, bias=True)) @ np.cov(means.T, bias=True))
     assert h_score(features, labels) == pytest.approx(float(expected), rel=0.02)
+
+
+def texts_of(words: list[str], count: int, seed: int) -> list[str]:
+    draw = np.random.default_rng(seed)
+    return [" ".join(draw.choice(words, 8)) + f" {seed}{place:x}" for place in range(count)]
+
+
+def test_the_distance_is_near_0_for_one_kind_of_text_and_near_2_for_two() -> None:
+    near, far = ["box", "mail", "value", "late"], ["纸", "电池", "屏幕", "耳机"]
+    same = [text[: text.rfind(" ")] for text in texts_of(near, 300, 1)]
+    other = [text[: text.rfind(" ")] for text in texts_of(near, 300, 2)]
+    found = proxy_a_distance(same, other)
+    assert found.interval[0] <= 0.3
+    assert found.value == pytest.approx(max(0, 2 - 4 * found.error))
+    apart = proxy_a_distance(texts_of(far, 60, 3), same)
+    assert apart.value == 2
+    assert apart.rows == 120
+    # Wilson's upper end of 0 of 120 errors is z² / (n + z²).
+    assert apart.interval == (pytest.approx(2 - 4 * 3.8415 / 123.8415, abs=1e-4), 2)
+
+
+def test_a_copy_of_the_target_is_at_distance_0() -> None:
+    texts = texts_of(["box", "mail", "value", "late"], 60, 1)
+    found = proxy_a_distance(texts[::-1], texts)
+    assert found.error == 0.5
+    assert found.value == 0
+    with pytest.raises(InputError, match="19 distinct"):
+        proxy_a_distance(texts[:19] * 5, texts)

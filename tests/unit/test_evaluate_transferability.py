@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +14,8 @@ from pydantic import ValidationError
 from support.fake_context import FakeContext
 from support.tiny_reviews import reviews, write_dataset
 
+import modelyard
+from modelyard.app.session import open_store
 from modelyard.errors import InputError
 from modelyard.methods.preprocessing import bpe
 from modelyard.stages.evaluate.transferability import Config, fingerprint, run
@@ -54,8 +57,10 @@ def candidates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def rank(root: Path, target: Path, bases: tuple[str, ...], **settings: Any) -> FakeContext:
-    context = FakeContext(target, {"data": root / "data"}, base=root)
+def rank(
+    root: Path, place: Path, bases: tuple[str, ...], sources: tuple[Path, ...] = (), **settings: Any
+) -> FakeContext:
+    context = FakeContext(place, {"data": root / "data", "sources": list(sources)}, base=root)
     run(Config(bases=bases, threads=1, **settings), context)
     return context
 
@@ -111,3 +116,63 @@ def test_what_is_no_encoder_is_refused(candidates: Path, tmp_path: Path) -> None
         Config(bases=("blank", "blank"))
     with pytest.raises(ValidationError):
         Config(bases=())
+
+
+def test_the_best_base_flows_into_training_in_one_pipeline(candidates: Path, tmp_path: Path) -> None:
+    for name in ("blank", "read"):
+        shutil.copytree(candidates / name, tmp_path / name)
+    with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([("text", "label"), *reviews(120, 5)])
+    compute = "{threads: 1, device: cpu, precision: fp32}"
+    (tmp_path / "modelyard.yaml").write_text(
+        "version: 1\nproject: choice\nsteps:\n"
+        "  rows: {uses: data.read, with: {path: rows.csv, text: text, label: label}}\n"
+        "  split: {uses: data.split, with: {validation: 0.2, test: 0.2}}\n"
+        "  choose: {uses: evaluate.transferability, with: {bases: [blank, read], threads: 1}}\n"
+        "  classifier:\n    uses: train.text_classification\n    in: {base: choose.best}\n"
+        f"    with: {{epochs: 1, compute: {compute}}}\n"
+    )
+    outputs = {step.step: step.outputs for step in modelyard.run(tmp_path).steps}
+    with open_store(tmp_path) as (_, store):
+        card = json.loads((store.artifacts.path(outputs["classifier"]["model"]) / "model.json").read_text())
+        assert card["provenance"]["base"] == "port base"
+        kept = store.artifacts.path(outputs["choose"]["best"])
+        assert (kept / "model.safetensors").read_bytes() == (candidates / "read" / "model.safetensors").read_bytes()
+
+
+def test_what_is_kept_is_the_best_base_even_where_another_has_its_name(candidates: Path, tmp_path: Path) -> None:
+    for base, folder in (("blank", "a"), ("read", "b")):
+        shutil.copytree(candidates / base, tmp_path / folder / "same")
+    bases = (str(tmp_path / "a" / "same"), str(tmp_path / "b" / "same"))
+    rank(candidates, tmp_path / "rank", bases, rows=100)
+    kept = tmp_path / "rank" / "outputs" / "best"
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        assert (kept / name).read_bytes() == (candidates / "read" / name).read_bytes()
+
+
+def test_sources_are_ranked_by_how_near_their_texts_are(candidates: Path, tmp_path: Path) -> None:
+    near = write_dataset(tmp_path / "near", {"train": reviews(200, 7)})
+    far = write_dataset(tmp_path / "far", {"train": [(f"quarterly report {n} of the board", "x") for n in range(80)]})
+    context = rank(candidates, tmp_path / "rank", ("blank",), (far, near), rows=200, source_names=("far", "near"))
+    report = json.loads((tmp_path / "rank" / "outputs" / "report" / "transferability.json").read_text())
+    assert [one["source"] for one in report["sources"]] == ["near", "far"]
+    assert report["sources"][0]["value"] < 0.5 < 1.8 < report["sources"][1]["value"]
+    assert context.said[-2].startswith("1. source near: proxy A-distance")
+    last = context.measurements[-1]
+    assert (last.claim, last.slice, last.n) == ("transferability.proxy_a_distance", {"source": "far"}, 160)
+    with pytest.raises(InputError, match="1 names for 2 data sets"):
+        rank(candidates, tmp_path / "b", ("blank",), (far, near), rows=20, source_names=("far",))
+
+
+def test_labels_that_are_numbers_are_ranked_by_the_evidence_alone(candidates: Path, tmp_path: Path) -> None:
+    rows = [(text, str(float(label == "good"))) for text, label in reviews(150, 1)]
+    write_dataset(tmp_path / "data", {"train": rows})
+    bases = (str(candidates / "blank"), str(candidates / "read"))
+    context = rank(tmp_path, tmp_path / "rank", bases, target="number")
+    report = json.loads((tmp_path / "rank" / "outputs" / "report" / "transferability.json").read_text())
+    assert report["best"] == "read"
+    assert "classes" not in report
+    assert {item.claim for item in context.measurements} == {"transferability.logme"}
+    write_dataset(tmp_path / "data", {"train": [*rows, ("one more", "many")]})
+    with pytest.raises(InputError, match="no finite number"):
+        rank(tmp_path, tmp_path / "b", bases, target="number")
