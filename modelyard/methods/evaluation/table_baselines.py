@@ -84,7 +84,7 @@ def _tuned(
     places = every if every.size <= MOST_ROWS else np.sort(np.random.default_rng(seed).permutation(every)[:MOST_ROWS])
     wanted = set(places.tolist())
     rows = [row for place, row in enumerate(train.rows()) if place in wanted]
-    encoder = _Encoder.fit(rows, names) if names else None
+    encoder = ColumnEncoder.fit(rows, names) if names else None
     if encoder is None:
         return None
     held = Examples.read(data, "validation", examples.reader)
@@ -103,14 +103,14 @@ def _tuned(
     return answers, best, tuning, features.shape[1]
 
 
-class _Encoder:
-    """Columns as a matrix, fitted on train."""
+class ColumnEncoder:
+    """Columns of rows as a matrix."""
 
     def __init__(self, numbers: list[str], words: list[str], steps: list[Any]) -> None:
         self._numbers, self._words, self._steps = numbers, words, steps
 
     @classmethod
-    def fit(cls, rows: Sequence[Row], names: Sequence[str]) -> _Encoder | None:
+    def fit(cls, rows: Sequence[Row], names: Sequence[str]) -> ColumnEncoder | None:
         from sklearn.impute import SimpleImputer
         from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
