@@ -88,7 +88,8 @@ def test_kernel_shap_on_a_budget_adds_up_and_comes_near() -> None:
 
 @pytest.mark.proof
 def test_shapley_values_are_those_of_the_shap_package() -> None:
-    shap = pytest.importorskip("shap")
+    import shap
+
     game, function, row, others = table_game(6, 5)
     theirs = shap.explainers.Exact(function, shap.maskers.Independent(others, max_samples=len(others)))(row[None])
     assert np.allclose(shapley.exact(game).values, theirs.values[0], rtol=0, atol=1e-9)
@@ -114,7 +115,8 @@ def halves(n: int) -> np.ndarray:
 
 @pytest.mark.proof
 def test_owen_values_of_a_text_are_those_of_the_shap_package() -> None:
-    shap = pytest.importorskip("shap")
+    import shap
+
     predictor = runtimes.load(small_models.ours("cnn"))
     players = TextPlayers.of("the room was very clean 很好 and the hotel slow 差", 64)
     game = Game(players, Oracle(predictor), 1)
@@ -210,7 +212,8 @@ def test_integrated_gradients_add_up(kind: str) -> None:
 
 
 def test_integrated_gradients_are_captums() -> None:
-    captum = pytest.importorskip("captum.attr")
+    from captum import attr as captum
+
     model = open_differentiable(small_models.ours("cnn"))
     explained = gradients.Gradients(model)
     record = {"text": "the room was awful and very slow"}
@@ -270,7 +273,8 @@ def image_model(folder: Path) -> Path:
 
 
 def test_grad_cam_is_captums(tmp_path: Path) -> None:
-    captum = pytest.importorskip("captum.attr")
+    from captum import attr as captum
+
     model = open_differentiable(image_model(tmp_path))
     pixels = np.random.default_rng(0).integers(0, 255, (16, 16, 1), dtype=np.uint8)
     arrays = model.encode([{"image": png(pixels)}])

@@ -7,6 +7,7 @@ import random
 
 import numpy as np
 import pytest
+from river import drift, linear_model, optim
 
 from modelyard.methods.preprocessing.hashing import mix, name_hash
 from modelyard.methods.preprocessing.ngrams import families_for, normalise
@@ -21,7 +22,6 @@ MASK = (1 << 64) - 1
 
 @pytest.mark.parametrize("seed", range(6))
 def test_adwin_finds_the_same_drifts_at_the_same_rows_as_river(seed: int) -> None:
-    drift = pytest.importorskip("river.drift")
     draw = random.Random(seed)
     values = [
         float(draw.random() < mean) if seed % 2 else draw.gauss(mean, 0.1)
@@ -57,7 +57,6 @@ def test_adwin_keeps_the_mean_and_the_variance_of_its_window() -> None:
 def test_two_classes_are_learned_as_river_learns_them_with_adagrad() -> None:
     """River's binary model has one weight a feature: ours has two columns that mirror each other, each with the same
     gradient, so its logit moves by twice as much a step."""
-    linear_model, optim = pytest.importorskip("river.linear_model"), pytest.importorskip("river.optim")
     draw = np.random.default_rng(1)
     ours = Learner.new(8, rate=0.1, l2=0.0)
     ours.grow(), ours.grow()
