@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.settings import ColumnName
 
 Cut = Annotated[float, Field(ge=-1e18, le=1e18)]
@@ -146,10 +147,5 @@ STAGE = Stage(
               better="lower", any_split=True),
     ),
     libraries=("numpy", "scipy", "pyarrow", "torch", "lightgbm", "onnxruntime", "openvino"),
-    loads=(
-        "modelyard.methods.networks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
 )  # fmt: skip

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,10 +153,5 @@ STAGE = Stage(
         "onnxruntime",
         "openvino",
     ),
-    loads=(
-        "modelyard.methods.networks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
 )

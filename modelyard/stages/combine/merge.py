@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -212,10 +213,5 @@ STAGE = Stage(
         Claim("combine.loss_gain", "loss of the best model merged less that of the result, same rows", any_split=True),
     ),
     libraries=("numpy", "scipy", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"),
-    loads=(
-        "modelyard.methods.networks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
 )

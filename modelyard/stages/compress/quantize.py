@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,10 +161,5 @@ STAGE = Stage(
         ),
     ),
     libraries=("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "openvino", "nncf", "tokenizers"),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-    ),
+    loads=MODEL_CODE,
 )

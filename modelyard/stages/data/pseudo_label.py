@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.account import CLAIMS
 
 if TYPE_CHECKING:
@@ -159,10 +160,5 @@ STAGE = Stage(
               "choose the threshold; by class", sizing="rate", subject="lineage", any_split=True),
     ),
     libraries=("numpy", "scipy", "pyarrow", "tokenizers", "torch", "transformers", "onnxruntime", "openvino"),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
 )  # fmt: skip

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 
 if TYPE_CHECKING:
     from modelyard.methods.data.dataset import Dataset
@@ -114,10 +115,5 @@ STAGE = Stage(
     ),
     libraries=("numpy", "scipy", "scikit-learn", "pyarrow", "tokenizers", "torch", "transformers", "onnxruntime",
                "openvino"),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
 )  # fmt: skip

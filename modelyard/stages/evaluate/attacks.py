@@ -21,6 +21,7 @@ from modelyard.base.canonical import Json
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,12 +154,7 @@ STAGE = Stage(
         Claim("attacks.masked_gradients", "signs of masked gradients that show, of four", better="lower"),
     ),
     libraries=("numpy", "scipy", "pyarrow", "pillow", "tokenizers", "torch", "transformers", "pypinyin"),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
     external=("synonyms",),
     fingerprint=fingerprint,
 )

@@ -20,6 +20,7 @@ from modelyard.base.canonical import Json
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,12 +98,7 @@ STAGE = Stage(
         ),
     ),
     libraries=("numpy", "pyarrow", "tokenizers", "torch", "transformers", "onnxruntime", "openvino"),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
     external=("tests",),
     fingerprint=fingerprint,
 )

@@ -21,6 +21,7 @@ from pydantic import Field
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.settings import ColumnName
 from modelyard.methods.evaluation.settings import Measuring
 
@@ -320,10 +321,5 @@ STAGE = Stage(
         "onnxruntime",
         "openvino",
     ),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
 )

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 
 if TYPE_CHECKING:
     from modelyard.methods.evaluation.explanation.whole import Whole
@@ -156,11 +157,5 @@ STAGE = Stage(
         "onnxruntime",
         "openvino",
     ),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-        "modelyard.methods.tasks",
-        "modelyard.methods.evaluation.measuring",
-    ),
+    loads=(*MODEL_CODE, "modelyard.methods.evaluation.measuring"),
 )

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from modelyard.base.canonical import Json
 from modelyard.base.messages import t
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.settings import ColumnName
 from modelyard.methods.evaluation.fairness import claims
 from modelyard.methods.evaluation.settings import Label
@@ -286,10 +287,5 @@ STAGE = Stage(
     ),
     external=("terms",),
     fingerprint=fingerprint,
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
 )

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 
 if TYPE_CHECKING:
     from modelyard.methods.evaluation.forgetting import Judged
@@ -148,10 +149,5 @@ STAGE = Stage(
         Claim("forgetting.accuracy", "share of rows with the right label, of either model", sizing="rate"),
     ),
     libraries=("numpy", "scipy", "pyarrow", "tokenizers", "torch", "transformers", "onnxruntime", "openvino"),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
 )

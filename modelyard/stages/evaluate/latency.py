@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,11 +198,6 @@ STAGE = Stage(
     outputs={"report": Port("report", description="latency.json")},
     claims=CLAIMS,
     libraries=("numpy", "scipy", "pyarrow", "tokenizers", "torch", "transformers", "onnxruntime", "openvino"),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
     timing=True,
 )

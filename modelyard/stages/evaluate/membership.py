@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,11 +141,5 @@ STAGE = Stage(
         Claim("membership.tpr", "share of members found at a false positive rate, by the attack", better="lower"),
     ),
     libraries=("numpy", "scipy", "pyarrow", "tokenizers", "torch", "transformers", "onnxruntime", "openvino"),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-        "modelyard.methods.tasks",
-        "modelyard.methods.evaluation.measuring",
-    ),
+    loads=(*MODEL_CODE, "modelyard.methods.evaluation.measuring"),
 )

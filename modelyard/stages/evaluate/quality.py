@@ -19,6 +19,7 @@ from pydantic import Field
 
 from modelyard.base.messages import t
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.evaluation import claims
 from modelyard.methods.evaluation.settings import Measuring
 
@@ -146,10 +147,5 @@ STAGE = Stage(
         "onnxruntime",
         "openvino",
     ),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
 )

@@ -23,6 +23,7 @@ from modelyard.base.canonical import Json
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.settings import ColumnName
 
 if TYPE_CHECKING:
@@ -218,12 +219,7 @@ STAGE = Stage(
         "onnxruntime",
         "openvino",
     ),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
     external=("synonyms", "entities"),
     fingerprint=fingerprint,
 )

@@ -20,6 +20,7 @@ from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.project import SecretName
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.settings import is_here, text_of
 
 if TYPE_CHECKING:
@@ -187,12 +188,7 @@ STAGE = Stage(
         ),
     ),
     libraries=("pyarrow", "tokenizers", "torch", "transformers", "python-calamine", "charset-normalizer"),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
     external=("bank", "toxic_words"),
     fingerprint=fingerprint,
 )  # fmt: skip

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.settings import ColumnName
 from modelyard.methods.evaluation.settings import Label
 
@@ -319,10 +320,5 @@ STAGE = Stage(
         "onnxruntime",
         "openvino",
     ),
-    loads=(
-        "modelyard.methods.networks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
 )

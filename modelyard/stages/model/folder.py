@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 
 
 class Config(BaseModel):
@@ -58,7 +59,7 @@ STAGE = Stage(
     outputs={"model": Port("model", description="the same files")},
     claims=(Claim("size.bytes", "bytes of all files of the model", "bytes", better="lower", any_split=True),),
     libraries=("safetensors",),
-    loads=("modelyard.methods.runtimes", "modelyard.methods.tasks"),
+    loads=MODEL_CODE,
     external=("path",),
     fingerprint=fingerprint,
 )

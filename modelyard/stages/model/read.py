@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 
 
 class Config(BaseModel):
@@ -85,12 +86,7 @@ STAGE = Stage(
     outputs={"model": Port("model", description="the classifier, with model.json and golden answers")},
     claims=(Claim("size.bytes", "bytes of all files of the model", "bytes", better="lower", any_split=True),),
     libraries=("torch", "transformers", "safetensors", "tokenizers", "onnx", "onnxruntime"),
-    loads=(
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.networks",
-    ),
+    loads=MODEL_CODE,
     external=("path", "revision", "tokenizer"),
     fingerprint=fingerprint,
 )

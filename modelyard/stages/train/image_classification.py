@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.augmentation.settings import ImageSettings
 from modelyard.methods.training.adversarial.settings import Adversarial
 from modelyard.methods.training.settings import (
@@ -226,12 +227,7 @@ STAGE = Stage(
         Claim("train.parameters", "weights that were learned", "weights", better="lower", any_split=True),
     ),
     libraries=("torch", "transformers", "kornia", "pillow", "numpy", "accelerate", "safetensors", "pyarrow"),
-    loads=(
-        "modelyard.methods.networks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
     external=("base",),
     fingerprint=fingerprint,
 )

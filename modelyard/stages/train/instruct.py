@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.settings import ColumnName
 from modelyard.methods.training.language.settings import Adapter, Generation, TooLong
 from modelyard.methods.training.settings import Compute, Ema, Optimizer, Schedule
@@ -144,11 +145,7 @@ STAGE = Stage(
         Claim("train.parameters", "weights of the model", "weights", better="lower", any_split=True),
     ),
     libraries=("torch", "transformers", "tokenizers", "peft", "numpy", "accelerate", "safetensors", "pyarrow"),
-    loads=(
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
     external=("base", "adapter_start"),
     fingerprint=fingerprint,
     parallel="parallel",

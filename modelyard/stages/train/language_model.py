@@ -9,19 +9,18 @@ model is a Hugging Face folder. A run that was killed goes on from its last chec
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
+from modelyard.methods.training.bases import SCRATCH, fingerprint
 from modelyard.methods.training.language.settings import Adapter, Architecture, Generation, Tokens
 from modelyard.methods.training.settings import Compute, Ema, Optimizer, Schedule
 from modelyard.methods.training.settings_parallel import Parallel
 
-SCRATCH = "scratch"
 CONTEXT = 256
 """Tokens of a line for fresh weights."""
 BATCH_TOKENS = 8192
@@ -119,15 +118,6 @@ def run(config: Config, context: Context) -> None:
     jobs.measure(context, trained)
 
 
-def fingerprint(config: Config, base: Path) -> Json:
-    """Digest of every file of the base; nothing from scratch."""
-    if config.base == SCRATCH:
-        return SCRATCH
-    from modelyard.methods.training import pretrained
-
-    return pretrained.fingerprint(config.base, base)
-
-
 STAGE = Stage(
     config=Config,
     run=run,
@@ -144,11 +134,7 @@ STAGE = Stage(
         Claim("train.parameters", "weights of the model", "weights", better="lower", any_split=True),
     ),
     libraries=("torch", "transformers", "tokenizers", "peft", "numpy", "accelerate", "safetensors", "pyarrow"),
-    loads=(
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
     external=("base",),
     fingerprint=fingerprint,
     parallel="parallel",

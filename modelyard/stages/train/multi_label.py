@@ -8,17 +8,16 @@ last checkpoint and ends with the same bytes.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
+from modelyard.methods.training.bases import fingerprint
 from modelyard.methods.training.settings import ClassWeights
 from modelyard.methods.training.text_tasks.settings import (
-    SCRATCH,
     LabelsLoss,
     LabelsStopping,
     Share,
@@ -130,15 +129,6 @@ def _measure(found: Trained, thresholds: list[float], context: Context) -> None:
     )
 
 
-def fingerprint(config: Config, base: Path) -> Json:
-    """Digest of every file of the base; nothing from scratch."""
-    if config.base == SCRATCH:
-        return SCRATCH
-    from modelyard.methods.training import pretrained
-
-    return pretrained.fingerprint(config.base, base)
-
-
 STAGE = Stage(
     config=Config,
     run=run,
@@ -161,12 +151,7 @@ STAGE = Stage(
         Claim("train.parameters", "weights that were learned", "weights", better="lower", any_split=True),
     ),
     libraries=("torch", "transformers", "tokenizers", "numpy", "accelerate", "safetensors", "pyarrow"),
-    loads=(
-        "modelyard.methods.networks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
     external=("base",),
     fingerprint=fingerprint,
 )

@@ -8,15 +8,15 @@ that was killed goes on from its last checkpoint and ends with the same bytes.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods.training.text_tasks.settings import SCRATCH, ManyStopping, ManyTask, TextTraining
+from modelyard.methods import MODEL_CODE
+from modelyard.methods.training.bases import fingerprint
+from modelyard.methods.training.text_tasks.settings import ManyStopping, ManyTask, TextTraining
 
 TaskName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
@@ -73,15 +73,6 @@ def run(config: Config, context: Context) -> None:
     )
 
 
-def fingerprint(config: Config, base: Path) -> Json:
-    """Digest of every file of the base; nothing from scratch."""
-    if config.base == SCRATCH:
-        return SCRATCH
-    from modelyard.methods.training import pretrained
-
-    return pretrained.fingerprint(config.base, base)
-
-
 STAGE = Stage(
     config=Config,
     run=run,
@@ -100,12 +91,7 @@ STAGE = Stage(
         Claim("train.parameters", "weights that were learned", "weights", better="lower", any_split=True),
     ),
     libraries=("torch", "transformers", "tokenizers", "numpy", "accelerate", "safetensors", "pyarrow"),
-    loads=(
-        "modelyard.methods.networks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
     external=("base",),
     fingerprint=fingerprint,
 )

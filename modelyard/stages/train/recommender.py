@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.settings import ColumnName
 from modelyard.methods.training.recommender.settings import Crosses, Deep, Embedding
 from modelyard.methods.training.settings import Compute, EarlyStopping, Ema, Loss, Optimizer, Regularization, Schedule
@@ -198,10 +199,5 @@ STAGE = Stage(
         Claim("train.parameters", "weights that were learned", "weights", better="lower", any_split=True),
     ),
     libraries=("torch", "numpy", "scipy", "accelerate", "safetensors", "pyarrow"),
-    loads=(
-        "modelyard.methods.networks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
 )

@@ -9,18 +9,16 @@ its last checkpoint and ends with the same bytes.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
+from modelyard.methods.training.bases import SCRATCH, fingerprint
 from modelyard.methods.training.encoders.settings import Architecture, EncoderTokens, Pooling
 from modelyard.methods.training.settings import Compute, Ema, Optimizer, Schedule
-
-SCRATCH = "scratch"
 
 
 class Config(BaseModel):
@@ -123,15 +121,6 @@ def run(config: Config, context: Context) -> None:
     embedding.measure(context, trained)
 
 
-def fingerprint(config: Config, base: Path) -> Json:
-    """Digest of every file of the base; nothing from scratch."""
-    if config.base == SCRATCH:
-        return SCRATCH
-    from modelyard.methods.training import pretrained
-
-    return pretrained.fingerprint(config.base, base)
-
-
 STAGE = Stage(
     config=Config,
     run=run,
@@ -150,12 +139,7 @@ STAGE = Stage(
         Claim("train.parameters", "weights of the model", "weights", better="lower", any_split=True),
     ),
     libraries=("torch", "transformers", "tokenizers", "numpy", "scipy", "accelerate", "safetensors", "pyarrow"),
-    loads=(
-        "modelyard.methods.networks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
     external=("base",),
     fingerprint=fingerprint,
 )  # fmt: skip

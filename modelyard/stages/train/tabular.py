@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.settings import ColumnName
 from modelyard.methods.training.settings import (
     Compute,
@@ -234,10 +235,5 @@ STAGE = Stage(
         Claim("train.parameters", "weights that were learned", "weights", better="lower", any_split=True),
     ),
     libraries=("torch", "lightgbm", "numpy", "scipy", "scikit-learn", "accelerate", "safetensors", "pyarrow"),
-    loads=(
-        "modelyard.methods.networks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
 )

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.augmentation.settings import TextSettings
 from modelyard.methods.training.adversarial.settings import Adversarial
+from modelyard.methods.training.bases import SCRATCH, fingerprint
 from modelyard.methods.training.settings import (
     ClassWeights,
     Compute,
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
     from modelyard.methods.training.candidates import Candidate, Examples
     from modelyard.methods.training.text_classifier import Settings
-
-SCRATCH = "scratch"
 
 
 class Config(BaseModel):
@@ -230,15 +229,6 @@ def _settings(config: Config, precision: str, threads: int) -> Settings:
     return Settings(**values, precision=precision, threads=threads)
 
 
-def fingerprint(config: Config, base: Path) -> Json:
-    """Digest of every file of the base; nothing from scratch."""
-    if config.base == SCRATCH:
-        return SCRATCH
-    from modelyard.methods.training import pretrained
-
-    return pretrained.fingerprint(config.base, base)
-
-
 STAGE = Stage(
     config=Config,
     run=run,
@@ -267,12 +257,7 @@ STAGE = Stage(
         "safetensors",
         "pyarrow",
     ),
-    loads=(
-        "modelyard.methods.networks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
     external=("base",),
     fingerprint=fingerprint,
     parallel="parallel",

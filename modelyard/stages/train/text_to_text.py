@@ -8,18 +8,15 @@ killed goes on from its last checkpoint and ends with the same bytes.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelyard.base.canonical import Json
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
+from modelyard.methods.training.bases import SCRATCH, fingerprint
 from modelyard.methods.training.encoders.settings import Rewriter
 from modelyard.methods.training.language.settings import Tokens
 from modelyard.methods.training.settings import Compute, Ema, Optimizer, Schedule
-
-SCRATCH = "scratch"
 
 
 class Config(BaseModel):
@@ -120,15 +117,6 @@ def run(config: Config, context: Context) -> None:
     context.measure("train.parameters", size, about="model", on="", n=1, unit="weights", interval="exact")
 
 
-def fingerprint(config: Config, base: Path) -> Json:
-    """Digest of every file of the base; nothing from scratch."""
-    if config.base == SCRATCH:
-        return SCRATCH
-    from modelyard.methods.training import pretrained
-
-    return pretrained.fingerprint(config.base, base)
-
-
 STAGE = Stage(
     config=Config,
     run=run,
@@ -145,11 +133,7 @@ STAGE = Stage(
         Claim("train.parameters", "weights of the model", "weights", better="lower", any_split=True),
     ),
     libraries=("torch", "transformers", "tokenizers", "numpy", "accelerate", "safetensors", "pyarrow"),
-    loads=(
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
     external=("base",),
     fingerprint=fingerprint,
 )  # fmt: skip

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
+from modelyard.methods import MODEL_CODE
 from modelyard.methods.training.continual.settings import Distillation, Elastic
 from modelyard.methods.training.settings import (
     ClassWeights,
@@ -239,10 +240,5 @@ STAGE = Stage(
         ),
     ),
     libraries=("torch", "transformers", "tokenizers", "numpy", "safetensors", "pyarrow", "pillow"),
-    loads=(
-        "modelyard.methods.networks",
-        "modelyard.methods.preprocessing",
-        "modelyard.methods.runtimes",
-        "modelyard.methods.tasks",
-    ),
+    loads=MODEL_CODE,
 )
