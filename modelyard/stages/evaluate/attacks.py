@@ -150,6 +150,12 @@ STAGE = Stage(
     outputs={"report": Port("report", description="attacks.json")},
     claims=(
         Claim("attacks.accuracy", "share of rows still right; by attack, norm and radius", sizing="rate"),
+        Claim(
+            "attacks.success_rate",
+            "share of the rows that were right which an attack turned; by attack, norm and radius",
+            better="lower",
+            sizing="rate",
+        ),
         Claim("attacks.worst_accuracy", "share of rows that are right under every attack", sizing="rate"),
         Claim("attacks.masked_gradients", "signs of masked gradients that show, of four", better="lower"),
     ),

@@ -79,7 +79,7 @@ def run(
         noise = rows.noisy(ball)
         for name, right in (("fgsm", one_step), ("pgd", many), ("noise", noise)):
             part = {"attack": name, "norm": norm, "radius": f"{radius:.4g}"}
-            estimates.append(rate("accuracy", right.astype(np.float64), part))
+            estimates += _outcome(clean, right, part)
             worst &= right
         free, _ = rows.attacked(_ball(leaf, norm, UNBOUNDED[leaf][norm] * unit[norm]), settings.steps)  # type: ignore[arg-type]
         accuracies = [float(one.mean()) for one in (one_step, many, noise, free)]
@@ -90,11 +90,19 @@ def run(
     turned: tuple[tuple[str, str, str], ...] = ()
     if leaf == "tokens" and settings.words:
         right, turned = _words(model, rows, settings.words, lexicon or built_in())
-        estimates.append(rate("accuracy", right.astype(np.float64), {"attack": "words", "budget": str(settings.words)}))
+        estimates += _outcome(clean, right, {"attack": "words", "budget": str(settings.words)})
         worst &= right
     estimates.append(rate("worst_accuracy", worst.astype(np.float64)))
     estimates.append(Estimate("masked_gradients", float(len(shown)), None, len(records)))
     return Found(tuple(estimates), tuple(sorted(shown)), turned)
+
+
+def _outcome(clean: Bools, right: Bools, part: dict[str, str]) -> list[Estimate]:
+    """Accuracy under an attack, and of the rows that were right the share that it turned."""
+    found = [rate("accuracy", right.astype(np.float64), part)]
+    if clean.any():
+        found.append(rate("success_rate", (~right[clean]).astype(np.float64), part))
+    return found
 
 
 @dataclass(frozen=True)
