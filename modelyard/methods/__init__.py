@@ -8,3 +8,16 @@ MODEL_CODE = (
 )
 """Packages whose modules `model.json` names: they are imported when a model is opened, and no import statement tells of
 them. A stage that makes or opens models counts their code."""
+
+MODEL_LIBRARIES = (
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "lightgbm",
+    "onnxruntime",
+    "openvino",
+)
+"""Distributions whose versions may change what a model of any format answers, or what is computed of its answers."""

@@ -21,12 +21,14 @@ from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.evaluation import measuring
-from modelyard.methods.evaluation.measuring.examples import Examples, Note
+from modelyard.methods.evaluation.measuring.examples import Examples
 from modelyard.methods.evaluation.opening import opened
-from modelyard.methods.evaluation.settings import Measuring
+from modelyard.methods.evaluation.recording import Recorder
+from modelyard.methods.evaluation.settings import Asking, Measuring
 from modelyard.methods.postprocessing.step import SMALLEST
 from modelyard.methods.runtimes.golden import write_golden
 from modelyard.methods.runtimes.model_folder import GOLDEN, ModelCard
+from modelyard.methods.training.hooks import Hooks
 
 SPLIT = "calibration"
 Part = Literal["first", "second", "all"]
@@ -38,15 +40,28 @@ class Rows:
     """Rows of the calibration split with what the model says.
 
     Attributes:
+        card: of the model.
         answers: as the task's family measures them (`quality.Answers`, `regression.Numbers`).
-        left_out: row ids that could not be judged.
+        said: the answers themselves, one for each row.
+        part, kept: which rows are fitted on, and for each row [n] whether it is one.
     """
 
-    task: str
-    labels: tuple[str, ...]
+    card: ModelCard
     answers: Any
+    said: Sequence[Any]
     examples: Examples
-    left_out: int
+    part: Part
+    kept: Bools
+
+    @property
+    def num(self) -> int:
+        """Rows that are fitted on."""
+        return int(self.kept.sum())
+
+    @property
+    def kept_ids(self) -> list[str]:
+        """Ids of the rows that are fitted on."""
+        return [name for name, keep in zip(self.examples.row_ids, self.kept.tolist(), strict=True) if keep]
 
     @property
     def logs(self) -> NDArray[np.float64]:
@@ -55,8 +70,21 @@ class Rows:
         return found
 
 
-def read(model: Path, data: Path, settings: Measuring, tasks: Sequence[str], note: Note) -> Rows:
-    """Ask the model about the whole split. Raises InputError for another task or a split without rows."""
+def read(
+    model: Path,
+    data: Path,
+    asking: Asking,
+    tasks: Sequence[str],
+    wanted: Literal["auto", "first", "second", "all"],
+    seed: int,
+    hooks: Hooks,
+) -> Rows:
+    """Ask the model about the whole split, and choose the rows to fit on.
+
+    Raises InputError for another task or a split without rows.
+    """
+    card = ModelCard.read(model)
+    settings = Measuring(batch_rows=asking.batch_rows, threads=asking.threads)
     with opened(model, settings.threads) as predictor:
         if predictor.task not in tasks:
             raise InputError(
@@ -65,8 +93,18 @@ def read(model: Path, data: Path, settings: Measuring, tasks: Sequence[str], not
         found = Dataset.open(data)
         family = measuring.find(predictor.task)
         examples = Examples.read(found, SPLIT, family.reader(found, predictor.task, settings))
-        answers = family.answer(predictor, examples, settings, note)
-        return Rows(predictor.task, predictor.labels, answers, examples, len(examples.left_out))
+        recorder: Any = Recorder(predictor)
+        answers = family.answer(recorder, examples, settings, lambda done, total: hooks.progress(done, total, "rows"))
+    if examples.left_out:
+        hooks.say(t("{count} calibration rows were left out", count=len(examples.left_out)))
+    which = settled(wanted, card)
+    return Rows(card, answers, recorder.said, examples, which, part(examples.row_ids, which, seed))
+
+
+def warn_of_same_rows(rows: Rows, hooks: Hooks) -> None:
+    """A promise needs rows that are new to the probabilities too."""
+    for kind in seen(rows.card, rows.part):
+        hooks.say(t("`{kind}` was fitted on some of the same rows: what is promised may not hold", kind=kind))
 
 
 def part(row_ids: Sequence[str], which: Part, seed: int) -> Bools:

@@ -1,8 +1,8 @@
-"""Settings that evaluate.quality and evaluate.validation share: what is asked of a model beside its task. Light."""
+"""Settings that stages which ask a model share: how it is asked, what is asked beside its task. Light."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,13 +13,26 @@ Cost = Annotated[float, Field(ge=0, le=1e9, description="cost of one such answer
 Cutoff = Annotated[int, Field(ge=1, le=1000)]
 
 
-class Measuring(BaseModel):
-    """How a split is measured."""
+class Asking(BaseModel):
+    """How a model is asked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     batch_rows: int = Field(256, ge=1, le=8192, description="rows given to the model at a time (rows)")
     threads: int | None = Field(None, ge=1, le=1024, description="threads of the runtime (threads); none: all cores")
+
+
+class Calibrating(Asking):
+    """How a model is asked, and about which rows, by what promises something of its answers (calibrate.*)."""
+
+    part: Literal["auto", "first", "second", "all"] = Field(
+        "auto", description="rows it is fitted on; `auto`: the half that no calibrate.scores above has seen, else all"
+    )
+
+
+class Measuring(Asking):
+    """How a split is measured."""
+
     order: tuple[Label, ...] = Field(
         (),
         max_length=1000,

@@ -8,62 +8,45 @@ travels inside the model. It holds for rows like these; evaluate.uncertainty mea
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
+from modelyard.methods.evaluation.settings import Calibrating
 
 
-class Config(BaseModel):
+class Config(Calibrating):
     """Settings of calibrate.abstention."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     error: float = Field(0.05, gt=0, lt=1, description="highest share of wrong answers among those given")
     confidence: float = Field(0.95, ge=0.5, lt=1, description="probability with which that holds")
-    part: Literal["auto", "first", "second", "all"] = Field(
-        "auto", description="rows it is fitted on; `auto`: the half that no calibrate.scores above has seen, else all"
-    )
-    batch_rows: int = Field(256, ge=1, le=8192, description="rows given to the model at a time (rows)")
-    threads: int | None = Field(None, ge=1, le=1024, description="threads of the runtime (threads); none: all cores")
 
 
 def run(config: Config, context: Context) -> None:
     from modelyard.base.messages import t
     from modelyard.errors import InputError
     from modelyard.methods.evaluation import calibrating
-    from modelyard.methods.evaluation.settings import Measuring
     from modelyard.methods.postprocessing import bounding
     from modelyard.methods.postprocessing.step import CLASSIFIERS
-    from modelyard.methods.runtimes.model_folder import ModelCard
     from modelyard.methods.statistics.wilson import wilson
+    from modelyard.methods.training.hooks import Hooks
 
-    card = ModelCard.read(context.input("model"))
-    settings = Measuring(batch_rows=config.batch_rows, threads=config.threads)
+    hooks = Hooks(context.log, context.progress, context.say)
     rows = calibrating.read(
-        context.input("model"),
-        context.input("data"),
-        settings,
-        CLASSIFIERS,
-        lambda done, total: context.progress(done, total, "rows"),
+        context.input("model"), context.input("data"), config, CLASSIFIERS, config.part, context.seed, hooks
     )
-    which = calibrating.settled(config.part, card)
-    kept = calibrating.part(rows.examples.row_ids, which, context.seed)
-    for kind in calibrating.seen(card, which):
-        context.say(t("`{kind}` was fitted on some of the same rows: the bound may not hold", kind=kind))
-    if rows.left_out:
-        context.say(t("{count} calibration rows were left out", count=rows.left_out))
-    ordering = calibrating.shares(rows.examples.row_ids, "abstention order", context.seed) < bounding.ORDERING
-    sure = rows.answers.scores.max(axis=1)[kept]
-    found = bounding.lowest(sure, ~rows.answers.right[kept], ordering[kept], config.error, config.confidence)
+    calibrating.warn_of_same_rows(rows, hooks)
+    ordering = calibrating.shares(rows.kept_ids, "abstention order", context.seed) < bounding.ORDERING
+    sure = rows.answers.scores.max(axis=1)[rows.kept]
+    found = bounding.lowest(sure, ~rows.answers.right[rows.kept], ordering, config.error, config.confidence)
     if found is None:
         raise InputError(
             t(
                 "on {n} rows no threshold is proven to keep the error under {error} with confidence {sure}",
-                n=int(kept.sum()),
+                n=rows.num,
                 error=f"{config.error:g}",
                 sure=f"{config.confidence:g}",
             ),
@@ -89,7 +72,7 @@ def run(config: Config, context: Context) -> None:
         )
     )
     bound = {"error": config.error, "confidence": config.confidence}
-    step = {"kind": "abstention", "threshold": threshold, **bound, "part": which, "rows": int(kept.sum())}
+    step = {"kind": "abstention", "threshold": threshold, **bound, "part": rows.part, "rows": rows.num}
     calibrating.ship(context.input("model"), context.output("model"), [step])
 
 
@@ -110,16 +93,6 @@ STAGE = Stage(
             any_split=True,
         ),
     ),
-    libraries=(
-        "numpy",
-        "scipy",
-        "pyarrow",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "lightgbm",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=MODEL_LIBRARIES,
     loads=MODEL_CODE,
 )

@@ -13,22 +13,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
+from modelyard.methods.evaluation.settings import Calibrating
 
 if TYPE_CHECKING:
-    from modelyard.methods.evaluation.calibrating import Bools, Rows
+    from modelyard.methods.evaluation.calibrating import Rows
 
 OWN = ("all", "class", "answer")
 
 
-class Config(BaseModel):
+class Config(Calibrating):
     """Settings of calibrate.conformal."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     error: float = Field(0.1, gt=0, lt=1, description="highest share of sets or intervals that miss the truth")
     score: Literal["lac", "aps", "raps"] = Field(
@@ -47,33 +46,26 @@ class Config(BaseModel):
     penalty: float = Field(0.01, ge=0, le=10, description="`raps`: added to the score for each place beyond `free`")
     free: int = Field(5, ge=0, le=100_000, description="`raps`: places without penalty (labels)")
     bins: int = Field(5, ge=2, le=100, description="`by: answer`: bins of equal mass (bins)")
-    part: Literal["auto", "first", "second", "all"] = Field(
-        "auto", description="rows it is fitted on; `auto`: the half that no calibrate.scores above has seen, else all"
-    )
-    batch_rows: int = Field(256, ge=1, le=8192, description="rows given to the model at a time (rows)")
-    threads: int | None = Field(None, ge=1, le=1024, description="threads of the runtime (threads); none: all cores")
 
 
 def run(config: Config, context: Context) -> None:
     from modelyard.base.messages import t
     from modelyard.errors import InputError
     from modelyard.methods.evaluation import calibrating
-    from modelyard.methods.evaluation.settings import Measuring
     from modelyard.methods.postprocessing.step import CLASSIFIERS, NUMBERS
-    from modelyard.methods.runtimes.model_folder import ModelCard
+    from modelyard.methods.training.hooks import Hooks
 
-    card = ModelCard.read(context.input("model"))
-    settings = Measuring(batch_rows=config.batch_rows, threads=config.threads)
+    hooks = Hooks(context.log, context.progress, context.say)
     rows = calibrating.read(
         context.input("model"),
         context.input("data"),
-        settings,
+        config,
         (*CLASSIFIERS, *NUMBERS),
-        lambda done, total: context.progress(done, total, "rows"),
+        config.part,
+        context.seed,
+        hooks,
     )
-    which = calibrating.settled(config.part, card)
-    kept = calibrating.part(rows.examples.row_ids, which, context.seed)
-    num = int(kept.sum())
+    num = rows.num
     if num + 1 < 1 / config.error:
         raise InputError(
             t("{n} rows are too few for an error of {error}", n=num, error=f"{config.error:g}"),
@@ -81,52 +73,49 @@ def run(config: Config, context: Context) -> None:
             expected=t("at least {n}, better hundreds", n=int(1 / config.error)),
             remedy=t("give `data.split` a larger `calibration`, or say `part: all`"),
         )
-    for kind in calibrating.seen(card, which):
-        context.say(t("`{kind}` was fitted on some of the same rows: coverage may fall short of the goal", kind=kind))
-    if rows.left_out:
-        context.say(t("{count} calibration rows were left out", count=rows.left_out))
-    step = _sets(config, rows, kept) if rows.labels else _intervals(config, rows, kept)
+    calibrating.warn_of_same_rows(rows, hooks)
+    step = _sets(config, rows) if rows.card.labels else _intervals(config, rows)
     context.say(t("sets for {goal} of the rows, from {n} rows", goal=f"{1 - config.error:.0%}", n=num))
     _tell_open(step, context)
     context.measure("calibrate.rows", num, about="model", on="data/calibration", n=num, unit="rows", interval="exact")
-    shipped = step | {"error": config.error, "by": config.by, "part": which, "rows": num}
+    shipped = step | {"error": config.error, "by": config.by, "part": rows.part, "rows": num}
     calibrating.ship(context.input("model"), context.output("model"), [shipped])
 
 
-def _sets(config: Config, rows: Rows, kept: Bools) -> dict[str, Any]:
+def _sets(config: Config, rows: Rows) -> dict[str, Any]:
     from modelyard.methods.postprocessing import enclosing
     from modelyard.methods.postprocessing.conformal import Thresholds, threshold
 
     answers = rows.answers
-    actual = answers.actual[kept]
-    scores = enclosing.own_scores(answers.scores[kept], actual, config.score, config.penalty, config.free)
+    actual = answers.actual[rows.kept]
+    scores = enclosing.own_scores(answers.scores[rows.kept], actual, config.score, config.penalty, config.free)
     if config.by == "answer":
         _refuse(config.by)
     if config.by == "class":
-        found = enclosing.by_class(scores, actual, len(rows.labels), config.error)
+        found = enclosing.by_class(scores, actual, len(rows.card.labels), config.error)
     elif config.by == "all":
         found = Thresholds(threshold(scores, config.error))
     else:
-        found = enclosing.by_group(scores, _groups(config.by, rows, kept), config.by, config.error)
+        found = enclosing.by_group(scores, _groups(config.by, rows), config.by, config.error)
     about = {"score": config.score, "penalty": config.penalty, "free": config.free, "empty": config.empty}
     return {"kind": "conformal_set", **about, **found.to_json()}
 
 
-def _intervals(config: Config, rows: Rows, kept: Bools) -> dict[str, Any]:
+def _intervals(config: Config, rows: Rows) -> dict[str, Any]:
     import numpy as np
 
     from modelyard.methods.postprocessing import enclosing
     from modelyard.methods.postprocessing.conformal import threshold
 
-    scores = np.abs(rows.answers.residuals[kept])
+    scores = np.abs(rows.answers.residuals[rows.kept])
     if config.by == "class":
         _refuse(config.by)
     if config.by == "all":
         found: dict[str, Any] = {"threshold": threshold(scores, config.error)}
     elif config.by == "answer":
-        found = enclosing.by_answer(scores, rows.answers.predicted[kept], config.bins, config.error)
+        found = enclosing.by_answer(scores, rows.answers.predicted[rows.kept], config.bins, config.error)
     else:
-        groups = _groups(config.by, rows, kept)
+        groups = _groups(config.by, rows)
         found = enclosing.by_group(scores, groups, config.by, config.error).to_json()
     return {"kind": "conformal_interval", **found}
 
@@ -142,14 +131,14 @@ def _refuse(by: str) -> None:
     )
 
 
-def _groups(column: str, rows: Rows, kept: Bools) -> list[str]:
+def _groups(column: str, rows: Rows) -> list[str]:
     """The group of each kept row, as its record tells it: a served record must tell it too."""
     from modelyard.base.messages import t
     from modelyard.errors import InputError
     from modelyard.methods.postprocessing.conformal import group_of
 
     found = []
-    for record, keep in zip(rows.examples.records(), kept.tolist(), strict=True):
+    for record, keep in zip(rows.examples.records(), rows.kept.tolist(), strict=True):
         if column not in record:
             raise InputError(
                 t("no column `{name}`", name=column),
@@ -183,16 +172,6 @@ STAGE = Stage(
     },
     outputs={"model": Port("model", description="the same model, whose answers carry sets or intervals")},
     claims=(Claim("calibrate.rows", "rows the thresholds rest on", "rows", any_split=True),),
-    libraries=(
-        "numpy",
-        "scipy",
-        "pyarrow",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "lightgbm",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=MODEL_LIBRARIES,
     loads=MODEL_CODE,
 )

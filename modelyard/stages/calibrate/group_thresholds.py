@@ -13,21 +13,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
 from modelyard.methods.data.settings import ColumnName
+from modelyard.methods.evaluation.settings import Asking
 
 Cut = Annotated[float, Field(ge=-1e18, le=1e18)]
 GAPS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 
 
-class Config(BaseModel):
+class Config(Asking):
     """Settings of calibrate.group_thresholds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     columns: tuple[ColumnName, ...] = Field(
         min_length=1, max_length=5, description="columns whose values are groups; several: their combinations"
@@ -43,8 +42,6 @@ class Config(BaseModel):
     min_n: int = Field(
         100, ge=10, le=1_000_000, description="rows a group needs for its own threshold; smaller ones share one (rows)"
     )
-    batch_rows: int = Field(256, ge=1, le=8192, description="rows given to the model at a time (rows)")
-    threads: int | None = Field(None, ge=1, le=1024, description="threads of the runtime (threads); none: all cores")
 
     @model_validator(mode="after")
     def _fits(self) -> Config:
@@ -60,16 +57,15 @@ def run(config: Config, context: Context) -> None:
     from modelyard.errors import InputError
     from modelyard.methods.data.group_columns import divide
     from modelyard.methods.evaluation import calibrating
-    from modelyard.methods.evaluation.settings import Measuring
     from modelyard.methods.postprocessing import group_fitting
     from modelyard.methods.statistics.wilson import wilson
+    from modelyard.methods.training.hooks import Hooks
 
-    settings = Measuring(batch_rows=config.batch_rows, threads=config.threads)
+    hooks = Hooks(context.log, context.progress, context.say)
     rows = calibrating.read(
-        context.input("model"), context.input("data"), settings, ("tabular-classification",),
-        lambda done, total: context.progress(done, total, "rows"),
-    )  # fmt: skip
-    labels = rows.labels
+        context.input("model"), context.input("data"), config, ("tabular-classification",), "all", context.seed, hooks
+    )
+    labels = rows.card.labels
     positive = config.positive if config.positive is not None else labels[-1]
     if len(labels) != 2 or positive not in labels:
         raise InputError(
@@ -146,6 +142,6 @@ STAGE = Stage(
         Claim("calibrate.group_gap", "largest gap with the thresholds, on the rows they were fitted on",
               better="lower", any_split=True),
     ),
-    libraries=("numpy", "scipy", "pyarrow", "torch", "lightgbm", "onnxruntime", "openvino"),
+    libraries=MODEL_LIBRARIES,
     loads=MODEL_CODE,
 )  # fmt: skip

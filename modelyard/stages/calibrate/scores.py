@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
+from modelyard.methods.evaluation.settings import Asking
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
 FEW = 100
 
 
-class Config(BaseModel):
+class Config(Asking):
     """Settings of calibrate.scores."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["auto", "temperature", "platt", "vector", "isotonic"] = Field(
         "auto", description="what is fitted; `auto`: the least cross-validated log-loss, or nothing"
@@ -38,29 +37,21 @@ class Config(BaseModel):
         "first", description="rows it is fitted on: one half by a hash of their ids, or all"
     )
     folds: int = Field(5, ge=2, le=50, description="parts for the cross-validated loss (parts)")
-    batch_rows: int = Field(256, ge=1, le=8192, description="rows given to the model at a time (rows)")
-    threads: int | None = Field(None, ge=1, le=1024, description="threads of the runtime (threads); none: all cores")
 
 
 def run(config: Config, context: Context) -> None:
     from modelyard.base.messages import t
     from modelyard.errors import InputError
     from modelyard.methods.evaluation import calibrating
-    from modelyard.methods.evaluation.settings import Measuring
     from modelyard.methods.postprocessing import fitting
     from modelyard.methods.postprocessing.step import CLASSIFIERS
+    from modelyard.methods.training.hooks import Hooks
 
-    settings = Measuring(batch_rows=config.batch_rows, threads=config.threads)
+    hooks = Hooks(context.log, context.progress, context.say)
     rows = calibrating.read(
-        context.input("model"),
-        context.input("data"),
-        settings,
-        CLASSIFIERS,
-        lambda done, total: context.progress(done, total, "rows"),
+        context.input("model"), context.input("data"), config, CLASSIFIERS, config.part, context.seed, hooks
     )
-    ids = rows.examples.row_ids
-    kept = calibrating.part(ids, config.part, context.seed)
-    num = int(kept.sum())
+    num = rows.num
     if num < 2 * config.folds:
         raise InputError(
             t("{n} rows are too few to calibrate on", n=num),
@@ -70,10 +61,8 @@ def run(config: Config, context: Context) -> None:
         )
     if num < FEW:
         context.say(t("{n} rows to calibrate on are few: what is fitted is rough", n=num))
-    if rows.left_out:
-        context.say(t("{count} calibration rows were left out", count=rows.left_out))
-    logs, actual = rows.logs[kept], rows.answers.actual[kept]
-    order = calibrating.shares([name for name, keep in zip(ids, kept, strict=True) if keep], "folds", context.seed)
+    logs, actual = rows.logs[rows.kept], rows.answers.actual[rows.kept]
+    order = calibrating.shares(rows.kept_ids, "folds", context.seed)
     folds = order.argsort(kind="stable").argsort(kind="stable") % config.folds
     methods = list(fitting.FITS) if config.method == "auto" else [config.method]
     held = {name: fitting.cross_fitted(name, logs, actual, folds) for name in methods}
@@ -142,16 +131,6 @@ STAGE = Stage(
             any_split=True,
         ),
     ),
-    libraries=(
-        "numpy",
-        "scipy",
-        "pyarrow",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "lightgbm",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=MODEL_LIBRARIES,
     loads=MODEL_CODE,
 )

@@ -18,14 +18,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
 from modelyard.methods.data.settings import ColumnName
-from modelyard.methods.evaluation.settings import Label
+from modelyard.methods.evaluation.settings import Asking, Label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,10 +37,8 @@ if TYPE_CHECKING:
     from modelyard.methods.evaluation.uncertainty.estimating import Floats, Slices
 
 
-class Config(BaseModel):
+class Config(Asking):
     """Settings of evaluate.uncertainty."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     groups: tuple[ColumnName, ...] = Field((), max_length=10, description="columns whose values are groups")
     min_n: int = Field(30, ge=1, le=1_000_000, description="rows a class or group needs to be measured (rows)")
@@ -50,8 +48,6 @@ class Config(BaseModel):
     train_rows: int = Field(
         5_000, ge=100, le=1_000_000, description="training rows for the distances of features, at random (rows)"
     )
-    batch_rows: int = Field(256, ge=1, le=8192, description="rows given to the model at a time (rows)")
-    threads: int | None = Field(None, ge=1, le=1024, description="threads of the runtime (threads); none: all cores")
 
 
 def run(config: Config, context: Context) -> None:
@@ -59,8 +55,9 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.evaluation import blocks
     from modelyard.methods.evaluation.measuring.examples import Examples
     from modelyard.methods.evaluation.opening import opened
+    from modelyard.methods.evaluation.recording import Recorder
     from modelyard.methods.evaluation.settings import Measuring
-    from modelyard.methods.evaluation.uncertainty import estimating, page
+    from modelyard.methods.evaluation.uncertainty import page
 
     data = Dataset.open(context.input("data"))
     settings = Measuring(batch_rows=config.batch_rows, threads=config.threads)
@@ -68,7 +65,7 @@ def run(config: Config, context: Context) -> None:
         family = _family(predictor.task)
         reader = family.reader(data, predictor.task, settings)
         examples = Examples.read(data, "test", _without(reader, config.outside_labels))
-        recorder: Any = estimating.Recorder(predictor)
+        recorder: Any = Recorder(predictor)
         answers = family.answer(recorder, examples, settings, lambda done, total: context.progress(done, total, "rows"))
         drawn = _of_labels(answers, context) if predictor.labels else []
         slices = _slices(config, examples, answers if predictor.labels else None, predictor.labels)
@@ -309,16 +306,6 @@ STAGE = Stage(
             sizing="rate",
         ),
     ),
-    libraries=(
-        "numpy",
-        "scipy",
-        "pyarrow",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "lightgbm",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=MODEL_LIBRARIES,
     loads=MODEL_CODE,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,24 +20,6 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Slices = Sequence[tuple[Mapping[str, str], Bools]]
 """Parts of the rows: what names one, and its rows [n]."""
-
-
-class Recorder:
-    """A predictor that keeps what it said: a family judges labels, sets and silence stand in the answers."""
-
-    def __init__(self, predictor: Any) -> None:
-        self._predictor = predictor
-        self.said: list[Any] = []
-        self.digest, self.runtime = predictor.digest, predictor.runtime
-        self.task, self.labels = predictor.task, predictor.labels
-
-    def predict(self, records: Sequence[Mapping[str, Any]]) -> list[Any]:
-        found: list[Any] = self._predictor.predict(records)
-        self.said += found
-        return found
-
-    def close(self) -> None:
-        """Who opened it closes it."""
 
 
 @dataclass(frozen=True)
