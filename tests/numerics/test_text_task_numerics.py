@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 from modelyard.methods.data.marked_spans import Span
 from modelyard.methods.tasks import chains, tags
 from modelyard.methods.tasks.text_multi_label import sigmoid
-from modelyard.methods.training.text_tasks import labels, numbers, spans
+from modelyard.methods.training.text_tasks import labels, numbers, span_losses, span_rows
 from modelyard.methods.training.text_tasks.settings import NumberLoss
 
 NAMES = tags.tag_names(["a", "b"])
@@ -63,15 +63,15 @@ def test_sums_best_path_and_span_probabilities_are_those_of_all_paths(length: in
 def test_the_chain_loss_is_minus_the_logarithm_of_the_paths_share_and_ignores_padding() -> None:
     lengths, prefix = [3, 1, 2], 1
     network = torch.nn.Identity()
-    module = spans.Chained(network, NAMES)
+    module = span_losses.Chained(network, NAMES)
     with torch.no_grad():
         module.transitions.copy_(torch.from_numpy(DRAW.normal(size=(5, 5))))
     scores = torch.from_numpy(DRAW.normal(size=(3, 6, 5))).float()
     goals = [(0, 1, 2), (3,), (2, 2)]
-    tagged = torch.full((3, 6), spans.IGNORED)
+    tagged = torch.full((3, 6), span_rows.IGNORED)
     for row, path in enumerate(goals):
         tagged[row, prefix : prefix + len(path)] = torch.tensor(path)
-    found = spans.ChainLoss(prefix).of(scores, tagged, module.moves()).detach()
+    found = span_losses.ChainLoss(prefix).of(scores, tagged, module.moves()).detach()
     moves = module.transitions.detach().numpy()
     for row, (path, length) in enumerate(zip(goals, lengths, strict=True)):
         some = scores[row, prefix : prefix + length].double().numpy()
@@ -79,14 +79,14 @@ def test_the_chain_loss_is_minus_the_logarithm_of_the_paths_share_and_ignores_pa
         assert float(found[row]) == pytest.approx(math.log(sum(weights.values()) / weights[path]), rel=1e-5)
     changed = scores.clone()
     changed[1, prefix + 1 :] = 1e3
-    assert torch.equal(found[1], spans.ChainLoss(prefix).of(changed, tagged, module.moves())[1].detach())
+    assert torch.equal(found[1], span_losses.ChainLoss(prefix).of(changed, tagged, module.moves())[1].detach())
 
 
 def test_the_gradient_of_the_chain_loss_is_expected_minus_seen() -> None:
     """The gradient by the scores is the probability of each tag minus what was seen (Lafferty et al. 2001)."""
-    module = spans.Chained(torch.nn.Identity(), NAMES)
+    module = span_losses.Chained(torch.nn.Identity(), NAMES)
     scores = torch.from_numpy(DRAW.normal(size=(1, 3, 5))).requires_grad_()
-    spans.ChainLoss(0).of(scores, torch.tensor([[1, 2, 0]]), module.moves()).sum().backward()
+    span_losses.ChainLoss(0).of(scores, torch.tensor([[1, 2, 0]]), module.moves()).sum().backward()
     some = scores.detach().numpy()[0]
     weights = {path: weight(path, some, np.zeros((5, 5))) for path in all_paths(3, first_free=True)}
     expected = np.zeros((3, 5))
@@ -99,7 +99,7 @@ def test_the_gradient_of_the_chain_loss_is_expected_minus_seen() -> None:
 def test_token_cross_entropy_is_the_mean_of_what_is_no_padding() -> None:
     scores = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(1))
     goal = torch.tensor([[-100, 1, 2, -100], [-100, 0, -100, -100]])
-    found = spans.TokenCrossEntropy(0.1).of(scores, goal)
+    found = span_losses.TokenCrossEntropy(0.1).of(scores, goal)
     for row in range(2):
         slow = 0.0
         for place in range(4):

@@ -9,23 +9,23 @@ import numpy as np
 import pytest
 
 from modelyard.errors import InputError
-from modelyard.methods.training.text_tasks import spans
+from modelyard.methods.training.text_tasks import span_rows, spans
 from modelyard.methods.training.text_tasks.texts import Texts
 
 
 @pytest.mark.parametrize("cell", ["nope", '{"start": 0}', "3"])
 def test_a_cell_that_is_no_list_cannot_be_read(cell: str) -> None:
     with pytest.raises(InputError, match="no list of spans"):
-        spans.read(cell, "Ada")
+        span_rows.read(cell, "Ada")
 
 
 @pytest.mark.parametrize("cell", [None, "", " ", "null"])
 def test_an_empty_cell_says_nothing(cell: str | None) -> None:
-    assert spans.read(cell, "Ada") is None
+    assert span_rows.read(cell, "Ada") is None
 
 
 def test_why_no_span_is_left_is_said_before_it_is_refused() -> None:
-    marked = spans.read('[{"start": 0, "end": 99, "label": "name"}]', "Ada")
+    marked = span_rows.read('[{"start": 0, "end": 99, "label": "name"}]', "Ada")
     assert marked is not None
     rows = Texts(["Ada"], [marked], ["row-1"], np.ones(1, np.float32))
     said: list[str] = []

@@ -41,10 +41,10 @@ class Config(TextTraining):
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.training.language import jobs
-    from modelyard.methods.training.text_tasks import bodies, many, many_saving
+    from modelyard.methods.training.text_tasks import bodies, many, many_lessons, many_saving
 
     data = Dataset.open(context.input("data"))
-    given = [many.read(data, name, one, context.say) for name, one in sorted(config.tasks.items())]
+    given = [many_lessons.read(data, name, one, context.say) for name, one in sorted(config.tasks.items())]
     weights = [one.settings.weight for one in given]
     shares = None if None in weights else [float(one or 0) for one in weights]
     job = bodies.job_of(config, config.size, config.early_stopping, context)

@@ -40,10 +40,10 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.training import saving
     from modelyard.methods.training.language import jobs
-    from modelyard.methods.training.text_tasks import bodies, spans, texts
+    from modelyard.methods.training.text_tasks import bodies, span_rows, spans, texts
 
     data = Dataset.open(context.input("data"))
-    (training, validation), notes = texts.read_splits(data, config.column, spans.read)
+    (training, validation), notes = texts.read_splits(data, config.column, span_rows.read)
     for note in notes:
         context.say(note)
     job = bodies.job_of(config, config.size, config.early_stopping, context)
