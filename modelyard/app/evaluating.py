@@ -225,7 +225,8 @@ def _run(
 ) -> tuple[dict[str, list[StepOutcome]], dict[str, ModelyardError], tuple[str, ...]]:
     """One family after the other. One that fails does not keep the others from running; when the time is over what is
     under way is stopped as Ctrl-C stops it, so that it can go on."""
-    from modelyard.engine.execute import Bench, execute
+    from modelyard.engine.bench import Bench
+    from modelyard.engine.execute import execute
 
     done: dict[str, list[StepOutcome]] = {}
     failed: dict[str, ModelyardError] = {}
@@ -250,7 +251,7 @@ def _report(session: Session) -> Path:
     from modelyard.app.outcome import full_record, page_of
     from modelyard.base.canonical import canonical_json
     from modelyard.base.files import write_atomic
-    from modelyard.engine.execute import Bench
+    from modelyard.engine.bench import Bench
     from modelyard.engine.plan import finished
 
     outcomes, _ = finished(Bench(session.bound, session.store, session.profile, Silent()))

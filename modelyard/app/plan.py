@@ -85,7 +85,7 @@ def _outside(bound: BoundProject) -> Iterator[Problem]:
 
 def plan(project: str | Path | None = None, *, sets: Sequence[str] = (), profile: str | None = None) -> PlanResult:
     """What `run` would do: which steps are cached, which run and why, and what each rule needs."""
-    from modelyard.engine.execute import Bench
+    from modelyard.engine.bench import Bench
     from modelyard.engine.plan import plan as look
 
     with open_session(project, sets, profile) as session:

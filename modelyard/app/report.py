@@ -68,7 +68,7 @@ def report(
 
 def _done(session: Session) -> tuple[list[StepOutcome], tuple[str, ...]]:
     """Steps whose artifacts are there as the project stands now, and the names of the others."""
-    from modelyard.engine.execute import Bench
+    from modelyard.engine.bench import Bench
     from modelyard.engine.plan import finished
 
     return finished(Bench(session.bound, session.store, session.profile, Silent()))

@@ -94,7 +94,8 @@ def run_session(
     again: Sequence[str] = (),
 ) -> RunResult:
     """As `run`, in a session that is open."""
-    from modelyard.engine.execute import Bench, execute
+    from modelyard.engine.bench import Bench
+    from modelyard.engine.execute import execute
 
     names = [step.name for step in session.bound.steps]
     for name in (*again, *((until,) if until is not None else ())):

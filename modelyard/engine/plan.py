@@ -10,10 +10,11 @@ from typing import Any, Literal
 from modelyard.base.lookup import version_of
 from modelyard.base.messages import t
 from modelyard.core.run import Run
+from modelyard.engine.bench import Bench
 from modelyard.engine.bound import BoundFolds, BoundSearch, BoundStep
 from modelyard.engine.events import StepOutcome
-from modelyard.engine.execute import Bench, outcome_of, prepare, reusable
 from modelyard.engine.keys import differences
+from modelyard.engine.prepare import outcome_of, prepare, reusable
 from modelyard.engine.refresh import PART
 from modelyard.errors import IntegrityError, ModelyardError, Problem
 

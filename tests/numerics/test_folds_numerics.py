@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 from modelyard.errors import InputError
-from modelyard.methods.data.folding import assign
-from modelyard.methods.data.splitting import Rows
+from modelyard.methods.data.splitting.folding import assign
+from modelyard.methods.data.splitting.sides import Rows
 from modelyard.methods.data.text import text_key
 from modelyard.methods.statistics.repeated import nadeau_bengio
 

@@ -114,9 +114,10 @@ import resource, sys
 import numpy as np
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 from modelyard.methods.data.repeats import Survey, judge
-from modelyard.methods.data.splitting import Labels, Rows, split_stratified
+from modelyard.methods.data.splitting.choosing import split_stratified
+from modelyard.methods.data.splitting.sides import Labels, Rows
 from modelyard.methods.data.grouping import number
-import modelyard.methods.data.dividing
+import modelyard.methods.data.splitting.writing
 n, what = int(sys.argv[1]), sys.argv[2]
 rng = np.random.default_rng(0)
 before = peak()

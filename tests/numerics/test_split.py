@@ -19,14 +19,19 @@ from support import split_reference
 from support.fake_context import FakeContext
 
 from modelyard.errors import InputError
-from modelyard.methods.data import splitting
 from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
 from modelyard.methods.data.roles import schema_of
-from modelyard.methods.data.splitting import TEST, Rows, apportion, clusters, overlap, split_stratified
+from modelyard.methods.data.splitting import checking
+from modelyard.methods.data.splitting import sides as places
+from modelyard.methods.data.splitting.apportioning import apportion
+from modelyard.methods.data.splitting.checking import overlap
+from modelyard.methods.data.splitting.choosing import split_by_time, split_stratified
+from modelyard.methods.data.splitting.clusters import clusters
+from modelyard.methods.data.splitting.sides import TEST, Rows
 from modelyard.methods.data.text import normalized, text_key
 from modelyard.stages.data import split
 
-NAMES = splitting.NAMES[: splitting.CALIBRATION]
+NAMES = places.NAMES[: places.CALIBRATION]
 TYPES = {"time": "timestamp[us]"}
 
 
@@ -365,37 +370,37 @@ def calibrated(tmp_path, times=None, groups=None, share=0.2, **settings):
     keys = [text_key(f"text {number if groups else rng.randrange(500)}") for number in range(600)]
     made = Rows.of(keys, [str(rng.randrange(4)) for _ in keys], groups, times)
     if times is not None:
-        return made, splitting.split_by_time(times, 0.1, 0.2, share)
+        return made, split_by_time(times, 0.1, 0.2, share)
     return made, split_stratified(made, 0.1, 0.2, 0, share)
 
 
 def test_calibration_takes_its_share_and_nothing_stands_on_two_sides(tmp_path):
     for groups in (None, [number % 90 for number in range(600)]):
         made, sides = calibrated(tmp_path, groups=groups)
-        counts = splitting.side_counts(sides)
+        counts = checking.side_counts(sides)
         assert sum(counts) == 600
-        assert counts[splitting.CALIBRATION] == pytest.approx(120, abs=12)
+        assert counts[places.CALIBRATION] == pytest.approx(120, abs=12)
         assert overlap(made, sides).num_leaking == 0
 
 
 def test_without_calibration_every_row_goes_where_it_went(tmp_path):
     made, plain = calibrated(tmp_path, share=0.0)
     assert plain.tolist() == split_stratified(made, 0.1, 0.2, 0).tolist()
-    assert splitting.side_counts(plain)[splitting.CALIBRATION] == 0
+    assert checking.side_counts(plain)[places.CALIBRATION] == 0
 
 
 def test_by_time_calibration_lies_between_validation_and_test(tmp_path):
     times = np.random.default_rng(0).permutation(600).astype(np.int64)
     _, sides = calibrated(tmp_path, times=times)
-    of = {side: times[sides == side] for side in splitting.ORDER}
-    pairs = list(zip(splitting.ORDER, splitting.ORDER[1:], strict=False))
+    of = {side: times[sides == side] for side in places.ORDER}
+    pairs = list(zip(places.ORDER, places.ORDER[1:], strict=False))
     assert all(of[one].max() < of[other].min() for one, other in pairs)
-    assert [len(of[side]) for side in splitting.ORDER] == [300, 60, 120, 120]
+    assert [len(of[side]) for side in places.ORDER] == [300, 60, 120, 120]
 
 
 def test_a_row_of_calibration_makes_way_for_test_and_train_for_calibration():
     keys = [text_key(text) for text in ("a", "a", "b", "b", "c")]
-    sides = np.array([splitting.CALIBRATION, TEST, splitting.TRAIN, splitting.CALIBRATION, splitting.TRAIN], np.int8)
+    sides = np.array([places.CALIBRATION, TEST, places.TRAIN, places.CALIBRATION, places.TRAIN], np.int8)
     found = overlap(Rows.of(keys), sides)
-    assert found.leaking.tolist() == [TEST, -1, splitting.CALIBRATION, -1, -1]
-    assert splitting.leakage_rate(Rows.of(keys), sides) == 1.0
+    assert found.leaking.tolist() == [TEST, -1, places.CALIBRATION, -1, -1]
+    assert checking.leakage_rate(Rows.of(keys), sides) == 1.0

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelyard.methods.data.splitting import REMOVED, TEST, TRAIN, VALIDATION, Sides, apportion
+from modelyard.methods.data.splitting.apportioning import apportion
+from modelyard.methods.data.splitting.sides import REMOVED, TEST, TRAIN, VALIDATION, Sides
 
 
 @dataclass(frozen=True)

@@ -216,8 +216,10 @@ def test_a_fetch_that_was_stopped_and_then_done_is_not_gone_on_with_again(outsid
 def test_within_one_run_the_fetch_is_decided_once(outside):
     """Trials and folds prepare a step again and again: with `always` too they must meet the same rows."""
     from modelyard.app.session import open_session
+    from modelyard.engine.bench import Bench
     from modelyard.engine.events import Silent
-    from modelyard.engine.execute import Bench, execute, prepare
+    from modelyard.engine.execute import execute
+    from modelyard.engine.prepare import prepare
 
     outside.run("always")
     with open_session(outside.folder, (), None) as session:
@@ -251,8 +253,8 @@ def test_plan_says_the_age_and_what_happens(outside):
 
 def test_looking_at_what_was_done_counts_the_last_fetch_whatever_its_age(outside):
     from modelyard.app.session import open_session
+    from modelyard.engine.bench import Bench
     from modelyard.engine.events import Silent
-    from modelyard.engine.execute import Bench
     from modelyard.engine.plan import finished
 
     outside.run("always")

@@ -19,7 +19,7 @@ class Config(BaseModel):
 
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
-    from modelyard.methods.data.folding import write_fold
+    from modelyard.methods.data.splitting.folding import write_fold
 
     data = Dataset.open(context.input("data"))
     num_train, num_held = write_fold(data, context.output("data"), config.k, config.fold - 1, context.seed)

@@ -17,11 +17,13 @@ from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.project import Step
 from modelyard.core.stage import Context, Port
+from modelyard.engine.bench import Bench
 from modelyard.engine.bound import BoundFolds, BoundStep, Output
 from modelyard.engine.catalog import FoundStage
 from modelyard.engine.events import StepOutcome
-from modelyard.engine.execute import Bench, Prepared, make_or_reuse, outcome_of, prepare, reusable
+from modelyard.engine.execute import make_or_reuse
 from modelyard.engine.fields import Fields
+from modelyard.engine.prepare import Prepared, outcome_of, prepare, reusable
 from modelyard.engine.repeat import cut
 from modelyard.engine.repeat.opening import variant
 from modelyard.engine.repeat.settings import FoldsConfig

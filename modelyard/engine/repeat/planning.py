@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from modelyard.base.messages import t
 from modelyard.core.run import Run
+from modelyard.engine.bench import Bench
 from modelyard.engine.bound import BoundSearch
 from modelyard.engine.events import StepOutcome
-from modelyard.engine.execute import Bench, Prepared, outcome_of, prepare, reusable
 from modelyard.engine.plan import PlannedStep, later, look, missing_of, names_of
+from modelyard.engine.prepare import Prepared, outcome_of, prepare, reusable
 from modelyard.engine.repeat.search import STOPPED, replay, winning_values
 from modelyard.engine.repeat.trial import variants
 from modelyard.errors import IntegrityError, ModelyardError

@@ -17,11 +17,13 @@ from modelyard.base.clock import monotonic
 from modelyard.base.messages import t
 from modelyard.core.run import Run
 from modelyard.core.stage import Context
+from modelyard.engine.bench import Bench
 from modelyard.engine.bound import BoundSearch
 from modelyard.engine.context import StageContext
 from modelyard.engine.events import Silent, StepOutcome
-from modelyard.engine.execute import Bench, Prepared, make_or_reuse, outcome_of, prepare, reuse
+from modelyard.engine.execute import make_or_reuse
 from modelyard.engine.keys import identity_of, key_of
+from modelyard.engine.prepare import Prepared, outcome_of, prepare, reuse
 from modelyard.engine.repeat.goals import Trial, front, gains, winner
 from modelyard.engine.repeat.opening import TRIALS
 from modelyard.engine.repeat.suggest import suggester

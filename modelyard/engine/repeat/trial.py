@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from modelyard.base.canonical import Json
 from modelyard.base.messages import t
 from modelyard.core.run import Run
+from modelyard.engine.bench import Bench
 from modelyard.engine.bound import BoundSearch, BoundStep
 from modelyard.engine.events import Listener, Silent, StepOutcome
-from modelyard.engine.execute import Bench, make_or_reuse, outcome_of, prepare, reusable
+from modelyard.engine.execute import make_or_reuse
 from modelyard.engine.fields import Fields
+from modelyard.engine.prepare import outcome_of, prepare, reusable
 from modelyard.engine.repeat.goals import Trial
 from modelyard.engine.repeat.opening import variant
 from modelyard.engine.source import Source

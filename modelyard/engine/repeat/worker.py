@@ -15,10 +15,10 @@ from types import FrameType
 from typing import Any, TextIO
 
 from modelyard.core.project import SecretName
+from modelyard.engine.bench import Bench
 from modelyard.engine.bind import load_project_dict
 from modelyard.engine.bound import BoundFolds, BoundSearch, BoundStep
 from modelyard.engine.events import Silent, StepOutcome
-from modelyard.engine.execute import Bench
 from modelyard.engine.profiles import Profile
 from modelyard.engine.repeat.folds import make_fold
 from modelyard.engine.repeat.trial import run_trial

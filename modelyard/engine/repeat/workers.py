@@ -19,9 +19,9 @@ from modelyard.base.canonical import Json
 from modelyard.base.clock import monotonic
 from modelyard.base.messages import t
 from modelyard.core.project import Project, SecretName
+from modelyard.engine.bench import Bench
 from modelyard.engine.bound import BoundSearch
 from modelyard.engine.events import StepOutcome
-from modelyard.engine.execute import Bench
 from modelyard.engine.repeat.goals import Trial
 from modelyard.engine.repeat.trial import Inside, heard_by, run_trial
 from modelyard.errors import (

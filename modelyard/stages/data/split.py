@@ -18,7 +18,7 @@ from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods.data.account import CLAIMS
 
 if TYPE_CHECKING:
-    from modelyard.methods.data.dividing import Division
+    from modelyard.methods.data.splitting.dividing import Division
 
 
 class Config(BaseModel):
@@ -50,7 +50,9 @@ class Config(BaseModel):
 
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
-    from modelyard.methods.data.dividing import Shares, divide, load_rows, write
+    from modelyard.methods.data.splitting.dividing import Shares, divide
+    from modelyard.methods.data.splitting.loading import load_rows
+    from modelyard.methods.data.splitting.writing import write
 
     data = Dataset.open(context.input("data"))
     rows = load_rows(data)

@@ -1,6 +1,6 @@
 """Folds of a data set for cross-validation: every row of train and validation in the held-out part of one fold.
 
-Rows that share a normalised text or a group form a cluster, which is never cut (splitting.py). Clusters are dealt out
+Rows that share a normalised text or a group form a cluster, which is never cut (clusters.py). Clusters are dealt out
 largest first, those of one size in the order of a keyed hash of their text; each goes to the fold that has the fewest
 rows of its class, then the fewest rows. So classes are alike in all folds, and where a row goes does not depend on the
 order rows come in. Near-copies are not looked for: data.deduplicate does that before the split.
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
-from modelyard.methods.data import splitting
 from modelyard.methods.data.dataset import Dataset, SplitWriter, write_schema
-from modelyard.methods.data.dividing import load_rows
 from modelyard.methods.data.grouping import unpack
 from modelyard.methods.data.roles import schema_of
-from modelyard.methods.data.splitting import Rows, Table
+from modelyard.methods.data.splitting.clusters import Table, clusters
+from modelyard.methods.data.splitting.loading import load_rows
+from modelyard.methods.data.splitting.sides import Rows
 
 SPLITS = ("train", "validation")
 
@@ -33,7 +33,7 @@ def assign(rows: Rows, k: int, seed: int) -> NDArray[np.int64]:
     Raises:
         InputError: there are fewer clusters than folds.
     """
-    members = splitting.clusters(rows)
+    members = clusters(rows)
     codes = rows.labels.codes if rows.labels is not None else np.zeros(len(rows), dtype=np.int32)
     num_classes = len(rows.labels.names) if rows.labels is not None else 1
     num_clusters = len(np.unique(members))
