@@ -1,4 +1,4 @@
-"""Project files of further tasks: tables, images, marked spans, and models that write."""
+"""Project files, a function for each task: texts, tables, images, marked spans, and models that write."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelyard.base.messages import t
-from modelyard.engine import templates
-from modelyard.engine.guess import IMAGES, SPAN_TEXTS, SPANS, TABLE_CLASSES, TABLE_NUMBERS, TEXT_GENERATION, Guessed
-from modelyard.engine.templates import TEST_SHARE, VALIDATION_SHARE, scalar
+from modelyard.engine import template_parts
+from modelyard.engine.guess import (
+    IMAGES,
+    SPAN_TEXTS,
+    SPANS,
+    TABLE_CLASSES,
+    TABLE_NUMBERS,
+    TEXT_GENERATION,
+    TEXTS,
+    Guessed,
+)
+from modelyard.engine.template_parts import TEST_SHARE, VALIDATION_SHARE, indent, join, scalar
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ def _project(kind: Kind, name: str, reading: str, path: str | None, rule: str, l
     def say(text: str) -> str:
         return "\n".join(f"# {line}" for line in text.split("\n"))
 
-    source = templates._step_name(path)
+    source = template_parts.step_name(path)
     shares = f"validation: {VALIDATION_SHARE}, test: {TEST_SHARE}"
     blocks = [
         say(
@@ -45,18 +54,16 @@ def _project(kind: Kind, name: str, reading: str, path: str | None, rule: str, l
         say(t("Steps run from top to bottom. An input binds to the nearest output of its kind above.", lang=lang)),
         "steps:",
         f"  {source if source != 'reviews' else 'rows'}:\n    uses: data.read\n    with: {{{reading}}}",
-        templates._indent(
-            say(t("The same row never lies on two sides. Only evaluate.* steps see the test rows.", lang=lang))
-        ),
+        indent(say(t("The same row never lies on two sides. Only evaluate.* steps see the test rows.", lang=lang))),
         f"  split: {{uses: data.split, with: {{{shares}}}}}",
-        templates._indent(say(kind.about)),
+        indent(say(kind.about)),
         f"  {kind.step}: {{{kind.uses}}}",
         "  quality: {uses: evaluate.quality}",
     ]
     if kind.latency is not None:
         blocks.append("  latency: {uses: evaluate.latency}")
     blocks += [
-        templates._indent(say(t("A page that shows all of it and opens offline.", lang=lang))),
+        indent(say(t("A page that shows all of it and opens offline.", lang=lang))),
         "  card: {uses: report.card}",
         say(t("A release is made only if every rule holds at the bad end of its 95 % interval.", lang=lang)),
         f"release:\n  model: {kind.step}\n  rules:\n{rule}",
@@ -65,7 +72,7 @@ def _project(kind: Kind, name: str, reading: str, path: str | None, rule: str, l
         blocks.append(
             f"    - {{claim: latency.p95_ms, max: {kind.latency}}}  # {t('milliseconds for one record', lang=lang)}"
         )
-    return templates._join(blocks)
+    return join(blocks)
 
 
 def _columns(path: str | None, guessed: Guessed | None, *roles: str) -> str:
@@ -76,8 +83,8 @@ def _columns(path: str | None, guessed: Guessed | None, *roles: str) -> str:
 
 
 def _accuracy(guessed: Guessed | None, lang: str) -> str:
-    bound, why = templates._accuracy(guessed, lang)
-    comment = templates._indent("\n".join(f"# {line}" for line in why.split("\n")), 4)
+    bound, why = template_parts.accuracy(guessed, lang)
+    comment = indent("\n".join(f"# {line}" for line in why.split("\n")), 4)
     return f"{comment}\n    - {{claim: quality.accuracy, min: {bound}}}"
 
 
@@ -135,7 +142,44 @@ def _writer(name: str, path: str | None, guessed: Guessed | None, lang: str) -> 
     return _project(Kind("writer", uses, about, None), name, reading, path, rule, lang)
 
 
-MORE: dict[str, Callable[[str, str | None, Guessed | None, str], str]] = {
+def _text_classification(name: str, path: str | None, guessed: Guessed | None, lang: str) -> str:
+    def say(template: str, **values: object) -> str:
+        return "\n".join(f"# {line}" for line in t(template, lang=lang, **values).split("\n"))
+
+    source = template_parts.step_name(path)
+    bound, why = template_parts.accuracy(guessed, lang)
+    duplicates = t("no text may come twice with the same label", lang=lang)
+    blocks = [
+        say("A Modelyard project: `modelyard check` finds mistakes, `plan` shows what would run, `run` runs it."),
+        f"version: 1\nproject: {name}\nseed: 0",
+        say("Steps run from top to bottom. An input binds to the nearest output of its kind above."),
+        "steps:",
+        indent(say("The data: {columns}", columns=template_parts.columns_comment(guessed, lang))),
+        f"  {source}:\n    uses: data.read\n    with: {{{template_parts.reading(path, guessed)}}}",
+        indent(say("Mends Unicode, drops empty and repeated rows; what is dropped is kept with the reason.")),
+        "  clean: {uses: data.clean}",
+        indent(say("The same text never lies on two sides. Only evaluate.* steps see the test rows.")),
+        f"  split: {{uses: data.split, with: {{validation: {VALIDATION_SHARE}, test: {TEST_SHARE}}}}}",
+        indent(say("`auto` tries several sizes and keeps the one that is best on the validation rows.")),
+        "  classifier: {uses: train.text_classification, with: {base: scratch, size: auto}}",
+        indent(say("8-bit weights: smaller and faster. What is measured below is this model, the one that ships.")),
+        "  int8: {uses: compress.quantize}",
+        "  quality: {uses: evaluate.quality}",
+        "  latency: {uses: evaluate.latency}",
+        indent(say("A page that shows all of it and opens offline.")),
+        "  card: {uses: report.card}",
+        say("A release is made only if every rule holds at the bad end of its 95 % interval."),
+        "release:\n  model: int8\n  rules:",
+        indent("\n".join(f"# {line}" for line in why.split("\n")), 4),
+        f"    - {{claim: quality.accuracy, min: {bound}}}",
+        f"    - {{claim: data.duplicate_rate, of: clean, max: 0.01}}  # {duplicates}",
+        f"    - {{claim: latency.p95_ms, max: 50}}  # {t('milliseconds for one record', lang=lang)}",
+    ]
+    return join(blocks)
+
+
+TEMPLATES: dict[str, Callable[[str, str | None, Guessed | None, str], str]] = {
+    TEXTS: _text_classification,
     TABLE_CLASSES: _table_classes,
     TABLE_NUMBERS: _table_numbers,
     IMAGES: _images,

@@ -10,7 +10,8 @@ from support.fake_stages import write_stages
 from modelyard.base.yaml import parse_yaml
 from modelyard.engine.bind import load_project
 from modelyard.engine.guess import guess
-from modelyard.engine.templates import project_name, render_template, scalar, write_new
+from modelyard.engine.template_parts import scalar
+from modelyard.engine.templates import project_name, render_template, write_new
 from modelyard.errors import InputError, UsageError
 
 ROWS = [
