@@ -5,9 +5,14 @@ Texts, in Chinese and English: typos, homophones, similar glyphs, synonyms, word
 trailing noise; swapped names and negations are checks of their own. Images: the fifteen corruptions of ImageNet-C at
 five severities. Tables: missing, shifted and swapped values, another unit, unseen categories. What is measured under
 each: accuracy, and the drop against the same rows unchanged with a paired interval; and the worst case, in which a row
-counts only if it is right under every change. Numbers have their RMSE instead.
+counts only if it is right under every change. Numbers have their RMSE instead. Spans of a text move with the edits, and
+have their F1 beside the share of texts whose spans are all right.
 
 `by` names a column (a source, a domain, a date): accuracy by its values, and each one's gap to all other rows.
+
+A `reference` (any step's model, `model.release` too) is asked the same changed rows: `robustness.mce` is the mean over
+kinds of the errors divided by its errors, `robustness.relative_mce` the same of what the changes cost (Hendrycks and
+Dietterich 2019); 1 is the reference.
 
 The report holds `robustness.json`, with rows that a change turned.
 """
@@ -36,6 +41,9 @@ if TYPE_CHECKING:
 
 PathText = Annotated[str, Field(min_length=1, max_length=1000)]
 Kind = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+PAIRED = ("mce", "corruption_error", "relative_mce", "relative_corruption_error")
 
 
 class Config(BaseModel):
@@ -73,11 +81,16 @@ def run(config: Config, context: Context) -> None:
     data = Dataset.open(context.input("data"))
     with opened(context.input("model"), config.threads) as predictor:
         judging.error_by_task(predictor.task)
-        reader = measuring.find(predictor.task).reader(data, predictor.task, Measuring())
+        task = predictor.task
+        reader = measuring.find(task).reader(data, task, Measuring())
         examples = Examples.read(data, "test", reader)
-        perturbations = _perturbations(config, context, data, reader.fields.kind)
+        perturbations = _perturbations(config, context, data, reader.fields.kind, task)
         judged = _judge(config, context, predictor, examples, perturbations)
     estimates = summary.estimates(judged, context.seed)
+    if context.bound("reference"):
+        estimates += _beside_reference(config, context, task, examples, perturbations, judged)
+    elif reader.fields.kind == "image":
+        context.say(t("the mean corruption error stands alone: no reference is named (`in: {reference: STEP}`)"))
     if config.by is not None:
         estimates += _by_slice(config, context, examples, judged)
     for one in estimates:
@@ -92,13 +105,13 @@ def run(config: Config, context: Context) -> None:
     blocks.write(context.output("report"), "robustness", "Robustness", drawn, about)
 
 
-def _perturbations(config: Config, context: Context, data: Dataset, kind: str) -> list[Perturbation]:
+def _perturbations(config: Config, context: Context, data: Dataset, kind: str, task: str) -> list[Perturbation]:
     from modelyard.methods.data.augmentation.lexicon import Lexicon, read_groups
     from modelyard.methods.evaluation.robustness import families
 
     lexicon = Lexicon.of(read_groups(context.base / config.synonyms)) if config.synonyms else None
     entities = read_groups(context.base / config.entities) if config.entities else None
-    return families.chosen(families.of_kind(kind, data, lexicon, entities), config.kinds, config.severities)
+    return families.chosen(families.of_kind(kind, data, lexicon, entities, task), config.kinds, config.severities)
 
 
 def _judge(
@@ -119,6 +132,42 @@ def _judge(
         context.progress(done, total, "rows")
 
     return judging.judge(predictor, examples, perturbations, context.seed, rows, config.batch_rows, note)
+
+
+def _beside_reference(
+    config: Config,
+    context: Context,
+    task: str,
+    examples: Examples,
+    perturbations: list[Perturbation],
+    judged: Judged,
+) -> list[Estimate]:
+    """Errors divided by those of the reference; said where there is no such ratio."""
+    from modelyard.errors import InputError
+    from modelyard.methods.evaluation.opening import opened
+    from modelyard.methods.evaluation.robustness import relative
+
+    with opened(context.input("reference"), config.threads) as reference:
+        if reference.task != task or not judged.is_rate:
+            raise InputError(
+                t(
+                    "a reference of the task `{found}` cannot stand beside the task `{task}`",
+                    found=reference.task,
+                    task=task,
+                ),
+                where="in: {reference: …}",
+                expected=t("a model of the same task, with right and wrong answers"),
+                remedy=t("leave `reference` out, or name a model of this task"),
+            )
+        others = _judge(config, context, reference, examples, perturbations)
+    found = relative.beside(judged, others)
+    for name, kinds in found.undefined.items():
+        context.say(t("{name} is not measured: the reference loses nothing to speak of under {kinds}", name=name,
+                      kinds=", ".join(kinds)))  # fmt: skip
+    for one in found.estimates:
+        if not one.slice:
+            context.say(t("{name} {value} (1 is the reference)", name=one.name, value=f"{one.value:.3f}"))
+    return list(found.estimates)
 
 
 def _by_slice(config: Config, context: Context, examples: Examples, judged: Judged) -> list[Estimate]:
@@ -143,6 +192,7 @@ def _measure(context: Context, one: Estimate) -> None:
         n=one.n,
         interval=one.interval,
         slice=one.slice,
+        against="reference" if one.name in PAIRED else None,
     )
 
 
@@ -191,18 +241,34 @@ CLAIMS = (
         "mean over kinds of change of the mean error over severities",
         better="lower",
     ),
+    Claim("robustness.mce", "mean over kinds of the errors under it by those of the reference; 1: as many",
+          better="lower", subject="pair"),
+    Claim("robustness.corruption_error", "errors under a kind of change by those of the reference", better="lower",
+          subject="pair"),
+    Claim("robustness.relative_mce", "mean over kinds of what each adds to the errors, by what it adds to the "
+          "reference's", better="lower", subject="pair"),
+    Claim("robustness.relative_corruption_error", "errors a kind of change adds, by those it adds to the reference",
+          better="lower", subject="pair"),
+    Claim("robustness.span_f1", "F1 of spans with both ends and label right; by kind and severity"),
+    Claim("robustness.span_f1_drop", "F1 of the same rows unchanged, less that under the change; by kind and severity",
+          better="lower"),
     Claim("robustness.check_failures", "share of rows that fail a check of meaning", better="lower", sizing="rate"),
     Claim("robustness.worst_slice_accuracy", "accuracy of the slice with the least; ends hold for all slices together"),
-    Claim("robustness.rmse", "root of the mean squared error under a change; by kind and severity", better="lower"),
-    Claim("robustness.mse_rise", "mean squared error under a change less that of the same rows", better="lower"),
+    Claim("robustness.rmse", "root of the mean squared error under a change; by kind and severity, or by slice",
+          better="lower"),
+    Claim("robustness.mse_rise", "mean squared error under a change less that of the same rows, or of a slice less "
+          "that of all others", better="lower"),
+    Claim("robustness.worst_slice_rmse", "RMSE of the slice with the largest; ends hold for all slices together",
+          better="lower"),
     Claim("robustness.worst_rmse", "RMSE with each row's largest error under any change", better="lower"),
-)
+)  # fmt: skip
 
 STAGE = Stage(
     config=Config,
     run=run,
     inputs={
         "model": Port("model", description="the model to measure"),
+        "reference": Port("model", optional=True, side=True, description="the model whose errors are divided by"),
         "data": Port("dataset", ("train", "test"), description="test rows; train for how far a table's numbers spread"),
     },
     outputs={"report": Port("report", description="robustness.json")},

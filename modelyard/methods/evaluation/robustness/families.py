@@ -14,9 +14,9 @@ Groups = Sequence[tuple[str, ...]]
 
 
 def of_kind(
-    kind: str, data: Dataset, lexicon: Lexicon | None = None, entities: Groups | None = None
+    kind: str, data: Dataset, lexicon: Lexicon | None = None, entities: Groups | None = None, task: str = ""
 ) -> list[Perturbation]:
-    """All changes of texts, images or tables, as `Fields.kind` names them."""
+    """All changes of texts, images or tables, as `Fields.kind` names them; spans move with the edits."""
     if kind == "image":
         from modelyard.methods.evaluation.robustness import corruptions
 
@@ -25,6 +25,10 @@ def of_kind(
         from modelyard.methods.evaluation.robustness import tables
 
         return tables.perturbations(tables.Columns.of(data))
+    if task == "token-classification":
+        from modelyard.methods.evaluation.robustness import marked
+
+        return marked.perturbations(lexicon, entities)
     from modelyard.methods.evaluation.robustness import texts
 
     return texts.perturbations(lexicon, entities)

@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 CLASSES = ("text-classification", "image-classification", "tabular-classification")
 SETS = ("text-multi-label",)
 NUMBERS = ("text-regression", "tabular-regression")
+SPANS = ("token-classification",)
+CLEAN = ("clean", 0)
 SHOWN = 3
 """Examples kept of each change."""
 
@@ -39,9 +41,10 @@ class Judged:
     """Errors of each row, as it is and under each change.
 
     Attributes:
-        clean: [n] error of the row: 0 or 1 for classes and sets, |truth - answer| for numbers.
+        clean: [n] error of the row: 0 or 1 for classes, sets and the spans of a text, |truth - answer| for numbers.
         errors: by (kind, severity) [n]; NaN where nothing could be changed.
         checks: by (kind, severity) [n]: 1 where the check failed, 0 where it held, NaN where it did not apply.
+        spans: by (kind, severity), the rows as they are under CLEAN, [n, 3] true spans, found ones, and both.
         refused: records that the model would not read after a change; they count as wrong, but a number's are left out.
     """
 
@@ -50,6 +53,7 @@ class Judged:
     errors: dict[tuple[str, int], Floats] = field(default_factory=dict)
     checks: dict[tuple[str, int], Floats] = field(default_factory=dict)
     refused: dict[tuple[str, int], int] = field(default_factory=dict)
+    spans: dict[tuple[str, int], Floats] = field(default_factory=dict)
     examples: dict[str, list[Example]] = field(default_factory=dict)
     is_rate: bool = True
 
@@ -80,12 +84,16 @@ def judge(
     found.is_rate = predictor.task not in NUMBERS
     for one in perturbations:
         (found.checks if one.check else found.errors)[one.kind, one.severity] = np.full(count, np.nan)
+    if predictor.task in SPANS:
+        found.spans = {name: np.full((count, 3), np.nan) for name in (CLEAN, *found.errors)}
     truths = [examples.truths[place] for place in places]
     for start, records in _batches(examples, places, batch_rows):
         part = slice(start, start + len(records))
         batch = _Batch(predictor, records, truths[part], found.row_ids[part], start)
         answers = predictor.predict(records)
         found.clean[part] = [error_of(truth, answer) for truth, answer in zip(batch.truths, answers, strict=True)]
+        if predictor.task in SPANS:
+            found.spans[CLEAN][part] = [_counted(*pair) for pair in zip(batch.truths, answers, strict=True)]
         for one in perturbations:
             _under(one, batch, answers, error_of, seed, found)
         note(start + len(records), count)
@@ -100,10 +108,22 @@ def error_by_task(task: str) -> Callable[[Any, Any], float]:
         return lambda truth, answer: float(set(answer.labels) != set(truth))
     if task in NUMBERS:
         return lambda truth, answer: abs(float(truth) - float(answer.value))
+    if task in SPANS:
+        return lambda truth, answer: float(set(spans_of(answer)) != set(truth))
     raise InputError(
         t("robustness of the task `{task}` is not measured yet", task=task),
-        expected=", ".join((*CLASSES, *SETS, *NUMBERS)),
+        expected=", ".join((*CLASSES, *SETS, *NUMBERS, *SPANS)),
     )
+
+
+def spans_of(answer: Any) -> tuple[tuple[int, int, str], ...]:
+    """(start, end, label) of each span of an answer."""
+    return tuple((span.start, span.end, span.label) for span in answer.spans)
+
+
+def _counted(truth: Any, answer: Any) -> tuple[int, int, int]:
+    found = set(spans_of(answer)) if answer is not None else set()
+    return len(set(truth)), len(found), len(found & set(truth))
 
 
 def some_places(examples: Examples, rows: int, seed: int) -> list[int]:
@@ -146,13 +166,15 @@ def _under(
     seed: int,
     found: Judged,
 ) -> None:
-    pairs = zip(batch.records, batch.row_ids, strict=True)
-    changed = [one.of(record, seed, row_id) for record, row_id in pairs]
-    able = [place for place, record in enumerate(changed) if record is not None]
-    asked = [record for record in changed if record is not None]
+    rows = zip(batch.records, batch.truths, batch.row_ids, strict=True)
+    changed = [one.of_row(record, truth, seed, row_id) for record, truth, row_id in rows]
+    able = [(place, *pair) for place, pair in enumerate(changed) if pair is not None]
+    told = ask(batch.predictor, [record for _, record, _ in able])
     name = (one.kind, one.severity)
-    for place, record, answer in zip(able, asked, ask(batch.predictor, asked), strict=True):
+    for (place, record, truth), answer in zip(able, told, strict=True):
         where = batch.start + place
+        if found.spans:
+            found.spans[name][where] = _counted(truth, answer)
         if answer is None:
             found.refused[name] = found.refused.get(name, 0) + 1
         if one.check:
@@ -161,12 +183,16 @@ def _under(
         elif answer is None and not found.is_rate:
             continue
         else:
-            found.errors[name][where] = 1.0 if answer is None else error_of(batch.truths[place], answer)
+            found.errors[name][where] = 1.0 if answer is None else error_of(truth, answer)
             worse = found.errors[name][where] > found.clean[where]
         kept = found.examples.setdefault(one.kind, [])
         if worse and len(kept) < SHOWN:
-            told = (said(answers[place]), said(answer))
-            kept.append(Example(batch.row_ids[place], batch.records[place], record, *told))
+            kept.append(
+                Example(
+                    batch.row_ids[place], batch.records[place], record,
+                    said(answers[place], batch.records[place]), said(answer, record),
+                )
+            )  # fmt: skip
 
 
 def ask(predictor: Predictor, records: Sequence[Record]) -> list[Any]:
@@ -198,10 +224,14 @@ def _fails(check: str, before: Any, after: Any) -> float:
     return float(after.scores[before.label] >= scores[before.label])
 
 
-def said(answer: Any) -> str:
-    """An answer in few characters."""
+def said(answer: Any, record: Record | None = None) -> str:
+    """An answer in few characters; spans with their words if the record has them."""
     if answer is None:
         return "-"
     if hasattr(answer, "label"):
         return str(answer.label)
+    if hasattr(answer, "spans"):
+        text = str((record or {}).get("text", ""))
+        told = [f"{label}: {text[start:end] or f'{start}–{end}'}" for start, end, label in spans_of(answer)]
+        return "; ".join(told) or "-"
     return ";".join(answer.labels) if hasattr(answer, "labels") else f"{answer.value:.6g}"

@@ -11,7 +11,11 @@ from modelyard.methods.evaluation.measuring.family import Shown, quote
 from modelyard.methods.evaluation.robustness.judging import Example, Judged
 from modelyard.methods.evaluation.robustness.summary import kinds_of
 
-SUMMED = ("robustness.worst_accuracy", "robustness.mean_corruption_error", "robustness.worst_rmse")
+SUMMED = ("robustness.worst_accuracy", "robustness.mean_corruption_error", "robustness.mce", "robustness.relative_mce",
+          "robustness.worst_rmse")  # fmt: skip
+BESIDE = ("robustness.corruption_error", "robustness.relative_corruption_error")
+SPANS = ("robustness.span_f1", "robustness.span_f1_drop")
+SLICES = ("robustness.worst_slice_accuracy", "robustness.worst_slice_rmse")
 CHANGED = ("robustness.accuracy", "robustness.accuracy_drop", "robustness.rmse", "robustness.mse_rise")
 
 
@@ -26,13 +30,18 @@ def blocks(judged: Judged, estimates: Sequence[Estimate], shown: Shown, left: Se
         Figures("Worst case and mean", SUMMED),
         Figures("Under each change", CHANGED),
     ]
+    names = {one.name for one in estimates}
+    if "span_f1" in names:
+        found.append(Figures("Spans under each change", SPANS))
+    if "corruption_error" in names:
+        found.append(Figures("Beside the reference, by kind (1: as many errors)", BESIDE))
     curves = _curves(judged, estimates)
     if curves:
         found.append(curves)
     if judged.checks:
         found.append(Figures("Checks of meaning", ("robustness.check_failures",)))
     if any("by" in one.slice for one in estimates):
-        found.append(Figures("Shift between slices", ("robustness.worst_slice_accuracy",)))
+        found.append(Figures("Shift between slices", SLICES))
     if left:
         found.append(Text(Phrase("No row could be changed by: {kinds}", {"kinds": ", ".join(left)})))
     examples = [(kind, one) for kind, kept in judged.examples.items() for one in kept][: shown.limit]
