@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.data.egress import download
 from modelyard.methods.data.egress.addresses import Deadline, GuardedNetwork
+from modelyard.methods.data.egress.asking import Ask
 from modelyard.methods.data.egress.cache import HttpCache
 from modelyard.methods.data.egress.decoding import pieces
 from modelyard.methods.data.egress.faults import FAULTS, Passing, of_connection, of_status
@@ -29,16 +30,6 @@ T = TypeVar("T")
 AGENT = "modelyard"
 SCHEMES = ("http", "https")
 REDIRECTS = (301, 302, 303, 307, 308)
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One request as the caller means it, before redirects; names of headers in lower case."""
-
-    method: str
-    url: httpx.URL
-    headers: Mapping[str, str]
-    body: bytes | None = None
 
 
 class Egress:

@@ -11,7 +11,7 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
@@ -19,11 +19,9 @@ from modelyard.base.canonical import canonical_json, digest_file
 from modelyard.base.files import write_cache
 from modelyard.base.messages import t
 from modelyard.errors import InputError
+from modelyard.methods.data.egress.asking import Ask, Sender
 from modelyard.methods.data.egress.decoding import encoding_of, pieces
 from modelyard.methods.data.egress.reply import Download
-
-if TYPE_CHECKING:
-    from modelyard.methods.data.egress.client import Ask, Egress
 
 HARMLESS = ("accept", "accept-encoding", "range", "if-range", "user-agent")
 """Headers that hold no credentials and may follow a redirect to another host."""
@@ -66,34 +64,34 @@ class Part:
         self.notes.unlink(missing_ok=True)
 
 
-def fetch(egress: Egress, ask: Ask, part: Part, digest: str | None, size: int | None) -> Download:
+def fetch(sender: Sender, ask: Ask, part: Part, digest: str | None, size: int | None) -> Download:
     """One attempt: go on with what is there, or begin. Raises faults.Passing if another attempt may help."""
-    named = egress.shown(ask.url)
+    named = sender.shown(ask.url)
     validator = part.validator(named)
     ranged = {"range": f"bytes={part.size()}-", "if-range": validator} if validator else {}
-    with egress.open(replace(ask, headers={**ask.headers, **ranged}), None) as response:
-        shown = egress.shown(response.url)
+    with sender.open(replace(ask, headers={**ask.headers, **ranged}), None) as response:
+        shown = sender.shown(response.url)
         status = response.status_code
         if status == 416 and validator:
             if _total(response) != part.size():
                 part.drop()
-                return fetch(egress, ask, part, digest, size)
+                return fetch(sender, ask, part, digest, size)
         elif status == 206 and validator and _start(response) == part.size():
-            _append(egress, response, part, shown)
+            _append(sender, response, part, shown)
         elif status == 200:
             part.begin(named, _validator_of(response))
-            _append(egress, response, part, shown)
+            _append(sender, response, part, shown)
         elif status == 206:
             part.drop()
             raise InputError(t("the server sends another part of the file than was asked for"), where=shown)
         else:
-            raise egress.refused(response)
+            raise sender.refused(response)
         headers = {name.lower(): value for name, value in response.headers.items()}
     return _finish(part, headers, shown, digest, size)
 
 
-def _append(egress: Egress, response: httpx.Response, part: Part, shown: str) -> None:
-    limit, done = egress.limits.max_file_bytes, part.size()
+def _append(sender: Sender, response: httpx.Response, part: Part, shown: str) -> None:
+    limit, done = sender.limits.max_file_bytes, part.size()
     with part.file.open("ab") as stream:
         for piece in pieces(response, shown):
             done += len(piece)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from modelyard.methods.reporting.datasheet.facts import SOURCE_FIELDS, Account, Datasheet, Source
+from modelyard.methods.reporting.datasheet.facts import Account, Datasheet
+from modelyard.methods.reporting.datasheet.source import SOURCE_FIELDS, Source
 from modelyard.methods.reporting.words import Words, count, mark
 
 FIELDS = {

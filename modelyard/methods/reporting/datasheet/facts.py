@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from modelyard.methods.data.settings import SECONDS, seconds_of
 from modelyard.methods.reporting.datasheet.rights import Conflict, conflicts, stated
+from modelyard.methods.reporting.datasheet.source import SOURCE_FIELDS, Source
 from modelyard.methods.reporting.record import Claim, Evidence, Record, Run
 
-SOURCE_FIELDS = ("source", "licence", "consent", "purpose", "retention", "collected", "contact")
 PERSONAL_FAMILIES = ("privacy.", "deidentify.")
 VERSION = 1
 
@@ -30,30 +29,6 @@ class Owner:
     distribution: str = ""
     maintenance: str = ""
     contact: str = ""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where rows came in, and what was stated of them; empty where nothing was."""
-
-    step: str
-    uses: str
-    origin: str = ""
-    source: str = ""
-    licence: str = ""
-    consent: str = ""
-    purpose: str = ""
-    retention: str = ""
-    collected: str = ""
-    contact: str = ""
-
-    def missing(self) -> list[str]:
-        """Fields that nobody filled in."""
-        return [name for name in SOURCE_FIELDS if not getattr(self, name)]
-
-    @property
-    def retention_days(self) -> float | None:
-        return seconds_of(self.retention) / SECONDS["d"] if self.retention else None
 
 
 @dataclass(frozen=True)

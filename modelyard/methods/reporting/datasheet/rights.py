@@ -8,12 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from modelyard.methods.reporting.datasheet.source import Source
 from modelyard.methods.reporting.words import mark
-
-if TYPE_CHECKING:
-    from modelyard.methods.reporting.datasheet.facts import Source
 
 NON_COMMERCIAL = re.compile(
     r"(?:^|[^a-z])nc(?:$|[^a-z])|non-?\s?commercial|academic|research[ -](?:use|only|purposes?)|for research"

@@ -6,7 +6,8 @@ from modelyard.base.messages import LANGUAGES, t
 from modelyard.errors import UsageError
 from modelyard.methods.reporting.charts import bars
 from modelyard.methods.reporting.datasheet.answers import FIELDS, Answer, Part, field_text, limits, parts, reasons
-from modelyard.methods.reporting.datasheet.facts import SOURCE_FIELDS, Datasheet
+from modelyard.methods.reporting.datasheet.facts import Datasheet
+from modelyard.methods.reporting.datasheet.source import SOURCE_FIELDS
 from modelyard.methods.reporting.markup import Markup, Node, el, isolated, join
 from modelyard.methods.reporting.page import TAGS, document
 from modelyard.methods.reporting.record import Evidence
