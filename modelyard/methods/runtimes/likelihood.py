@@ -25,11 +25,13 @@ class Likelihood:
         log_probability: natural logarithm, of the tokens that were scored.
         tokens: scored.
         bytes: of the text they spell, UTF-8.
+        greedy: whether every scored token was the likeliest one.
     """
 
     log_probability: float
     tokens: int
     bytes: int
+    greedy: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,15 @@ def scored(encode: Callable[[str], list[int]], prompt: str, answer: str, mark: i
 
 
 def pieces(row: Scored, positions: int) -> Iterator[tuple[list[int], int]]:
-    """Windows of at most `positions` tokens (at least 2) and, in each, the place of the first token that is scored."""
+    """Windows of at most `positions` tokens and the one that follows, and in each the first place that is scored."""
     ids, at = list(row.ids), row.start
-    begin, end = 0, min(len(ids), positions)
-    if at >= positions:  # the prompt alone fills the room: its end is kept, and half the room is for the answer
-        end = min(len(ids), at + max(1, positions // 2))
-        begin = end - positions
+    # An answer that does not fit beside one token of its prompt begins after as much of it as half the room holds.
+    before = min(at, max(1, positions // 2)) if len(ids) - at > positions else 1
     while at < len(ids):
+        end = min(len(ids), at + positions + 1 - before)
+        begin = max(0, end - positions - 1)
         yield ids[begin:end], at - begin
-        begin, at = end - 1, end
-        end = min(len(ids), begin + positions)
+        at, before = end, 1
 
 
 def log_probabilities(
@@ -93,8 +94,8 @@ def log_probabilities(
     order = sorted(range(len(windows)), key=lambda place: (len(windows[place][1]), place))
     width = int(getattr(model.config, "vocab_size", 0) or 50_000)
     budget = max(1, min(budget, SCORES // width))
-    sums, counts = [0.0] * len(rows), [0] * len(rows)
-    found: dict[int, float] = {}
+    sums, counts, greedy = [0.0] * len(rows), [0] * len(rows), [True] * len(rows)
+    found: dict[int, tuple[float, bool]] = {}
     batch: list[int] = []
     for place in [*order, None]:
         full = place is None or (batch and (len(batch) + 1) * len(windows[place][1]) > budget)
@@ -105,21 +106,23 @@ def log_probabilities(
         if place is not None:
             batch.append(place)
     for place, (row, ids, start) in enumerate(windows):  # in the order of the text: sums do not depend on batches
-        sums[row] += found[place]
+        sums[row] += found[place][0]
+        greedy[row] &= found[place][1]
         counts[row] += len(ids) - start
-    return [Likelihood(sums[row], counts[row], one.bytes) for row, one in enumerate(rows)]
+    return [Likelihood(sums[row], counts[row], one.bytes, greedy[row]) for row, one in enumerate(rows)]
 
 
-def _scores(model: Any, windows: Sequence[tuple[list[int], int]]) -> list[float]:
-    """Sum of the log-probabilities of each window's tokens from its start, in double precision."""
-    width = max(len(ids) for ids, _ in windows)
-    padded = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in windows])
-    mask = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in windows])
+def _scores(model: Any, windows: Sequence[tuple[list[int], int]]) -> list[tuple[float, bool]]:
+    """Of each window's tokens from its start: the sum of their log-probabilities, in double precision, and whether
+    each was the likeliest. The last token of a window is not read: nothing is asked of what follows it."""
+    width = max(len(ids) for ids, _ in windows) - 1
+    padded = torch.tensor([ids[:-1] + [0] * (width + 1 - len(ids)) for ids, _ in windows])
+    mask = torch.tensor([[1] * (len(ids) - 1) + [0] * (width + 1 - len(ids)) for ids, _ in windows])
     with torch.inference_mode():
         logits = model(input_ids=padded, attention_mask=mask, use_cache=False).logits
     found = []
     for row, (ids, start) in enumerate(windows):
-        own = logits[row, start - 1 : len(ids) - 1].double()
-        chosen = own.gather(1, torch.tensor(ids[start:])[:, None])[:, 0]
-        found.append(float((chosen - own.logsumexp(1)).sum()))
+        own, wanted = logits[row, start - 1 : len(ids) - 1].double(), torch.tensor(ids[start:])
+        chosen = own.gather(1, wanted[:, None])[:, 0]
+        found.append((float((chosen - own.logsumexp(1)).sum()), bool((own.argmax(1) == wanted).all())))
     return found

@@ -1,0 +1,326 @@
+"""Harness tasks from local files: the same figures as the harness' own model and as our own, and nothing else runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from support.fake_context import FakeContext
+from support.tiny_language import tiny_model, write_columns
+
+from modelyard.errors import InputError
+from modelyard.methods.data.dataset import Dataset
+from modelyard.methods.evaluation.harness import tasks
+from modelyard.methods.evaluation.harness.lm import PredictorLM, pair, writing
+from modelyard.methods.training.language import saving
+from modelyard.methods.training.language.settings import Generation
+from modelyard.stages.evaluate.harness import STAGE, Config, run
+
+QUESTIONS = [
+    {"question": "Ada likes", "choices": ["tea.", "rice.", "soup."], "right": 0},
+    {"question": "小明 likes", "choices": ["苹果.", "米饭."], "right": 1},
+    {"question": "Ben likes tea. Ben likes", "choices": ["soup.", "rice.", "tea."], "right": 2},
+    {"question": "小红 likes", "choices": ["tea.", "米饭.", "rice."], "right": 0},
+    {"question": "Ada likes soup. Ben likes", "choices": ["rice.", "苹果."], "right": 1},
+    {"question": "Who likes rice? 小明 likes", "choices": ["rice.", "soup."], "right": 0},
+]
+CHOICE = """
+task: tiny_choice
+dataset_path: json
+dataset_kwargs: {data_files: {test: questions.jsonl}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{question}}"
+doc_to_choice: choices
+doc_to_target: right
+metric_list:
+  - {metric: acc, aggregation: mean, higher_is_better: true}
+  - {metric: acc_norm, aggregation: mean, higher_is_better: true}
+"""
+ROLLING = """
+task: tiny_texts
+dataset_path: json
+dataset_kwargs: {data_files: {test: texts.jsonl}}
+test_split: test
+output_type: loglikelihood_rolling
+doc_to_text: ""
+doc_to_target: "{{text}}"
+metric_list: [{metric: byte_perplexity}, {metric: bits_per_byte}]
+"""
+WRITING = """
+task: tiny_writing
+dataset_path: json
+dataset_kwargs: {data_files: {test: texts.jsonl}}
+test_split: test
+output_type: generate_until
+doc_to_text: "{{text[:9]}}"
+doc_to_target: "{{text}}"
+generation_kwargs: {until: ["."], max_gen_toks: 6, do_sample: false}
+metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}, {metric: chrf}]
+"""
+TEXTS = [
+    "Ada likes tea.",
+    "Ben likes rice. " * 9 + "小明 likes soup.",
+    "小红 likes 苹果.",
+    "x",
+    "soup tea.",
+    "Ben likes tea.",
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    made, tokenizer = tiny_model("gpt2", context=64, seed=3)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            if parameter.ndim > 1:
+                parameter *= 4
+    folder = tmp_path_factory.mktemp("harness-model")
+    saving.write_model(made, tokenizer, folder, 64, Generation(max_new_tokens=6), {}, "MIT", saving.prompts(["A"]))
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "questions.jsonl").write_text(_lines(QUESTIONS), encoding="utf-8")
+    (tmp_path / "texts.jsonl").write_text(_lines([{"text": text} for text in TEXTS]), encoding="utf-8")
+    return tmp_path
+
+
+def _lines(rows: list) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _task(folder: Path, text: str, name: str = "task.yaml") -> Path:
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def _run(folder: Path, model: Path, **settings) -> FakeContext:
+    context = FakeContext(folder / "run", {"model": model}, base=folder)
+    run(Config(tasks=settings.pop("tasks", "task.yaml"), threads=1, **settings), context)
+    return context
+
+
+def _by_harness(folder: Path, model: Path, name: str = "task.yaml", shots: int | None = None, **settings) -> dict:
+    """The harness alone: its loader, its Hugging Face model."""
+    import datasets
+    from lm_eval import evaluator
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    datasets.disable_progress_bars()
+    [task] = tasks.read([name], folder).tasks
+    config = {**task.config, "dataset_kwargs": {**task.config["dataset_kwargs"], "cache_dir": str(folder / "cache")}}
+    peer = HFLM(pretrained=str(model), device="cpu", dtype="float32", batch_size=2, softmax_dtype="float64", **settings)
+    found = evaluator.simple_evaluate(
+        peer, tasks=[config], task_manager=TaskManager(include_defaults=False), num_fewshot=shots, bootstrap_iters=0,
+        fewshot_random_seed=0,
+    )  # fmt: skip
+    return found
+
+
+def test_choices_are_those_of_the_harness_own_model_and_of_our_own_measurement(folder, model, tmp_path):
+    _task(folder, CHOICE)
+    context = _run(folder, model)
+    theirs = _by_harness(folder, model)
+    told = {one.claim: one for one in context.measurements}
+    for metric in ("acc", "acc_norm"):
+        assert told[f"harness.{metric}"].value == theirs["results"]["tiny_choice"][f"{metric},none"]
+        assert told[f"harness.{metric}"].n == len(QUESTIONS)
+        assert told[f"harness.{metric}"].slice == {"task": "tiny_choice"}
+        low, high = told[f"harness.{metric}"].interval
+        assert low < told[f"harness.{metric}"].value < high or told[f"harness.{metric}"].value in (0, 1)
+    rows = Dataset.open(context.output("samples")).table("all").to_pylist()
+    assert [row["row_id"] for row in rows] == [f"tiny_choice/{place}" for place in range(len(QUESTIONS))]
+    for row, sample in zip(rows, theirs["samples"]["tiny_choice"], strict=True):
+        for ours, likelihood in zip(json.loads(row["said"]), sample["filtered_resps"], strict=True):
+            assert ours[0] == pytest.approx(float(likelihood[0]), abs=1e-6, rel=1e-6)
+            assert ours[1] == bool(likelihood[1])
+    assert told["harness.acc"].value == _own_accuracy(tmp_path / "own", model)
+
+
+def _quiet(*told) -> None:
+    pass
+
+
+def _own_accuracy(folder: Path, model: Path) -> float:
+    """The same questions as a data set of ours, measured by evaluate.quality's family."""
+    from modelyard.methods.evaluation.measuring import running
+    from modelyard.methods.evaluation.settings import Measuring
+
+    columns = {
+        "prompt": [one["question"] for one in QUESTIONS],
+        "choices": [json.dumps([f" {each}" for each in one["choices"]], ensure_ascii=False) for one in QUESTIONS],
+        "right": [str(one["right"]) for one in QUESTIONS],
+    }
+    empty = {name: values[:0] for name, values in columns.items()}
+    write_columns(folder, {"train": empty, "validation": empty, "test": columns}, text="prompt")
+    value = json.loads((folder / "dataset.json").read_text())
+    for column in value["columns"]:
+        if column["name"] == "right":
+            column["role"] = "label"
+    (folder / "dataset.json").write_text(json.dumps(value))
+    found = running.run(model, Dataset.open(folder), "test", Measuring(choices="choices", threads=1), 0, _quiet, _quiet)
+    return next(one.value for one in found.measured.estimates if one.name == "choice_accuracy")
+
+
+def test_examples_before_a_question_are_drawn_as_the_harness_draws_them(folder, model):
+    text = CHOICE.replace("{test: questions.jsonl}", "{test: questions.jsonl, shown: questions.jsonl}")
+    _task(folder, text + "fewshot_split: shown\n")
+    context = _run(folder, model, shots=2)
+    theirs = _by_harness(folder, model, shots=2)["samples"]["tiny_choice"]
+    rows = Dataset.open(context.output("samples")).table("all").to_pylist()
+    assert [row["question"] for row in rows] == [one["arguments"][0][0] for one in theirs]
+    assert rows[0]["question"].count("likes") > 2
+    for row, sample in zip(rows, theirs, strict=True):
+        for ours, likelihood in zip(json.loads(row["said"]), sample["filtered_resps"], strict=True):
+            assert ours[0] == pytest.approx(float(likelihood[0]), abs=1e-6, rel=1e-6)
+
+
+def test_texts_longer_than_the_model_and_writing_are_those_of_the_harness(folder, model):
+    _task(folder, ROLLING, "a.yaml")
+    _task(folder, WRITING, "b.yaml")
+    context = _run(folder, model, tasks=["a.yaml", "b.yaml"])
+    # Their model puts a mark before texts whose tokenizer has put one already, and scores it: told not to here.
+    rolling = _by_harness(folder, model, "a.yaml", add_bos_token=False)["results"]["tiny_texts"]
+    for metric in ("byte_perplexity", "bits_per_byte"):
+        assert context.value(f"harness.{metric}") == pytest.approx(rolling[f"{metric},none"], rel=1e-6)
+    told = next(one for one in context.measurements if one.claim == "harness.bits_per_byte")
+    assert told.interval[0] < told.value < told.interval[1]
+    theirs = _by_harness(folder, model, "b.yaml")
+    rows = [
+        row for row in Dataset.open(context.output("samples")).table("all").to_pylist() if row["task"] != "tiny_texts"
+    ]
+    assert [json.loads(row["said"]) for row in rows] == [
+        one["filtered_resps"] for one in theirs["samples"]["tiny_writing"]
+    ]
+    assert context.value("harness.chrf") == pytest.approx(theirs["results"]["tiny_writing"]["chrf,none"])
+
+
+def test_a_limit_asks_the_first_questions_and_the_report_names_the_claims(folder, model):
+    _task(folder, CHOICE)
+    context = _run(folder, model, limit=2, texts=False)
+    assert {one.n for one in context.measurements} == {2}
+    report = (context.output("report") / "harness.json").read_text()
+    assert "harness.acc" in report
+    assert "Ada likes" not in report
+
+
+BAD = {
+    "no yaml": ("task: [", "not YAML"),
+    "no mapping": ("- task", "no mapping"),
+    "hub": (CHOICE.replace("dataset_path: json", "dataset_path: some/hub"), "hub"),
+    "address": (CHOICE.replace("questions.jsonl", "https://host/questions.jsonl"), "not a local file"),
+    "no file": (CHOICE.replace("questions.jsonl", "absent.jsonl"), "absent.jsonl"),
+    "no split": (CHOICE.replace("test_split: test", "test_split: other"), "other"),
+    "metric": (CHOICE.replace("metric: acc,", "metric: accuracyy,"), "unknown metric: `accuracyy`"),
+    "fetched metric": (CHOICE.replace("metric: acc,", "metric: acc, hf_evaluate: true,"), "hf_evaluate"),
+    "function": (CHOICE.replace("doc_to_target: right", "doc_to_target: !function evil.target"), "brings code"),
+    "class": ("task: x\nclass: !function evil.Task\n", "brings code"),
+    "unsafe": (CHOICE + "unsafe_code: true\n", "brings code"),
+    "other tag": (CHOICE.replace("doc_to_target: right", "doc_to_target: !!python/name:os.system"), "not YAML"),
+    "prompts": (CHOICE + "use_prompt: promptsource:x\n", "library"),
+    "kind": (CHOICE.replace("multiple_choice", "essay"), "essay"),
+    "itself": ("include: task.yaml\n" + CHOICE, "includes itself"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_a_task_that_cannot_or_may_not_be_run_is_refused_before_anything_runs(folder, name):
+    text, told = BAD[name]
+    _task(folder, text)
+    (folder / "evil.py").write_text(f"open({str(folder / 'ran')!r}, 'w').close()\n")
+    with pytest.raises(InputError, match=told):
+        tasks.read(["task.yaml"], folder)
+    with pytest.raises(InputError, match=told):  # the model is not even looked for
+        _run(folder, folder / "no-such-model")
+    assert not (folder / "ran").exists()
+
+
+def test_code_runs_only_where_it_is_allowed_and_it_is_said(folder, model):
+    _task(folder, CHOICE.replace("doc_to_target: right", "doc_to_target: !function ours_of_test.target"))
+    (folder / "ours_of_test.py").write_text("def target(doc):\n    return doc['right']\n")
+    try:
+        context = _run(folder, model, allow_code=True)
+    finally:
+        for name in [name for name in sys.modules if name.endswith("ours_of_test")]:
+            del sys.modules[name]
+    assert any("code" in line for line in context.said)
+    assert context.value("harness.acc") == _run(_plain(folder), model).value("harness.acc")
+
+
+def _plain(folder: Path) -> Path:
+    _task(folder, CHOICE)
+    return folder
+
+
+def test_a_template_cannot_reach_python(folder, model):
+    reach = "{{ question.__class__.__mro__[1].__subclasses__() }}"
+    _task(folder, CHOICE.replace('"{{question}}"', json.dumps(reach)))
+    with pytest.raises(InputError, match="SecurityError"):
+        _run(folder, model)
+
+
+def test_a_column_that_is_not_there_and_a_filter_nobody_knows_are_told(folder, model):
+    _task(folder, CHOICE.replace('"{{question}}"', '"{{queston}}"'))
+    with pytest.raises(InputError, match="queston"):
+        _run(folder, model)
+    _task(folder, WRITING + "filter_list: [{name: first, filter: [{function: guess}]}]\n")
+    with pytest.raises(InputError, match="unknown filter: `guess`"):
+        _run(folder, model)
+
+
+def test_includes_and_folders_are_read_and_groups_are_told(folder, model):
+    _task(folder, CHOICE.replace("task: tiny_choice\n", ""), "_shared.yaml")
+    _task(folder, "include: _shared.yaml\ntask: one\n", "one.yaml")
+    _task(folder, "include: _shared.yaml\ntask: two\nnum_fewshot: 0\n", "two.yaml")
+    _task(folder, "group: both\ntask: [one, two]\n", "both.yaml")
+    context = _run(folder, model, tasks=".", shots=1)
+    assert [one.slice["task"] for one in context.measurements if one.claim == "harness.acc"] == ["one", "two"]
+    assert any("both.yaml" in line for line in context.said)
+    assert any("two" in line and "0" in line and "holds" in line for line in context.said)
+
+
+def test_a_changed_question_changes_the_fingerprint(folder):
+    _task(folder, CHOICE)
+    config = Config(tasks="task.yaml")
+    before = STAGE.fingerprint(config, folder)
+    assert before == STAGE.fingerprint(config, folder)
+    (folder / "questions.jsonl").write_text(_lines(QUESTIONS[:-1]), encoding="utf-8")
+    assert STAGE.fingerprint(config, folder) != before
+
+
+def test_requests_become_records():
+    assert pair("a b  ", "c") == {"prompt": "a b", "answer": "  c"}
+    assert pair("", " c") == {"prompt": " c"}
+    assert writing("q", {"until": ["\n", ""], "max_gen_toks": 5, "do_sample": False, "temperature": 0.7}, 3) == {
+        "prompt": "q", "max_new_tokens": 5, "stop": ["\n"], "temperature": 0.0
+    }  # fmt: skip
+    assert writing("q", {"do_sample": True, "temperature": 0.7}, 3)["seed"] == 3
+    with pytest.raises(InputError, match="length_penalty"):
+        writing("q", {"length_penalty": 2}, 0)
+
+
+def test_a_runtime_without_likelihoods_is_told():
+    class Silent:
+        def predict(self, records):
+            return []
+
+    with pytest.raises(InputError, match="likelihoods"):
+        PredictorLM(Silent(), 2, 0, lambda done, total: None).loglikelihood([type("R", (), {"args": ("a", "b")})()])
+
+
+def test_nothing_of_the_process_is_changed_afterwards(folder, model):
+    import os
+
+    import huggingface_hub.constants as hub
+    import lm_eval.utils
+
+    _task(folder, CHOICE)
+    before = (hub.HF_HUB_OFFLINE, os.environ.get("HF_HUB_OFFLINE"), lm_eval.utils.env)
+    _run(folder, model, limit=1)
+    assert (hub.HF_HUB_OFFLINE, os.environ.get("HF_HUB_OFFLINE"), lm_eval.utils.env) == before
