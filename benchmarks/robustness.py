@@ -163,10 +163,13 @@ def attacks(found: dict[str, list[Estimate]]) -> list[list[str]]:
         row("accuracy, not attacked", found, "accuracy", attack="none"),
         row("accuracy, FGSM", found, "accuracy", attack="fgsm", **radius),
         row("accuracy, PGD of 10 steps", found, "accuracy", attack="pgd", **radius),
+        row("accuracy, APGD with the ratio of logits", found, "accuracy", attack="apgd_dlr", **radius),
+        row("accuracy, noise of that length", found, "accuracy", attack="noise", **radius),
         row("accuracy, 3 words replaced", found, "accuracy", **words),
         row("success of 3 words, of right rows", found, "success_rate", **words),
         row("success of PGD, of right rows", found, "success_rate", attack="pgd", **radius),
         row("accuracy, all attacks (worst case)", found, "worst_accuracy"),
+        row("signs of masked gradients", found, "masked_gradients"),
     ]
 
 

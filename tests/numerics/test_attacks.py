@@ -72,18 +72,26 @@ def test_gradients_that_vanish_are_a_sign() -> None:
     names = [str(n) for n in range(len(x))]
     found = attack(Linear(weight, 1e6), x, names, labels, "pixels", Ball(0.3), 1)
     honest = attack(Linear(weight), x, names, labels, "pixels", Ball(0.3), 1)
-    masked = flags.flags(flags.Evidence(found.gradients, 0.9, 0.9, 0.9, 0.0))
+    masked = flags.flags(flags.Evidence(found.gradients, *shares(0.9, 0.9, 0.9, 0.0)))
     assert masked[flags.ZERO_GRADIENT]
-    assert not flags.flags(flags.Evidence(honest.gradients, 0.5, 0.4, 0.8, 0.0))[flags.ZERO_GRADIENT]
+    assert not flags.flags(flags.Evidence(honest.gradients, *shares(0.5, 0.4, 0.8, 0.0)))[flags.ZERO_GRADIENT]
+
+
+def shares(*accuracies: float) -> list[np.ndarray]:
+    """The first rows of a hundred are the right ones."""
+    return [np.arange(100) < 100 * accuracy for accuracy in accuracies]
 
 
 def test_each_sign_shows_where_it_should_and_only_there() -> None:
     gradients = np.ones(10)
 
     def signs(*accuracies: float) -> list[str]:
-        return [name for name, shows in flags.flags(flags.Evidence(gradients, *accuracies)).items() if shows]
+        return [name for name, shows in flags.flags(flags.Evidence(gradients, *shares(*accuracies))).items() if shows]
 
     assert signs(0.5, 0.4, 0.8, 0.0) == []
     assert signs(0.3, 0.4, 0.8, 0.0) == [flags.SINGLE_STEP]
     assert signs(0.5, 0.4, 0.2, 0.0) == [flags.BLACK_BOX]
     assert signs(0.5, 0.4, 0.8, 0.1) == [flags.UNBOUNDED]
+    # Two rows of a hundred are chance; that another answer comes when asked again is none.
+    assert signs(0.38, 0.4, 0.8, 0.0) == []
+    assert flags.flags(flags.Evidence(gradients, *shares(0.5, 0.4, 0.8, 0.0), False))[flags.RANDOM]

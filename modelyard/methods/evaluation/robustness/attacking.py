@@ -16,6 +16,7 @@ from modelyard.methods.data.augmentation.lexicon import Lexicon, built_in
 from modelyard.methods.data.row_random import generator
 from modelyard.methods.evaluation.estimates import Estimate
 from modelyard.methods.evaluation.robustness import flags as signs
+from modelyard.methods.evaluation.robustness import strong
 from modelyard.methods.evaluation.robustness.gradients import Ball, Model, Norm, attack
 from modelyard.methods.evaluation.robustness.pixels import InPixels
 from modelyard.methods.evaluation.robustness.summary import rate
@@ -31,17 +32,20 @@ RADII: dict[str, dict[Norm, tuple[float, ...]]] = {
 UNBOUNDED = {"pixels": {"linf": 1.0, "l2": 30.0}, "tokens": {"linf": 100.0, "l2": 100.0}}
 """So far that nothing of the row is left."""
 NOISES = 5
+WITHOUT = ("noise", "square")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How hard to try: `steps` of PGD, replaced words at most, radii by norm (empty: RADII)."""
+    """How hard to try: `steps` of PGD and APGD, `queries` of Square, replaced words at most, radii by norm (empty:
+    RADII)."""
 
     steps: int = 20
     words: int = 3
     batch_rows: int = 64
     linf: tuple[float, ...] = ()
     l2: tuple[float, ...] = ()
+    queries: int = 100
 
 
 @dataclass(frozen=True)
@@ -72,20 +76,20 @@ def run(
     clean, gradients = rows.attacked(Ball(0.0), 1)
     estimates, worst, shown = [rate("accuracy", clean.astype(np.float64), {"attack": "none"})], clean.copy(), set[str]()
     balls = [(norm, radius) for norm in ("linf", "l2") for radius in _radii(settings, leaf, norm)]
+    repeats = rows.repeats()
     for number, (norm, radius) in enumerate(balls, start=1):
         ball = _ball(leaf, norm, radius * unit[norm])  # type: ignore[arg-type]
-        one_step, _ = rows.attacked(ball, 1)
-        many, _ = rows.attacked(ball, settings.steps)
-        noise = rows.noisy(ball)
-        for name, right in (("fgsm", one_step), ("pgd", many), ("noise", noise)):
-            part = {"attack": name, "norm": norm, "radius": f"{radius:.4g}"}
-            estimates += _outcome(clean, right, part)
-            worst &= right
+        part = {"norm": norm, "radius": f"{radius:.4g}"}
+        under = rows.under(ball, settings)
+        for name, right in under.items():
+            estimates += _outcome(clean, right, {"attack": name, **part})
+        every = np.logical_and.reduce([clean, *under.values()])
+        estimates += _outcome(clean, every, {"attack": "all", **part})
+        worst &= every
         free, _ = rows.attacked(_ball(leaf, norm, UNBOUNDED[leaf][norm] * unit[norm]), settings.steps)  # type: ignore[arg-type]
-        accuracies = [float(one.mean()) for one in (one_step, many, noise, free)]
-        shown |= {
-            sign for sign, is_there in signs.flags(signs.Evidence(gradients[clean], *accuracies)).items() if is_there
-        }
+        without = np.logical_and.reduce([under[name] for name in WITHOUT if name in under])
+        evidence = signs.Evidence(gradients[clean], under["fgsm"], under["pgd"], without, free, repeats)
+        shown |= {sign for sign, is_there in signs.flags(evidence).items() if is_there}
         note(number, len(balls) + 1)
     turned: tuple[tuple[str, str, str], ...] = ()
     if leaf == "tokens" and settings.words:
@@ -125,6 +129,43 @@ class _Rows:
             for p in self.parts()
         ]
         return np.concatenate([one.right for one in found]), np.concatenate([one.gradients for one in found])
+
+    def under(self, ball: Ball, settings: Settings) -> dict[str, Bools]:
+        """Rows that stay right, by attack."""
+        found = {
+            "fgsm": self.attacked(ball, 1)[0],
+            "pgd": self.attacked(ball, settings.steps)[0],
+            "apgd_ce": self._adaptive(ball, settings.steps, "ce"),
+            "apgd_dlr": self._adaptive(ball, settings.steps, "dlr"),
+            "noise": self.noisy(ball),
+        }
+        if self.leaf == "pixels" and ball.norm == "linf" and settings.queries:
+            found["square"] = self._squares(ball, settings.queries)
+        return found
+
+    def repeats(self) -> bool:
+        """Whether the first rows are answered alike when asked twice."""
+        arrays = self.model.encode(self.records[self.parts()[0]])
+        with torch.no_grad():
+            return bool(torch.equal(self.model.logits(arrays), self.model.logits(arrays)))
+
+    def _adaptive(self, ball: Ball, steps: int, loss: strong.Loss) -> Bools:
+        found = [
+            strong.apgd(
+                self.model, self.records[p], self.row_ids[p], self.labels[p], self.leaf, ball, steps, loss, self.seed
+            )
+            for p in self.parts()
+        ]
+        return np.concatenate(found)
+
+    def _squares(self, ball: Ball, queries: int) -> Bools:
+        found = [
+            strong.square(
+                self.model, self.records[p], self.row_ids[p], self.labels[p], self.leaf, ball, queries, self.seed
+            )
+            for p in self.parts()
+        ]
+        return np.concatenate(found)
 
     def noisy(self, ball: Ball) -> Bools:
         """Rows right at several random points on the edge of the ball: an attack without gradients."""

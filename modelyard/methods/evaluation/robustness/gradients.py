@@ -118,12 +118,12 @@ def attack(
     leaves: dict[str, Tensor] = dict(model.embed(arrays))
     wanted = torch.from_numpy(labels)
     start = leaves[leaf].detach()
-    free = _free(arrays, start, leaf)
+    free = movable(arrays, start, leaf)
     logits, worst, gradient = loss_and_gradient(model, arrays, leaves, wanted, leaf)
     first = gradient.flatten(1).abs().amax(1)
     right = logits.argmax(1) == wanted
     size = ball.radius if steps == 1 else STEP * ball.radius / steps
-    point = start if steps == 1 else ball.project(start, start + free * _random(start, ball, row_ids, seed))
+    point = start if steps == 1 else ball.project(start, start + free * random_start(start, ball, row_ids, seed))
     for step in range(steps):
         if step or steps > 1:
             _, _, gradient = loss_and_gradient(model, arrays, {**leaves, leaf: point}, wanted, leaf)
@@ -136,7 +136,7 @@ def attack(
     return Attacked(right.numpy(), worst.double().numpy(), first.double().numpy())
 
 
-def _free(arrays: Arrays, start: Tensor, leaf: str) -> Tensor:
+def movable(arrays: Arrays, start: Tensor, leaf: str) -> Tensor:
     """1 where the leaf may move: not in padding."""
     mask = arrays.get("attention_mask")
     if leaf != "tokens" or mask is None:
@@ -144,7 +144,7 @@ def _free(arrays: Arrays, start: Tensor, leaf: str) -> Tensor:
     return torch.from_numpy(np.asarray(mask)).unsqueeze(-1).to(start.dtype)
 
 
-def _random(like: Tensor, ball: Ball, row_ids: Sequence[str], seed: int) -> Tensor:
+def random_start(like: Tensor, ball: Ball, row_ids: Sequence[str], seed: int) -> Tensor:
     """A start inside the ball, of each row's own draws."""
     rows = [generator(seed, "attack", row_id).uniform(-1, 1, size=like.shape[1:]) for row_id in row_ids]
     found = torch.from_numpy(np.stack(rows)).to(like.dtype)
