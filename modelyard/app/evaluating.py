@@ -1,33 +1,33 @@
 """Measure a release, a model folder or an endpoint with any of the evaluate stages, within a bound on time.
 
-Each family is a step of a small project that is built here and run by the engine: what was measured before is reused,
-what is killed goes on, and the evidence stands in the ledger beside all other.
+Each family is a step of a small project that is built here and run by the engine: families run side by side, what was
+measured before is reused, what is killed goes on, and the evidence stands in the ledger beside all other. When the time
+is short, families that look at many rows are first measured on an eighth of them, so that something is known of each.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from modelyard.app.deadline import Deadline
+from modelyard.app.evaluation_project import AGAINST, COMPARISON, CUT, FAMILY, MODEL, Asked, ask, families
 from modelyard.app.releases import folder_of
 from modelyard.app.session import Session, open_store
 from modelyard.app.show import evidence_json
-from modelyard.base.files import is_file
-from modelyard.base.messages import did_you_mean, language, t
+from modelyard.base.messages import language
+from modelyard.engine.bench import Bench
 from modelyard.engine.events import Listener, Silent, StepOutcome
 from modelyard.engine.openings import Openings, openings_of
-from modelyard.errors import Interrupted, ModelyardError, ProjectError, UsageError
+from modelyard.engine.profiles import Profile
+from modelyard.errors import DependencyError, InputError, Interrupted, ModelyardError
+from modelyard.store import Store
 
-MODEL, AGAINST, DATA, SPLIT = "model", "against", "rows", "split"
-FAMILY = "evaluate."
-NOT_ALONE = ("endpoint", "forgetting", "transferability", "validation")
-"""Families that need more than one model and its test rows."""
-MOST_OF_IT = 0.999
-"""Of a file that is all test: `data.split` leaves at least something to train."""
+__all__ = ["Evaluated", "evaluate", "families"]
+DOES_NOT_FIT = (DependencyError, InputError)
+"""Under `all`: what a family says of a model or data that it cannot measure."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,11 @@ class Evaluated:
     """What came of it.
 
     Attributes:
-        evidence: as `modelyard show evidence` gives it, of the families that are done.
+        evidence: as `modelyard show evidence` gives it, of the families that are done or cut.
         failed: family to what was wrong.
-        undone: families the time did not suffice for; run it again to go on.
+        left_out: under `all`, families that do not fit, and why.
+        cut: families that were measured on a part of their rows only, with the settings, whole and cut.
+        undone: families the time did not suffice for at all; run it again to go on.
         openings: of the test rows, this time among them.
         report: the page.
     """
@@ -49,6 +51,8 @@ class Evaluated:
     undone: tuple[str, ...]
     openings: tuple[Openings, ...]
     report: Path | None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    cut: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -56,6 +60,8 @@ class Evaluated:
             "done": list(self.done),
             "evidence": [dict(item) for item in self.evidence],
             "failed": {name: [vars(one) for one in error.problems] for name, error in self.failed.items()},
+            "left_out": dict(self.left_out),
+            "cut": {name: {one: list(ends) for one, ends in rows.items()} for name, rows in self.cut.items()},
             "undone": list(self.undone),
             "openings": [vars(one) for one in self.openings],
             "report": str(self.report) if self.report else None,
@@ -73,6 +79,7 @@ def evaluate(
     against: str | Path | None = None,
     sets: Sequence[str] = (),
     max_seconds: float | None = None,
+    jobs: int | None = None,
     listener: Listener | None = None,
     project: str | Path | None = None,
     profile: str | None = None,
@@ -81,183 +88,147 @@ def evaluate(
 
     Args:
         model: `name`, `name@3`, `name:alias`; a model folder; or the URL of an endpoint.
-        families: stages after `evaluate.`: `quality`, `fairness`, `robustness`, …
+        families: stages after `evaluate.`: `quality`, `fairness`, `robustness`, …; `all` for those that fit.
         data: a file of test rows; None: the test split the release was measured on.
         text, label, target: its columns; None: as they look.
         against: another one, to compare with.
         sets: settings of the steps: `steps.fairness.with.columns=[sex]`; the models are `steps.model`, `steps.against`.
         max_seconds: after which what is under way is stopped; what is done is kept.
+        jobs: families that run side by side; None: the profile's, or as many as there are cores.
 
     Raises:
         UsageError: no such family, no data.
         ProjectError: settings that do not fit, before anything runs.
     """
     folder = folder_of(project)
-    wanted = tuple(dict.fromkeys((*families, *(("comparison",) if against is not None else ()))))
-    _refuse_unknown(wanted, against is not None)
-    value = _project(model, data, against, folder, {"text": text, "label": label, "target": target})
-    value["steps"] |= {name: _measuring(name, value["steps"], data is not None) for name in wanted}
+    roles = {"text": text, "label": label, "target": target}
+    asked = ask(model, families, against, data, roles, folder, sets)
     with open_store(folder, profile, make=True) as (chosen, store):
-        sessions = {name: Session(_bound(value, (name,), wanted, folder, sets), chosen, store) for name in wanted}
-        done, failed, undone = _run(sessions, listener or Silent(), max_seconds)
-        whole = Session(_bound(value, tuple(done), wanted, folder, sets), chosen, store) if done else None
-        outcomes = {one.run: one for each in done.values() for one in each if one.uses.startswith(FAMILY)}
-        found = [item for number in sorted(outcomes) for item in store.ledger.evidence_of(number)]
-        seen = dict.fromkeys(item.dataset for item in found if item.split == "test")
-        return Evaluated(
-            project=value["project"],
-            done=tuple(done),
-            evidence=tuple(evidence_json(item) for item in found),
-            failed=failed,
-            undone=undone,
-            openings=tuple(openings_of(store, digest) for digest in seen),
-            report=_report(whole) if whole else None,
-        )
+        chosen = replace(chosen, jobs=_jobs(chosen, jobs, len(asked.families)))
+        work = _Work(asked, chosen, store, folder, tuple(sets), listener or Silent())
+        work.run(max_seconds, "all" in families)
+        return work.result()
 
 
-def families() -> tuple[str, ...]:
-    """Every family that can be asked for."""
-    from modelyard.engine.catalog import names
+def _jobs(profile: Profile, jobs: int | None, most: int) -> int:
+    """How many families run side by side. One graphics processor is not shared."""
+    from modelyard.engine.launch import cores
 
-    found = [name.removeprefix(FAMILY) for name in names() if name.startswith(FAMILY)]
-    return tuple(name for name in found if name not in NOT_ALONE)
-
-
-def _refuse_unknown(wanted: Sequence[str], compared: bool) -> None:
-    known = families()
-    for name in wanted:
-        if name not in known:
-            raise UsageError(
-                t("there is no family `{name}`", name=name),
-                expected=", ".join(known),
-                remedy=did_you_mean(name, list(known)),
-            )
-    if "comparison" in wanted and not compared:
-        raise UsageError(t("a comparison needs another model"), remedy=t("name it: `--against NAME`"))
-    if not wanted:
-        raise UsageError(t("nothing to measure"), expected=", ".join(known))
+    if jobs is None:
+        alone = profile.device == "cuda" or Path("/dev/nvidia0").exists()
+        jobs = profile.jobs if profile.jobs > 1 else 1 if alone else cores()
+    return max(1, min(jobs, most))
 
 
-def _project(
-    model: str | Path,
-    data: str | Path | None,
-    against: str | Path | None,
-    folder: Path,
-    roles: Mapping[str, str | None],
-) -> dict[str, Any]:
-    """The project without what measures."""
-    steps: dict[str, Any] = {}
-    if data is not None:
-        steps |= _data(Path(data), roles)
-    elif _kind(model) != "release":
-        raise UsageError(
-            t("there are no test rows: only a release knows its own"), remedy=t("name a file of rows: `--data FILE`")
-        )
-    for name, reference in ((MODEL, model), (AGAINST, against)):
-        if reference is not None:
-            steps[name] = _model(reference)
-    slug = re.sub(r"[^a-z0-9]+", "-", str(model).lower()).strip("-")[-50:].strip("-")
-    return {"version": 1, "project": f"evaluate-{slug or 'model'}", "steps": steps}
+class _Work:
+    """One evaluation as it goes on: which families are done, cut, failed or left out."""
 
+    def __init__(
+        self, asked: Asked, profile: Profile, store: Store, folder: Path, sets: Sequence[str], listener: Listener
+    ) -> None:
+        self._asked, self._profile, self._store, self._listener = asked, profile, store, listener
+        self._folder, self._sets = folder, sets
+        self._done: dict[str, StepOutcome] = {}
+        self._cut: dict[str, StepOutcome] = {}
+        self._failed: dict[str, ModelyardError] = {}
+        self._left_out = dict(asked.left_out)
+        self._shared: list[StepOutcome] = []
 
-def _kind(reference: str | Path) -> str:
-    if re.match(r"https?://", str(reference)):
-        return "endpoint"
-    path = Path(reference)
-    return "folder" if is_file(path / "model.json") else "release"
-
-
-def _model(reference: str | Path) -> dict[str, Any]:
-    kind = _kind(reference)
-    if kind == "endpoint":
-        return {"uses": "evaluate.endpoint", "with": {"endpoint": str(reference)}}
-    if kind == "folder":
-        return {"uses": "model.folder", "with": {"path": str(Path(reference).resolve())}}
-    return {"uses": "model.release", "with": {"release": str(reference)}}
-
-
-def _data(file: Path, roles: Mapping[str, str | None]) -> dict[str, Any]:
-    given = {role: name for role, name in roles.items() if name is not None}
-    if not given:
-        from modelyard.engine.guess import guess
-
-        seen = guess(file)
-        given = {role: name for role in ("text", "label", "target") if (name := getattr(seen, role)) is not None}
-    return {
-        DATA: {"uses": "data.read", "with": {"path": str(file.resolve()), **given}},
-        SPLIT: {"uses": "data.split", "with": {"validation": 0.0, "test": MOST_OF_IT}, "in": {"data": DATA}},
-    }
-
-
-def _measuring(name: str, steps: Mapping[str, Any], file: bool) -> dict[str, Any]:
-    rows = SPLIT if file else f"{MODEL}.data"
-    bound = {"model": f"{MODEL}.model", "data": rows}
-    if name == "comparison":
-        bound["against"] = f"{AGAINST}.model"
-    # Baselines learn from train, of which a file of test rows has none.
-    settings: dict[str, Any] = {"baselines": False} if name == "quality" and file else {}
-    return {"uses": f"{FAMILY}{name}", "with": settings, "in": bound}
-
-
-def _bound(
-    value: Mapping[str, Any], names: Sequence[str], wanted: Sequence[str], folder: Path, sets: Sequence[str]
-) -> Any:
-    """The project with some of its families. Settings of the others are left out with them."""
-    from modelyard.engine.bind import load_project_dict
-
-    left = set(wanted) - set(names)
-    if "comparison" not in names:
-        left |= {AGAINST}
-    steps = {name: dict(step) for name, step in value["steps"].items() if name not in left}
-    file = SPLIT in steps
-    for name in (MODEL, AGAINST):
-        if name in steps and steps[name]["uses"] == "evaluate.endpoint":
-            steps[name]["in"] = {"data": SPLIT if file else f"{MODEL}.data"}
-    mine = [one for one in sets if not any(one.startswith(f"steps.{name}.") for name in left)]
-    bound, problems = load_project_dict({**value, "steps": steps}, folder, mine)
-    if bound is None or problems:
-        raise ProjectError.of(problems)
-    return bound
-
-
-def _run(
-    sessions: Mapping[str, Session], listener: Listener, max_seconds: float | None
-) -> tuple[dict[str, list[StepOutcome]], dict[str, ModelyardError], tuple[str, ...]]:
-    """One family after the other. One that fails does not keep the others from running; when the time is over what is
-    under way is stopped as Ctrl-C stops it, so that it can go on."""
-    from modelyard.engine.bench import Bench
-    from modelyard.engine.execute import execute
-
-    done: dict[str, list[StepOutcome]] = {}
-    failed: dict[str, ModelyardError] = {}
-    with Deadline(max_seconds) as deadline:
-        for name, session in sessions.items():
+    def run(self, max_seconds: float | None, forgiving: bool) -> None:
+        """Measure; when the time is over what is under way is stopped as Ctrl-C stops it, so that it can go on."""
+        cut = tuple(self._asked.cuts) if max_seconds is not None else ()
+        bound = self._asked.bound(self._folder, self._sets, cut, as_steps=True)
+        names = tuple(f"{CUT}{name}" for name in cut)
+        bench = Bench(bound, self._store, self._profile, self._listener, parts=frozenset(names))
+        with Deadline(max_seconds) as deadline:
             try:
-                if deadline.over():
-                    break
-                done[name] = execute(Bench(session.bound, session.store, session.profile, listener))
+                if not deadline.over():
+                    self._measure(bench, names, forgiving)
+                bench.finish("done", {"steps": {one.step: dict(one.outputs) for one in self._done.values()}})
             except (Interrupted, KeyboardInterrupt):
+                bench.finish("killed", {})
                 if not deadline.over():
                     raise
-                break
-            except ModelyardError as error:
-                failed[name] = error
-    undone = tuple(name for name in sessions if name not in done and name not in failed)
-    return done, failed, undone
+            except BaseException as error:
+                bench.finish("failed", {"error": str(error)})
+                raise
+            finally:
+                bench.memo.save()
 
+    def _measure(self, bench: Bench, cut: Sequence[str], forgiving: bool) -> None:
+        from modelyard.engine.execute import execute
+        from modelyard.engine.repeat.side_by_side import made_before, make_each
 
-def _report(session: Session) -> Path:
-    """The page of what is done: all of it is cached by now."""
-    from modelyard.app.outcome import full_record, page_of
-    from modelyard.base.canonical import canonical_json
-    from modelyard.base.files import write_atomic
-    from modelyard.engine.bench import Bench
-    from modelyard.engine.plan import finished
+        self._shared += execute(bench, until=MODEL)
+        left = list(self._with_other(bench))
+        for name, outcome in made_before(bench, left, self._shared):
+            self._done[name] = outcome
+        left = [name for name in left if name not in self._done]
+        # What can be cut is what takes long: it begins first, or, if the time is short, is cut first and ends last.
+        long = [name for name in left if name in self._asked.cuts]
+        short = [name for name in left if name not in long]
+        first = [name for name in cut if name.removeprefix(CUT) in long]
+        order = [*short, *first, *long] if cut else [*long, *short]
+        for name, found in make_each(bench, order, self._shared):
+            self._note(name, found, forgiving)
 
-    outcomes, _ = finished(Bench(session.bound, session.store, session.profile, Silent()))
-    record = full_record(session, outcomes, None, None)
-    page = session.store.root / "reports" / f"{session.bound.project.name}.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(page.with_suffix(".json"), canonical_json(record) + b"\n")
-    write_atomic(page, page_of(record, language()).encode())
-    return page
+    def _with_other(self, bench: Bench) -> Iterator[str]:
+        """The families that can run; a comparison only if the other model could be had."""
+        from modelyard.engine.repeat.side_by_side import make_each
+
+        for name in self._asked.families:
+            if name == COMPARISON:
+                _, found = next(make_each(bench, [AGAINST], self._shared))
+                if isinstance(found, ModelyardError):
+                    self._failed[name] = found
+                    continue
+                self._shared.append(found)
+            yield name
+
+    def _note(self, name: str, found: StepOutcome | ModelyardError, forgiving: bool) -> None:
+        family = name.removeprefix(CUT)
+        if isinstance(found, StepOutcome):
+            (self._cut if name.startswith(CUT) else self._done)[family] = found
+        elif name.startswith(CUT):
+            return  # the whole one says what is wrong
+        elif forgiving and isinstance(found, DOES_NOT_FIT):
+            self._left_out[family] = "; ".join(one.found for one in found.problems)
+        else:
+            self._failed[family] = found
+
+    def result(self) -> Evaluated:
+        """What came of it, with the page of what is done."""
+        cut = {name: outcome for name, outcome in self._cut.items() if name not in self._done}
+        ended = {*self._done, *cut, *self._failed, *self._left_out}
+        runs = [one.run for one in (*self._shared, *self._done.values(), *cut.values()) if one.uses.startswith(FAMILY)]
+        found = [item for number in sorted(set(runs)) for item in self._store.ledger.evidence_of(number)]
+        seen = dict.fromkeys(item.dataset for item in found if item.split == "test")
+        families = [name for name in self._asked.families if name in self._done]
+        return Evaluated(
+            project=self._asked.value["project"],
+            done=tuple(families),
+            evidence=tuple(evidence_json(item) for item in found),
+            failed=self._failed,
+            undone=tuple(name for name in self._asked.families if name not in ended),
+            openings=tuple(openings_of(self._store, digest) for digest in seen),
+            report=self._page(families, tuple(cut)) if families or cut else None,
+            left_out=self._left_out,
+            cut={name: self._asked.cuts[name] for name in cut},
+        )
+
+    def _page(self, whole: Sequence[str], cut: Sequence[str]) -> Path:
+        """All of it is cached by now."""
+        from modelyard.app.outcome import full_record, page_of
+        from modelyard.base.canonical import canonical_json
+        from modelyard.base.files import write_atomic
+        from modelyard.engine.plan import finished
+
+        bound = self._asked.bound(self._folder, self._sets, cut, whole)
+        session = Session(bound, self._profile, self._store)
+        outcomes, _ = finished(Bench(bound, self._store, self._profile, Silent(), parts=frozenset(cut)))
+        record = full_record(session, outcomes, None, None)
+        page = self._store.root / "reports" / f"{bound.project.name}.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(page.with_suffix(".json"), canonical_json(record) + b"\n")
+        write_atomic(page, page_of(record, language()).encode())
+        return page

@@ -25,7 +25,8 @@ from modelyard.errors import ModelyardError
 )  # fmt: skip
 @click.argument("model")
 @click.option("--with", "families", multiple=True, metavar="FAMILY",
-              help=t("a stage after `evaluate.`: quality (default), fairness, robustness, … (repeatable)"))  # fmt: skip
+              help=t("a stage after `evaluate.`: quality (default), fairness, robustness, …; `all`: each that fits "
+                     "(repeatable)"))  # fmt: skip
 @click.option("--data", default=None, type=click.Path(), help=t("a file of test rows"))
 @click.option("--text", default=None, help=t("its column of texts; default: as it looks"))
 @click.option("--label", default=None, help=t("its column of classes"))
@@ -34,6 +35,8 @@ from modelyard.errors import ModelyardError
               help=t("compare with another one on the same rows: a release, a folder, a URL"))  # fmt: skip
 @click.option("--max-seconds", default=None, type=click.FloatRange(min=0.01, max=1e7),
               help=t("stop after so many seconds; what is done is kept"))  # fmt: skip
+@click.option("--jobs", default=None, type=click.IntRange(1, 256),
+              help=t("families that run side by side; default: the profile's, or one a core"))  # fmt: skip
 @click.option("--slices", is_flag=True, help=t("show the figures of groups too"))
 @sets_option()
 @click.option("--quiet", is_flag=True, help=t("no progress"))
@@ -49,6 +52,7 @@ def command(
     target: str | None,
     against: str | None,
     max_seconds: float | None,
+    jobs: int | None,
     slices: bool,
     sets: tuple[str, ...],
     quiet: bool,
@@ -66,6 +70,7 @@ def command(
         against=against,
         sets=sets,
         max_seconds=max_seconds,
+        jobs=jobs,
         listener=TerminalListener(quiet=quiet),
         project=project,
         profile=profile,
@@ -100,6 +105,14 @@ def _print(found: Evaluated, slices: bool) -> None:
                 models=one.models,
             )
         )
+    for name, reason in found.left_out.items():
+        print(t("left out: {family}: {reason}", family=name, reason=reason))
+    for family, settings in found.cut.items():
+        fewer = ", ".join(f"{name}: {to:,} / {whole:,}" for name, (whole, to) in settings.items())
+        print(
+            t("cut by the time: {family} was measured on fewer rows ({rows}); run it again to go on", family=family,
+              rows=fewer)
+        )  # fmt: skip
     if found.undone:
         print(t("the time is over before {families}: run it again to go on", families=", ".join(found.undone)))
     if found.report:

@@ -27,6 +27,8 @@ class Bench:
     remake_damaged: bool = True
     again: frozenset[str] = frozenset()
     """Steps to run anew though they are cached."""
+    parts: frozenset[str] = frozenset()
+    """Steps that were cut to a part of their rows because the time is short: no gate reads what they measure."""
 
     def __post_init__(self) -> None:
         self.memo = CodeMemo.open(self.store.root / "cache" / "code.json")

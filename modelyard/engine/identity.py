@@ -22,6 +22,8 @@ from modelyard.base.files import write_atomic
 from modelyard.base.lookup import version_of
 
 PACKAGE = Path(__file__).resolve().parent.parent
+PARTLY = "partly"
+"""Of a run's identity: it was cut to a part of its rows."""
 METHODS = "modelyard.methods"
 MEMO_VERSION = 1
 
@@ -163,6 +165,8 @@ def environment() -> dict[str, Any]:
 def evaluator_of(identity: Mapping[str, Any]) -> str:
     """Digest of who measured: code, and the machine where that matters.
 
-    Settings are left out: measuring again with others must not paint over what was measured before.
+    Settings are left out: measuring again with others must not paint over what was measured before. What was measured
+    on a part of the rows for want of time has an evaluator of its own, so that no gate reads it.
     """
-    return digest_json({name: identity[name] for name in ("stage", "code", "machine")})
+    parts = ("stage", "code", "machine", *((PARTLY,) if PARTLY in identity else ()))
+    return digest_json({name: identity[name] for name in parts})

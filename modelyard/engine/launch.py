@@ -99,12 +99,16 @@ def _started(command: list[str], output: Any, environment: dict[str, str]) -> It
         agent.wait()
 
 
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _environment(processes: int) -> dict[str, str]:
     """The workers share the processor."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limits = [os.environ.get(name, "").split(",")[0] for name in ("MODELYARD_THREADS", "OMP_NUM_THREADS")]
-    allowed = next((int(limit) for limit in limits if limit.isdecimal() and int(limit)), cores)
-    each = str(max(1, min(allowed, cores) // processes))
+    allowed = next((int(limit) for limit in limits if limit.isdecimal() and int(limit)), cores())
+    each = str(max(1, min(allowed, cores()) // processes))
     return {**os.environ, "MODELYARD_THREADS": each, "OMP_NUM_THREADS": each, "PYTHONUNBUFFERED": "1"}
 
 

@@ -14,6 +14,7 @@ from modelyard.engine.bench import Bench
 from modelyard.engine.bound import BoundFolds, BoundSearch, BoundStep
 from modelyard.engine.events import StepOutcome
 from modelyard.engine.history import record_of
+from modelyard.engine.identity import PARTLY
 from modelyard.engine.inputs import bindings_of, record_bytes
 from modelyard.engine.keys import identity_of, key_of
 from modelyard.errors import IntegrityError
@@ -54,6 +55,8 @@ def prepare(bench: Bench, step: BoundStep, above: list[StepOutcome], renew: bool
         identity["members"] = keys_of_folds(bench, step, above)
     if step.stage.release:
         identity[released.PART] = released.digests_of(bench.store, bench.bound, step)
+    if step.name in bench.parts:
+        identity[PARTLY] = True
     fetch = _fetch(bench, step, identity, renew) if step.stage.refresh else None
     if fetch:
         identity = {**identity, refresh.PART: fetch.generation}

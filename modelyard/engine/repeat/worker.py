@@ -1,4 +1,4 @@
-"""A worker process: is told once what is repeated, then makes one trial or fold for each line it reads."""
+"""A worker process: is told once what is repeated, then makes one trial, fold or step for each line it reads."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from modelyard.engine.bench import Bench
 from modelyard.engine.bind import load_project_dict
 from modelyard.engine.bound import BoundFolds, BoundSearch, BoundStep
 from modelyard.engine.events import Silent, StepOutcome
+from modelyard.engine.execute import make_or_reuse
+from modelyard.engine.prepare import prepare
 from modelyard.engine.profiles import Profile
 from modelyard.engine.repeat.folds import make_fold
 from modelyard.engine.repeat.trial import run_trial
@@ -46,13 +48,14 @@ def _work() -> None:
         bound, problems = load_project_dict(job["project"], Path(job["folder"]))
         if bound is None:
             raise ProjectError.of(problems)
-        bench = Bench(bound, store, profile, Silent())
+        bench = Bench(bound, store, profile, Silent(), parts=frozenset(job["parts"]))
         bench.join(job["invocation"])
-        step = bound.step(job["step"])
+        step = bound.step(job["step"]) if job["step"] else None
         above = [StepOutcome(**outcome) for outcome in job["above"]]
         _say(out, {"ready": True})
         while line := lines.get():
-            _say(out, _answer(bench, step, above, json.loads(line)))
+            ask = json.loads(line)
+            _say(out, _answer(bench, step, above, ask) if step else _made(bench, above, ask, out))
             bench.memo.save()
             if STOPPING.is_set():
                 return
@@ -80,6 +83,49 @@ def _answer(bench: Bench, step: BoundStep, above: list[StepOutcome], ask: Mappin
         return {"trial": trial.to_json(), "made": made}
     except ModelyardError as error:
         return error.to_json()
+
+
+def _made(bench: Bench, above: list[StepOutcome], ask: Mapping[str, Any], out: TextIO) -> dict[str, Any]:
+    """One ordinary step; what it tells goes to the driver as it comes."""
+    bench.listener = Telling(out)
+    try:
+        prepared = prepare(bench, bench.bound.step(ask["make"]), above)
+        outcome = make_or_reuse(bench, prepared, ask["place"], ask["of"])
+    except ModelyardError as error:
+        return error.to_json()
+    return {"outcome": {**vars(outcome), "outputs": dict(outcome.outputs)}}
+
+
+class Telling:
+    """A listener whose words go to the driver. Stages may tell from several threads."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out, self._lock = out, threading.Lock()
+
+    def _tell(self, method: str, *values: Any) -> None:
+        with self._lock:
+            _say(self._out, {"event": method, "values": values})
+
+    def step_started(self, step: str, uses: str, position: int, total: int) -> None:
+        self._tell("step_started", step, uses, position, total)
+
+    def step_cached(self, step: str, uses: str, position: int, total: int) -> None:
+        self._tell("step_cached", step, uses, position, total)
+
+    def step_done(self, step: str, seconds: float) -> None:
+        self._tell("step_done", step, seconds)
+
+    def step_failed(self, step: str, message: str) -> None:
+        self._tell("step_failed", step, message)
+
+    def waiting(self, step: str) -> None:
+        self._tell("waiting", step)
+
+    def progress(self, step: str, done: int, total: int, what: str) -> None:
+        self._tell("progress", step, done, total, what)
+
+    def note(self, step: str, message: str) -> None:
+        self._tell("note", step, message)
 
 
 def _say(out: TextIO, value: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Trials and folds side by side: worker processes, as many as the profile's `jobs`; one job runs here.
+"""Trials, folds and single steps side by side: worker processes, as many as the profile's `jobs`.
 
 Workers are asked over pipes, a JSON line each way, and end when the pipe does: also when this process was killed.
 """
@@ -6,14 +6,15 @@ Workers are asked over pipes, a JSON line each way, and end when the pipe does: 
 from __future__ import annotations
 
 import json
+import os
 import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from modelyard.base.canonical import Json
 from modelyard.base.clock import monotonic
@@ -25,6 +26,7 @@ from modelyard.engine.events import StepOutcome
 from modelyard.engine.repeat.goals import Trial
 from modelyard.engine.repeat.trial import Inside, heard_by, run_trial
 from modelyard.errors import (
+    DependencyError,
     InputError,
     IntegrityError,
     Interrupted,
@@ -37,9 +39,15 @@ from modelyard.errors import (
 
 Batch = Sequence[tuple[int, Mapping[str, Json]]]
 Ended = Callable[[Trial, bool, float], None]
+Heard = Callable[[str, Sequence[Any]], None]
+T = TypeVar("T")
+EVENT = '{"event":'
+"""How a line begins that is not yet the answer."""
 MODULE = "modelyard.engine.repeat.worker"
 GRACE_S = 5.0
-KINDS = {kind.__name__: kind for kind in (InputError, IntegrityError, Interrupted, ProfileError, StoreError)}
+KINDS = {
+    kind.__name__: kind for kind in (DependencyError, InputError, IntegrityError, Interrupted, ProfileError, StoreError)
+}
 """Errors that a worker may report and that mean more than "a step failed"."""
 
 
@@ -86,16 +94,19 @@ def crew(
 class Workers:
     """Processes that are started when first needed, and each asked by one thread at a time."""
 
-    def __init__(self, bench: Bench, name: str, above: Sequence[StepOutcome]) -> None:
+    def __init__(self, bench: Bench, name: str, above: Sequence[StepOutcome], heard: Heard | None = None) -> None:
         """Args:
-        name: of the search or folds whose work it is.
+        name: of the search or folds whose work it is; `` for single steps.
         above: outcomes of the steps above it.
+        heard: what single steps tell, as (method of the listener, its values); called from several threads.
         """
+        self._heard = heard or (lambda method, values: None)
         self._job = {
             "project": project_json(bench.bound.project),
             "folder": str(bench.base),
             "profile": profile_json(bench),
             "step": name,
+            "parts": sorted(bench.parts),
             "invocation": bench.invocation(),
             "above": [{**vars(outcome), "outputs": dict(outcome.outputs)} for outcome in above],
         }
@@ -103,6 +114,7 @@ class Workers:
         self._pool = ThreadPoolExecutor(self._jobs)
         self._idle: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
         self._all: list[subprocess.Popen[str]] = []
+        self._threads = bench.profile.threads
         if bench.profile.threads is None:
             words = t("each of {jobs} processes may use all cores: set `threads:` in the profile", jobs=self._jobs)
             bench.listener.note(name, words)
@@ -112,16 +124,22 @@ class Workers:
         futures: dict[Future[tuple[dict[str, Any], float]], int] = {
             self._pool.submit(self._one, value): place for place, value in enumerate(asks)
         }
-        left = set(futures)
-        while left:
-            done, left = wait(left, return_when=FIRST_COMPLETED)
-            for future in sorted(done, key=futures.__getitem__):
-                yield (futures[future], *future.result())
+        for future in _as_they_end(futures):
+            yield (futures[future], *future.result())
+
+    def each_or_error(self, asks: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, dict[str, Any] | ModelyardError]]:
+        """Place and answer of each, or the error that its worker met: one that fails does not stop the others."""
+        futures = {self._pool.submit(self._one, value): place for place, value in enumerate(asks)}
+        for future in _as_they_end(futures):
+            try:
+                yield futures[future], future.result()[0]
+            except ModelyardError as error:
+                yield futures[future], error
 
     def _one(self, value: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
         began = monotonic()
         worker = self._worker()
-        reply = _ask(worker, value)
+        reply = _ask(worker, value, self._heard)
         self._idle.put(worker)
         if "problems" in reply:
             raise _error(reply)
@@ -132,14 +150,16 @@ class Workers:
             return self._idle.get_nowait()
         except queue.Empty:
             worker = subprocess.Popen(
-                [sys.executable, "-m", MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
+                [sys.executable, "-m", MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                env=_environment(self._threads),
+            )  # fmt: skip
             self._all.append(worker)
-            _ask(worker, self._job)
+            _ask(worker, self._job, self._heard)
             return worker
 
     def stop(self) -> None:
         """End the workers; one in the middle of its work is interrupted, so that its run is recorded as such."""
+        self._pool.shutdown(wait=False, cancel_futures=True)  # else what waits begins as soon as a worker has ended
         for worker in self._all:
             if worker.poll() is None:
                 worker.send_signal(signal.SIGTERM)
@@ -149,20 +169,39 @@ class Workers:
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=True)
         for worker in self._all:
             for pipe in (worker.stdin, worker.stdout):
                 if pipe is not None:
                     pipe.close()
 
 
-def _ask(worker: subprocess.Popen[str], value: Mapping[str, Any]) -> dict[str, Any]:
+def _as_they_end(futures: Iterable[Future[T]]) -> Iterator[Future[T]]:
+    """Those that ended at once in the order they were asked."""
+    order = {future: place for place, future in enumerate(futures)}
+    left = set(order)
+    while left:
+        done, left = wait(left, return_when=FIRST_COMPLETED)
+        yield from sorted(done, key=order.__getitem__)
+
+
+def _environment(threads: int | None) -> dict[str, str]:
+    """Of a worker: libraries that compute in threads of their own take no more than the profile gives."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if threads else ()
+    return {**{name: str(threads) for name in names}, **os.environ}
+
+
+def _ask(worker: subprocess.Popen[str], value: Mapping[str, Any], heard: Heard) -> dict[str, Any]:
     if worker.stdin is None or worker.stdout is None:
         raise ValueError("the worker has no pipes")
     try:
         worker.stdin.write(json.dumps(value) + "\n")
         worker.stdin.flush()
         line = worker.stdout.readline()
+        while line.startswith(EVENT):
+            event = json.loads(line)
+            heard(event["event"], event["values"])
+            line = worker.stdout.readline()
     except OSError:
         line = ""
     if not line:
