@@ -13,9 +13,19 @@ import pytest
 import torch
 
 from modelyard.methods import runtimes
-from modelyard.methods.evaluation.explanation import dependence, gradcam, gradients, nearest, owen, rollout, shapley
+from modelyard.methods.evaluation.explanation import (
+    budgets,
+    dependence,
+    gradcam,
+    gradients,
+    nearest,
+    owen,
+    rollout,
+    shapley,
+)
+from modelyard.methods.evaluation.explanation.budgets import needed
 from modelyard.methods.evaluation.explanation.faithfulness import areas, curves_of, random_areas, rank_correlation
-from modelyard.methods.evaluation.explanation.game import Bools, Game, Oracle
+from modelyard.methods.evaluation.explanation.game import Attribution, Bools, Game, Oracle
 from modelyard.methods.evaluation.explanation.lime import lime
 from modelyard.methods.evaluation.explanation.occlusion import occlusion
 from modelyard.methods.evaluation.explanation.permutation import absolute_error, permutation
@@ -142,16 +152,81 @@ def test_owen_values_of_a_text_are_those_of_the_shap_package() -> None:
         return np.array([one.scores["good"] for one in predictor.predict([{"text": text} for text in texts])])
 
     theirs = shap.explainers.Partition(answer, Masker())(np.array([players.text], object), max_evals=10**6, silent=True)
-    found = owen.owen(game, 10**6)
+    found = owen.owen(game, 10**6, np.random.default_rng(0))
     assert np.allclose(found.values, theirs.values[0], rtol=0, atol=1e-6)
     assert found.values.sum() == pytest.approx(game.whole - game.nothing)
 
 
 def test_owen_values_on_a_budget_still_add_up() -> None:
     game, *_ = table_game(16, 2)
-    found = owen.owen(game, 12)
+    found = owen.owen(game, 12, np.random.default_rng(0))
     assert found.values.sum() == pytest.approx(game.whole - game.nothing)
     assert len(set(found.values.round(12).tolist())) < 16
+
+
+@pytest.mark.parametrize("method", ["owen", "kernel", "lime"])
+def test_standard_errors_are_those_of_other_draws(method: str) -> None:
+    """The error said by one draw is, in the mean, the spread over many draws."""
+    game = _triples(14)
+    draws = {
+        "owen": lambda generator: owen.owen(game, 100, generator),
+        "kernel": lambda generator: shapley.kernel(game, 300, generator),
+        "lime": lambda generator: lime(game, 200, generator),
+    }
+    found = [draws[method](np.random.default_rng(seed)) for seed in range(60)]
+    spread = np.sqrt(np.stack([one.values for one in found]).var(0, ddof=1).mean())
+    said = np.sqrt(np.mean([np.mean(one.errors**2) for one in found if one.errors is not None]))
+    assert 0.75 < said / spread < 1.35
+    assert 0 < found[0].sampling_error < 1
+
+
+def _triples(size: int) -> Game:
+    """Gains of three players at a time: pairs alone would make paired draws of coalitions exact."""
+    generator = np.random.default_rng(0)
+    members = [generator.choice(size, 3, replace=False) for _ in range(3 * size)]
+    gains = generator.normal(size=len(members))
+    predictor: Any = Function(
+        lambda record: sum(
+            gain for gain, some in zip(gains, members, strict=True) if all(record["mask"][p] for p in some)
+        )
+    )
+    return Game(Additive(np.zeros(size)), Oracle(predictor), 0)
+
+
+def test_owen_values_from_drawn_contexts_are_right_in_the_mean() -> None:
+    game, *_ = table_game(16, 4, background=1)
+    expected = owen.owen(game, 10**6, np.random.default_rng(0))
+    assert expected.questions == owen.questions(16)
+    assert expected.sampling_error == 0
+    drawn = [owen.owen(game, 80, np.random.default_rng(seed)) for seed in range(200)]
+    assert max(one.questions for one in drawn) <= 80
+    values = np.stack([one.values for one in drawn])
+    error = values.std(0, ddof=1) / np.sqrt(len(values))
+    assert np.all(np.abs(values.mean(0) - expected.values) < 4.5 * error + 1e-12)
+    assert np.allclose(values.sum(1), game.whole - game.nothing)
+
+
+def test_all_owen_questions_are_asked_in_one_call() -> None:
+    predictor: Any = Function(lambda record: float(sum(record["mask"])))
+    game = Game(Additive(np.zeros(20)), Oracle(predictor), 0)
+    owen.owen(game, 10**6, np.random.default_rng(0))
+    assert (predictor.calls, predictor.rows) == (1, owen.questions(20))
+
+
+def test_texts_are_asked_as_much_as_they_need_and_long_ones_no_more_than_can_be_read() -> None:
+    assert needed(TextPlayers.of("很好 ok", 48)) == 512
+    assert needed(TextPlayers.of("好" * 48, 48)) == owen.questions(48) > 512
+    assert needed(TextPlayers.of("好" * 400, 400)) == budgets.CHARS // 200
+    assert needed(TextPlayers.of("好" * 100_000, 48)) == 4 * 48
+    assert needed(TablePlayers({}, tuple("abcd"), ())) == 16
+
+
+def test_an_attribution_says_how_well_it_knows_itself() -> None:
+    one = Attribution(np.array([3.0, 4.0]), 1.0, 8.0, np.array([0.0, 5.0]), 10)
+    assert one.sampling_error == pytest.approx(1.0)
+    assert one.gap == 0
+    assert Attribution(np.array([3.0, 4.0]), 0.0, 10.0).gap == pytest.approx(0.3)
+    assert Attribution(np.zeros(2)).sampling_error is None
 
 
 class Additive:
@@ -174,7 +249,7 @@ def test_every_method_finds_gains_that_add_up() -> None:
     generator = np.random.default_rng(1)
     assert np.allclose(shapley.exact(additive(gains)).values, gains)
     assert np.allclose(shapley.kernel(additive(gains), 80, generator).values, gains)
-    assert np.allclose(owen.owen(additive(gains), 10**6).values, gains)
+    assert np.allclose(owen.owen(additive(gains), 10**6, generator).values, gains)
     assert np.allclose(occlusion(additive(gains)).values, gains)
     found = lime(additive(gains), 20_000, generator).values
     assert np.corrcoef(found, gains)[0, 1] > 0.999
@@ -318,13 +393,77 @@ def boosted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[s
     return root / "outputs" / "model", rows
 
 
-def test_tree_shap_is_the_shap_packages_and_adds_up(boosted: tuple[Path, list[dict[str, Any]]]) -> None:
+def test_tree_shap_adds_up_and_is_the_sum_over_all_coalitions(boosted: tuple[Path, list[dict[str, Any]]]) -> None:
+    from modelyard.methods.tasks import find
+
     folder, rows = boosted
     trees = Trees(folder)
     found = trees.contributions(rows)
-    raw = runtimes.load(folder).logits(__import__("modelyard.methods.tasks", fromlist=["find"]).find(
-        "tabular-classification").values(rows))[:, 1]  # type: ignore[attr-defined]  # fmt: skip
+    raw = runtimes.load(folder).logits(find("tabular-classification").values(rows))[:, 1]  # type: ignore[attr-defined]
     assert np.allclose(found[:, 0].sum(1), raw, rtol=0, atol=1e-5)
+    size = len(trees.names)
+    for row, theirs in list(zip(rows, found[:, 0], strict=True))[:4]:
+        encoded = trees._encoded([row])[0]
+        values = [_of_coalition(trees, encoded, {p for p in range(size) if code >> p & 1}) for code in range(2**size)]
+        for player in range(size):
+            expected = sum(
+                factorial(bin(code).count("1")) * factorial(size - bin(code).count("1") - 1) / factorial(size)
+                * (values[code | 1 << player] - values[code])
+                for code in range(2**size) if not code >> player & 1
+            )  # fmt: skip
+            assert theirs[player] == pytest.approx(expected, abs=1e-9)
+
+
+def _of_coalition(trees: Trees, row: np.ndarray, there: set[int]) -> float:
+    """What the trees answer when absent columns follow both branches by their training rows."""
+
+    def visit(node: Any) -> float:
+        if "leaf_value" in node:
+            return float(node["leaf_value"])
+        if int(node["split_feature"]) in there:
+            return visit(node["left_child"] if trees._goes_left(node, float(row[node["split_feature"]]))
+                         else node["right_child"])  # fmt: skip
+        sides = node["left_child"], node["right_child"]
+        counts = [side.get("internal_count", side.get("leaf_count")) for side in sides]
+        return sum(count * visit(side) for count, side in zip(counts, sides, strict=True)) / sum(counts)
+
+    return sum(visit(tree["tree_structure"]) for tree in trees._dumped())
+
+
+@pytest.mark.proof
+def test_tree_shap_is_the_shap_packages(tmp_path: Path) -> None:
+    """Columns of numbers alone: the package explains no category of LightGBM by itself."""
+    import lightgbm
+    import shap
+
+    from modelyard.stages.train import tabular
+    from tests.support.fake_context import FakeContext
+    from tests.support.small_tables import people, write_table
+
+    data = write_table(tmp_path / "data", {"train": people(300), "validation": people(80, 1)})
+    context = FakeContext(tmp_path, {"data": data})
+    tabular.run(tabular.Config(columns=("age", "income"), trees={"rounds": 30}), context)
+    folder = tmp_path / "outputs" / "model"
+    trees = Trees(folder)
+    rows = [
+        {"age": row["age"], "income": row["income"]}
+        for row in people(90, 2)
+        if row["income"] is not None and row["age"]
+    ]
+    encoded = trees._encoded(rows)
+    assert isinstance(trees.booster, lightgbm.Booster)
+    found = trees.contributions(rows)[:, 0]
+    theirs = shap.TreeExplainer(trees.booster).shap_values(encoded)
+    theirs = theirs[1] if isinstance(theirs, list) else theirs
+    assert np.allclose(found[:, :-1], theirs, rtol=0, atol=1e-6)
+    # Of raw scores: the package turns probabilities by a rule of its own, not by their own game.
+    explainer = shap.TreeExplainer(trees.booster, encoded[:20], feature_perturbation="interventional")
+    expected = explainer.shap_values(encoded[20:30])
+    expected = expected[1] if isinstance(expected, list) else expected
+    predictor: Any = Function(lambda record: float(trees.contributions([record])[0, 0].sum()))
+    for row, values in zip(rows[20:30], expected, strict=True):
+        game = Game(TablePlayers(row, trees.names, tuple(rows[:20])), Oracle(predictor), 0)
+        assert np.allclose(shapley.exact(game).values, values, rtol=0, atol=1e-6)
 
 
 def test_inside_its_box_a_rows_answer_does_not_change(boosted: tuple[Path, list[dict[str, Any]]]) -> None:

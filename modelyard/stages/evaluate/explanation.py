@@ -49,9 +49,10 @@ class Config(BaseModel):
     )
     rows: int = Field(20, ge=1, le=2000, description="sampled test rows that are explained and measured (rows)")
     mistakes: int = Field(5, ge=0, le=200, description="surest mistakes that are explained too (rows)")
-    questions: int = Field(
-        512, ge=16, le=100_000, description="perturbed rows for SHAP and for LIME, each, a row (questions)"
-    )
+    questions: int | None = Field(
+        None, ge=16, le=100_000,
+        description="perturbed rows for SHAP and for LIME, each, a row (questions); none: by the row's length",
+    )  # fmt: skip
     steps: int = Field(32, ge=2, le=1000, description="points on the path of integrated gradients (points)")
     players: int = Field(48, ge=2, le=512, description="pieces a text is cut into at most (pieces)")
     grid: int = Field(7, ge=2, le=32, description="patches along each side of a picture (patches)")
@@ -72,7 +73,7 @@ class Config(BaseModel):
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.evaluation import blocks
-    from modelyard.methods.evaluation.explanation import showing, whole
+    from modelyard.methods.evaluation.explanation import decisions, showing, whole
     from modelyard.methods.evaluation.explanation.rows import explain
 
     data = Dataset.open(context.input("data"))
@@ -94,11 +95,14 @@ def run(config: Config, context: Context) -> None:
     shown: list[Any] = [blocks.Figures("How far explanations can be believed", ("explanation.",))]
     shown += everything.blocks if everything else []
     shown += showing.of_rows(found.explained, found.methods, config.texts)
-    shown += found.beside if config.texts else []
+    if config.texts:
+        tree = everything.tree if everything else None
+        shown += [*(decisions.paths(found.explained, tree) if tree else ()), *found.beside]
     blocks.write(context.output("report"), "explanation", "Explanation", shown, found.data)
 
 
 def _tell(context: Context, estimates: Any, everything: Whole | None) -> None:
+    _tell_precision(context, estimates)
     gains = {one.slice["method"]: one for one in estimates if one.name == "faithfulness_gain"}
     for name, one in sorted(gains.items(), key=lambda pair: -pair[1].value):
         context.say(t("{method}: {gain} more faithful than random orders", method=name, gain=f"{one.value:+.3f}"))
@@ -106,6 +110,25 @@ def _tell(context: Context, estimates: Any, everything: Whole | None) -> None:
         if one.name == "surrogate_fidelity":
             context.say(t("the rules answer like the model: {value}", value=f"{one.value:.3f}"))
 
+
+def _tell_precision(context: Context, estimates: Any) -> None:
+    by_claim: dict[str, dict[str, float]] = {}
+    for one in estimates:
+        by_claim.setdefault(one.name, {})[one.slice.get("method", "")] = one.value
+    asked = by_claim.get("questions", {})
+    for name, error in by_claim.get("sampling_error", {}).items():
+        said = "{method}: {questions} questions a row; its values are known to {error} of their size"
+        context.say(t(said, method=name, questions=round(asked.get(name, 0)), error=f"{error:.0%}"))
+        if error > TOO_VAGUE:
+            context.say(t("{method} asked too few questions to be read: set `questions` higher", method=name))
+    for name, gap in by_claim.get("additivity_gap", {}).items():
+        if gap > TOO_WIDE:
+            context.say(t("{method} misses its sum by {gap}: set `steps` higher", method=name, gap=f"{gap:.0%}"))
+
+
+TOO_VAGUE = 0.3
+"""Sampling error above which signs and order of middling values are drawn by lot."""
+TOO_WIDE = 0.1
 
 CLAIMS = (
     Claim(
@@ -121,6 +144,22 @@ CLAIMS = (
     Claim(
         "explanation.sanity_correlation",
         "mean rank correlation of the sizes of explanations of the model and of it with shuffled weights; by method",
+        better="lower",
+    ),
+    Claim(
+        "explanation.questions",
+        "perturbed rows a method asked about, a row; by method",
+        unit="questions",
+        better="none",
+    ),
+    Claim(
+        "explanation.sampling_error",
+        "standard errors of the values by their size (root mean squares), of methods that draw questions; by method",
+        better="lower",
+    ),
+    Claim(
+        "explanation.additivity_gap",
+        "how far values that should add up miss their sum, by its size; by method",
         better="lower",
     ),
     Claim(

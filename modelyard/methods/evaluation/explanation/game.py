@@ -133,8 +133,35 @@ class Attribution:
     Attributes:
         values: [players].
         base, whole: where the sum of the values starts and where it ends, for methods whose values add up.
+        errors: [players] standard errors, of methods that draw some of many questions.
+        questions: values of coalitions it rests on; 0 for methods that ask none.
     """
 
     values: Floats
     base: float | None = None
     whole: float | None = None
+    errors: Floats | None = None
+    questions: int = 0
+
+    @property
+    def sampling_error(self) -> float | None:
+        """Root mean square of the standard errors by that of the values; None where nothing is drawn."""
+        if self.errors is None or not self.errors.size:
+            return None
+        size, error = (float(np.sqrt(np.mean(part**2))) for part in (self.values, self.errors))
+        return error / size if size > 0 else 0.0
+
+    @property
+    def gap(self) -> float | None:
+        """By how much the values miss their sum, by the size of the larger of sum and difference of the ends."""
+        if self.base is None or self.whole is None:
+            return None
+        total, sum_ = self.whole - self.base, float(self.values.sum())
+        return abs(sum_ - total) / max(abs(total), abs(sum_), 1e-9)
+
+
+def jackknife(parts: Floats) -> Floats:
+    """Standard errors [players] from estimates [groups, players], each without one of equal groups (Tukey 1958)."""
+    count = len(parts)
+    found: Floats = np.sqrt((count - 1) / count * ((parts - parts.mean(0)) ** 2).sum(0))
+    return found

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from modelyard.methods.evaluation.explanation.game import Attribution, Game
+from modelyard.methods.evaluation.explanation.game import Attribution, Game, jackknife
 
 WIDTH = 0.25
 RIDGE = 1.0
+GROUPS = 10
+"""Of neighbours, each left out once for the standard errors."""
 
 
 def lime(game: Game, budget: int, generator: np.random.Generator) -> Attribution:
@@ -22,7 +24,11 @@ def lime(game: Game, budget: int, generator: np.random.Generator) -> Attribution
     masks = np.concatenate([np.ones((1, n), np.bool_), ranks >= lost[:, None]])
     distances = 1 - np.sqrt(masks.mean(1))
     weights = np.exp(-(distances**2) / WIDTH**2)
-    return Attribution(_ridge(masks.astype(np.float64), game.values(masks), weights))
+    design, values = masks.astype(np.float64), game.values(masks)
+    groups = np.arange(len(masks)) % GROUPS
+    parts = [_ridge(design[groups != each], values[groups != each], weights[groups != each]) for each in range(GROUPS)]
+    errors = jackknife(np.stack(parts)) if len(masks) > GROUPS else None
+    return Attribution(_ridge(design, values, weights), errors=errors, questions=len(masks))
 
 
 def _ridge(design: np.ndarray, values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from modelyard.methods.data import row_random
 from modelyard.methods.evaluation.estimates import Estimate, Interval
 from modelyard.methods.evaluation.explanation import owen, shapley
+from modelyard.methods.evaluation.explanation.budgets import Budget
 from modelyard.methods.evaluation.explanation.cases import Case
 from modelyard.methods.evaluation.explanation.faithfulness import Faith, faith, random_areas, rank_correlation
 from modelyard.methods.evaluation.explanation.game import Attribution, Floats, Game, Oracle
@@ -29,18 +29,6 @@ FROM_INSIDE = ("tree_shap",)
 METHODS = (*ANY, *FROM_INSIDE, *BY_GRADIENT)
 
 
-@dataclass(frozen=True)
-class Budget:
-    """Questions a row for SHAP and LIME each; points of the path of integrated gradients."""
-
-    questions: int
-    steps: int
-    seed: int
-
-    def generator(self, case: Case, purpose: str) -> np.random.Generator:
-        return row_random.generator(self.seed, f"explanation/{purpose}", case.row_id)
-
-
 def explainers(
     folder: Path, card: ModelCard, wanted: Sequence[str], budget: Budget
 ) -> tuple[dict[str, Explain], dict[str, str]]:
@@ -50,7 +38,7 @@ def explainers(
     if "shap" in wanted:
         found["shap"] = lambda case, game: _shap(case, game, budget)
     if "lime" in wanted:
-        found["lime"] = lambda case, game: lime(game, budget.questions, budget.generator(case, "lime"))
+        found["lime"] = lambda case, game: lime(game, budget.of(case), budget.generator(case, "lime"))
     if "occlusion" in wanted:
         found["occlusion"] = lambda case, game: occlusion(game)
     if "tree_shap" in wanted:
@@ -67,9 +55,10 @@ def explainers(
 
 def _shap(case: Case, game: Game, budget: Budget) -> Attribution:
     """Owen values of texts too long for all coalitions, whose neighbours act together; else Shapley values."""
-    if isinstance(case.players, TextPlayers) and 2**game.size > budget.questions:
-        return owen.owen(game, budget.questions)
-    return shapley.shapley(game, budget.questions, budget.generator(case, "shap"))
+    questions, generator = budget.of(case), budget.generator(case, "shap")
+    if isinstance(case.players, TextPlayers) and 2**game.size > questions:
+        return owen.owen(game, questions, generator)
+    return shapley.shapley(game, questions, generator)
 
 
 def _tree_shap(folder: Path) -> Explain:

@@ -10,4 +10,4 @@ from modelyard.methods.evaluation.explanation.game import Attribution, Game
 def occlusion(game: Game) -> Attribution:
     """v(all) - v(all but one), for each player."""
     without = game.values(~np.eye(game.size, dtype=np.bool_))
-    return Attribution(game.whole - without)
+    return Attribution(game.whole - without, questions=game.size + 1)

@@ -11,6 +11,7 @@ from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.evaluation.blocks import Block, Table
 from modelyard.methods.evaluation.estimates import Estimate
 from modelyard.methods.evaluation.explanation import local
+from modelyard.methods.evaluation.explanation.budgets import Budget, precision
 from modelyard.methods.evaluation.explanation.cases import (
     Case,
     Cut,
@@ -20,8 +21,9 @@ from modelyard.methods.evaluation.explanation.cases import (
     examples_of,
     refuse_unexplained,
 )
+from modelyard.methods.evaluation.explanation.decisions import boxes
 from modelyard.methods.evaluation.explanation.game import Oracle
-from modelyard.methods.evaluation.explanation.local import Budget, Explained
+from modelyard.methods.evaluation.explanation.local import Explained
 from modelyard.methods.evaluation.explanation.nearest import gower, nearest, text_distances
 from modelyard.methods.evaluation.explanation.players import TextPlayers
 from modelyard.methods.evaluation.explanation.shuffled import FORMATS, shuffled
@@ -39,7 +41,7 @@ class Found:
 
     Attributes:
         methods: that were used; missing: those that were not, with the reason.
-        beside: nearest rows with another answer.
+        beside: nearest rows with another answer, and the boxes of boosted trees.
         data: the attributions, for programs.
     """
 
@@ -70,7 +72,10 @@ def explain(
         cases = chosen(examples, outputs, oracle.labels, cut, settings["mistakes"], settings["rows"], seed)
         explained = local.explain_all(predictor, cases, methods, settings["orders"], budget, note)
         beside = _neighbours(cases, train, columns, oracle) if oracle.labels and not card.task.startswith("im") else ()
+    if card.format == "gbdt":
+        beside = (*beside, *boxes(folder, explained))
     estimates = local.measured(explained, bool(card.labels), seed)
+    estimates += precision([one.by_method for one in explained if one.case.sampled], seed)
     if settings["sanity"] and card.format in FORMATS:
         estimates += _sanity(folder, card, explained, list(methods), budget, settings, scratch)
     elif settings["sanity"]:

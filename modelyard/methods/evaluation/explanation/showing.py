@@ -18,7 +18,6 @@ from modelyard.methods.evaluation.blocks import (
     Point,
     Scatter,
     Series,
-    Table,
     Tokens,
 )
 from modelyard.methods.evaluation.explanation.cases import Case
@@ -27,7 +26,6 @@ from modelyard.methods.evaluation.explanation.game import Floats
 from modelyard.methods.evaluation.explanation.local import Explained
 from modelyard.methods.evaluation.explanation.permutation import Importance
 from modelyard.methods.evaluation.explanation.players import ImagePlayers, TablePlayers, TextPlayers, png
-from modelyard.methods.evaluation.explanation.surrogate import Surrogate
 from modelyard.methods.statistics.wilson import Z95
 
 SHOWN = 12
@@ -111,11 +109,6 @@ def _series(name: str, curve: Curve, output: int, lift: float) -> Series:
     means = (curve.means[:, output] + lift).tolist()
     band = [(x, low + lift, high + lift) for x, (low, high) in zip(at, curve.band(output), strict=True)]
     return Series(name, tuple(zip(at, means, strict=True)), tuple(band))
-
-
-def rules(found: Surrogate) -> Table:
-    note = "A small tree that learned the model's answers; its fidelity on test rows is among the figures."
-    return Table("The model as rules, nearly", ("if", "answer", "training rows"), tuple(found.rules()), note)
 
 
 def rows_by(found: Sequence[Explained], method: str, texts: bool) -> list[Block]:

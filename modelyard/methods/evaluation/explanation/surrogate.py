@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelyard.methods.evaluation.explanation.game import Floats
 from modelyard.methods.evaluation.explanation.players import units
@@ -41,6 +42,20 @@ class Feature:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """A leaf: what leads to it, what it answers, the training rows in it.
+
+    Attributes:
+        leaf: its number in the tree.
+    """
+
+    conditions: str
+    answer: str
+    training_rows: int
+    leaf: int
+
+
+@dataclass(frozen=True)
 class Surrogate:
     """A fitted tree.
 
@@ -59,21 +74,27 @@ class Surrogate:
         found: Floats = self.tree.predict(_matrix(records, self.features, self.medians)).astype(np.float64)
         return found
 
-    def rules(self) -> list[tuple[str, str, int]]:
-        """One row a leaf: its conditions, its answer, the training rows in it; the largest first."""
+    def leaves(self, records: Sequence[Record]) -> NDArray[np.int64]:
+        """The leaf each record ends in [n]."""
+        found: NDArray[np.int64] = self.tree.apply(_matrix(records, self.features, self.medians))
+        return found
+
+    def rules(self) -> list[Rule]:
+        """One a leaf, the largest first."""
         inner = self.tree.tree_
-        found: list[tuple[str, str, int]] = []
+        found: list[Rule] = []
 
         def visit(node: int, conditions: list[str]) -> None:
             if inner.children_left[node] < 0:
-                found.append((" · ".join(conditions), self._answer(node), int(inner.n_node_samples[node])))
+                said = " · ".join(conditions)
+                found.append(Rule(said, self._answer(node), int(inner.n_node_samples[node]), node))
                 return
             feature, threshold = self.features[inner.feature[node]], float(inner.threshold[node])
-            visit(inner.children_left[node], [*conditions, feature.says(threshold, True)])
-            visit(inner.children_right[node], [*conditions, feature.says(threshold, False)])
+            visit(int(inner.children_left[node]), [*conditions, feature.says(threshold, True)])
+            visit(int(inner.children_right[node]), [*conditions, feature.says(threshold, False)])
 
         visit(0, [])
-        return sorted(found, key=lambda one: (-one[2], one[0]))
+        return sorted(found, key=lambda one: (-one.training_rows, one.conditions))
 
     def path(self, record: Record) -> tuple[list[str], str]:
         """The conditions a record meets, from the root, and the answer at their end."""

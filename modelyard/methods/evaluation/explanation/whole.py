@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ import numpy as np
 from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.evaluation.blocks import Block
 from modelyard.methods.evaluation.estimates import Estimate
-from modelyard.methods.evaluation.explanation import dependence, showing
+from modelyard.methods.evaluation.explanation import decisions, dependence, showing
 from modelyard.methods.evaluation.explanation.cases import columns_of, examples_of, sample
 from modelyard.methods.evaluation.explanation.game import Floats, Oracle
 from modelyard.methods.evaluation.explanation.permutation import Importance, absolute_error, permutation, wrongness
-from modelyard.methods.evaluation.explanation.surrogate import number_or_none, surrogate
+from modelyard.methods.evaluation.explanation.surrogate import Surrogate, number_or_none, surrogate
 from modelyard.methods.evaluation.means import ratio_interval
 from modelyard.methods.evaluation.measuring.examples import fields, some_records
 from modelyard.methods.evaluation.opening import opened
@@ -30,10 +30,15 @@ MOST_VALUES = 12
 
 @dataclass(frozen=True)
 class Whole:
-    """What was found: to show, and as evidence."""
+    """What was found: to show, and as evidence.
+
+    Attributes:
+        tree: that answers nearly like the model; None for pictures, or without training rows.
+    """
 
     blocks: list[Block]
     estimates: list[Estimate]
+    tree: Surrogate | None = None
 
 
 def explain(folder: Path, data: Dataset, settings: Mapping[str, Any]) -> Whole:
@@ -51,8 +56,8 @@ def explain(folder: Path, data: Dataset, settings: Mapping[str, Any]) -> Whole:
         oracle = Oracle(predictor)
         if columns:
             _of_columns(found, oracle, records, truths, columns, settings)
-        _rules(found, oracle, train, records, columns or ("text",), settings["leaves"], seed)
-    return found
+        tree = _rules(found, oracle, train, records, columns or ("text",), settings["leaves"], seed)
+    return replace(found, tree=tree)
 
 
 def _of_columns(
@@ -98,9 +103,9 @@ def _dependence(oracle: Oracle, records: Sequence[Record], one: Importance, outp
 def _rules(
     found: Whole, oracle: Oracle, train: Sequence[Record], records: Sequence[Record], columns: Sequence[str],
     leaves: int, seed: int,
-) -> None:  # fmt: skip
+) -> Surrogate | None:  # fmt: skip
     if len(train) < 2:
-        return
+        return None
     tree = surrogate(train, oracle.outputs(train), oracle.labels, columns, leaves)
     outputs, said = oracle.outputs(records), tree.answers(records)
     if oracle.labels:
@@ -109,7 +114,8 @@ def _rules(
     else:
         estimate = _explained_variance(outputs[:, 0], said, seed)
     found.estimates.append(estimate)
-    found.blocks.append(showing.rules(tree))
+    found.blocks.append(decisions.rules(tree, records, outputs))
+    return tree
 
 
 def _explained_variance(values: Floats, said: Floats, seed: int) -> Estimate:
