@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -55,6 +55,27 @@ class Objective(Protocol):
 
         A sum, so that several small batches add up to exactly one large one whatever their sizes are.
         """
+        ...
+
+
+@runtime_checkable
+class Adaptive(Protocol):
+    """An objective that changes as training goes on. What it goes on from is saved with every checkpoint."""
+
+    def begin(self, step: int, num_steps: int) -> None:
+        """Before the batches of a step (0-based); again if memory ran out within it: what was gathered is void."""
+        ...
+
+    def end(self) -> None:
+        """After the optimizer's step."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """What the next steps depend on."""
+        ...
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from a state."""
         ...
 
 

@@ -15,6 +15,9 @@ from torch import Tensor
 from modelyard.methods.training import batching, evaluation, finite, loop, objectives
 from modelyard.methods.training.adversarial import objective as adversarial
 from modelyard.methods.training.axes import Batch, Objective
+from modelyard.methods.training.fair import arranging
+from modelyard.methods.training.fair.arranging import Fair
+from modelyard.methods.training.fair.dro import GROUPS
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.loader.ahead import FeedAhead
 from modelyard.methods.training.microbatches import ByRow
@@ -152,11 +155,13 @@ def train(
     class_weights: ClassWeights = "none",
     soft: NDArray[np.float32] | None = None,
     renew: Renewal | None = None,
+    fair: Fair | None = None,
 ) -> Outcome:
     """Train a classifier in place, from the newest checkpoint in `scratch` if there is one.
 
     Args:
         soft, renew: as of `RowFeed`.
+        fair: groups to mind; None: none.
 
     Raises:
         InputError: numbers of training rows are not finite.
@@ -164,13 +169,20 @@ def train(
     """
     _check_numbers(training, soft)
     of_class = objectives.class_weights(training.labels, int(training.labels.max()) + 1, class_weights)
-    feed = RowFeed(training, of_class[training.labels] * training.weights, plan, device, soft, renew)
-    objective = objective_of(plan)
+    cells = None if fair is None else arranging.cells_of(fair, (training.labels, validation.labels))
+    more = None if cells is None else {GROUPS: cells.training}
+    rows = RowFeed(training, of_class[training.labels] * training.weights, plan, device, soft, renew, more)
+    run = arranging.Run(module, rows, objective_of(plan), ClassScores(validation, device), plan)
+    if fair is not None and cells is not None:
+        run = arranging.arranged(
+            run, fair, cells, validation.labels, lambda one: evaluation.logits_of(one, validation, device)
+        )
     # A device computes while a thread makes its next batches; on the processor the two would share the cores.
-    ahead = FeedAhead(feed) if device.type != "cpu" else None
+    ahead = FeedAhead(run.feed) if device.type != "cpu" else None
     try:
-        scores = ClassScores(validation, device)
-        found = loop.train(module, ahead or feed, objective, scores, plan, device, scratch, hooks)
+        found = loop.train(
+            run.module, ahead or run.feed, run.objective, run.validator, run.plan, device, scratch, hooks
+        )
     finally:
         if ahead is not None:
             ahead.close()

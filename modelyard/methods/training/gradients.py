@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from modelyard.base.messages import t
 from modelyard.errors import StageError
 from modelyard.methods.training import devices, objectives, precision, remembering
-from modelyard.methods.training.axes import Batch, Objective
+from modelyard.methods.training.axes import Adaptive, Batch, Objective
 from modelyard.methods.training.dropout import Masks
 from modelyard.methods.training.hooks import Say
 from modelyard.methods.training.microbatches import Divisible, Limits
@@ -18,6 +18,9 @@ from modelyard.methods.training.parallel.together import Alone, Share
 from modelyard.methods.training.plan import Plan
 from modelyard.methods.training.random import seed_torch
 from modelyard.methods.training.unfreezing import Unfreezing
+
+OBJECTIVE = "objective"
+"""Part of a checkpoint."""
 
 
 class Gradients:
@@ -40,6 +43,7 @@ class Gradients:
     ) -> None:
         self._together, self._module = together, together.module
         self._objective, self._plan, self._num_steps = objective, plan, num_steps
+        self._adaptive = objective if isinstance(objective, Adaptive) else None
         self._device, self._scratch, self._say = device, scratch, say
         self._unfreezing = Unfreezing(self._module, plan.optimizer.unfreeze, num_steps)
         self._limits = Limits(remembering.recall(scratch).get("rows", ()))
@@ -59,6 +63,8 @@ class Gradients:
             return self._loss(module, share, step, number, total)
 
         while True:
+            if self._adaptive is not None:
+                self._adaptive.begin(step, self._num_steps)
             try:
                 with self._unfreezing.held(step):
                     loss = self._together.passes(self._parts(shares, step), self._objective, forward, self._back)
@@ -69,6 +75,20 @@ class Gradients:
                     raise
             # Out here the error, and the graph that its frames hold, are gone.
             self._give_way(shares, step)
+
+    def end(self) -> None:
+        """After the optimizer's step: an objective that changes moves on."""
+        if self._adaptive is not None:
+            self._adaptive.end()
+
+    def state(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Parts of a checkpoint: the state of an objective that changes."""
+        return {} if self._adaptive is None else {OBJECTIVE: self._adaptive.state()}
+
+    def load(self, parts: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
+        """Go on from the parts of a checkpoint."""
+        if self._adaptive is not None:
+            self._adaptive.load(parts[OBJECTIVE])
 
     def _loss(self, module: torch.nn.Module, share: Share, step: int, number: int, total: float) -> torch.Tensor:
         """One part's share of the loss. Each part of the step has a number of its own, wherever it is computed."""

@@ -152,6 +152,7 @@ class Loop:
         self.gradients.scaler.step(self.optimizer)
         self.gradients.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
+        self.gradients.end()
         self.step += 1
         self.together.after_step(self.step)
         self.tokens += sum(batch.tokens for batch in batches)
@@ -238,7 +239,7 @@ class Loop:
         weights = checkpoints.trained_state(self.module)
         average = {} if self.average is None else self.average.values
         tensors = {"weights": weights, "optimizer": optimizer, "best": self.best, "average": average}
-        packed = self.together.packed(tensors)
+        packed = self.together.packed({**tensors, **self.gradients.state()})
         if self.together.is_main:
             self.saver.save(checkpoints.Checkpoint(self.step, packed, state))
         self.saved_at = monotonic()
@@ -258,6 +259,7 @@ class Loop:
         exact = self.is_exact(state.get("layout", {}))
         self.together.restored(self.optimizer, found.tensors, state["optimizer"], exact)
         self.gradients.scaler.load_state_dict(dict(state["scaler"]))
+        self.gradients.load(found.tensors)
         if self.average is not None:
             self.average.load(self.together.like_weights(found.tensors["average"]))
         best = state["watch"]["best"]

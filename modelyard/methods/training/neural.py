@@ -17,6 +17,7 @@ from modelyard.methods.data.row_random import generator
 from modelyard.methods.preprocessing import bpe, tokens
 from modelyard.methods.training import batching, classification, devices, evaluation, initialization, loop
 from modelyard.methods.training.candidates import Candidate, Examples
+from modelyard.methods.training.fair.arranging import Fair
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.random import seed_torch
 from modelyard.methods.training.settings import ClassWeights, Initialization
@@ -127,6 +128,7 @@ def train(
     soft: NDArray[np.float32] | None = None,
     renew: classification.Renewal | None = None,
     begin: Initialization | None = None,
+    fair: Fair | None = None,
 ) -> Candidate:
     """Train one network from fresh weights, the network's own or those of `begin`."""
     size = read_as.tokens.tokenizer.get_vocab_size()
@@ -136,7 +138,7 @@ def train(
         module = networks.build(spec)
         initialization.apply(module, begin or Initialization(), plan.seed)
     outcome = classification.train(
-        module, read_as.training, read_as.validation, plan, device, scratch, hooks, class_weights, soft, renew
+        module, read_as.training, read_as.validation, plan, device, scratch, hooks, class_weights, soft, renew, fair
     )
     module = module.cpu()
     hooks.say(

@@ -17,6 +17,7 @@ from modelyard.errors import InputError
 from modelyard.methods.preprocessing import tokens
 from modelyard.methods.training import classification, devices, evaluation, loop, neural
 from modelyard.methods.training.candidates import Candidate
+from modelyard.methods.training.fair.arranging import Fair
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.random import seed_torch
 from modelyard.methods.training.settings import ClassWeights, Freeze
@@ -173,6 +174,7 @@ def train(
     hooks: Hooks,
     soft: NDArray[np.float32] | None = None,
     renew: classification.Renewal | None = None,
+    fair: Fair | None = None,
 ) -> Candidate:
     """Fine-tune a model of `open_base`."""
     with devices.reproducible(torch.device("cpu"), plan.threads):
@@ -180,7 +182,7 @@ def train(
         fresh_head(model)
     freeze(model, frozen)
     outcome = classification.train(
-        model, reading.training, reading.validation, plan, device, scratch, hooks, class_weights, soft, renew
+        model, reading.training, reading.validation, plan, device, scratch, hooks, class_weights, soft, renew, fair
     )
     return Candidate(
         name="base",

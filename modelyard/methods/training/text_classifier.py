@@ -14,6 +14,7 @@ from modelyard.methods.data.augmentation.text import TextChanges
 from modelyard.methods.training import batching, blending, linear, loop, neural, optimizers, pretrained
 from modelyard.methods.training.adversarial.settings import Adversarial
 from modelyard.methods.training.candidates import Candidate, Examples
+from modelyard.methods.training.fair.arranging import Fair
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.settings import (
     ClassWeights,
@@ -79,6 +80,7 @@ class Work:
     seed: int
     scratch: Path
     hooks: Hooks
+    fair: Fair | None = None
 
 
 def from_scratch(work: Work) -> tuple[Candidate, tuple[Candidate, ...]]:
@@ -132,7 +134,7 @@ def from_base(work: Work, folder: Path) -> Candidate:
     plan = _plan(work, pretrained.defaults_for(model), rows, None)
     return pretrained.train(
         model, tokenizer, rows, plan, settings.class_weights, settings.freeze, work.device, work.scratch / "base",
-        work.hooks, work.training.soft, neural.renewal(fast, work.training, settings.augment, work.seed),
+        work.hooks, work.training.soft, neural.renewal(fast, work.training, settings.augment, work.seed), work.fair,
     )  # fmt: skip
 
 
@@ -163,7 +165,7 @@ def _neural(work: Work, kind: neural.Kind) -> Candidate:
     return neural.train(
         kind, rows, plan, work.num_labels, settings.class_weights, rate, work.device, scratch, work.hooks,
         work.training.soft, neural.renewal(rows.tokens, work.training, settings.augment, work.seed),
-        settings.initialization,
+        settings.initialization, work.fair,
     )  # fmt: skip
 
 

@@ -4,13 +4,16 @@
 `ft_transformer` is a network. How columns are read (which are numbers, what a category may be, what is missing) is
 learned from train and shipped with the model. What is predicted is the column that data.read calls `label` (a class)
 or `target` (a number). A run that was killed goes on from its last checkpoint and ends with the same bytes.
+
+`fairness` minds groups of rows while it learns; the model does not read the columns that make them, unless told to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,6 +21,7 @@ from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.settings import ColumnName
+from modelyard.methods.training.fair.settings import Fairness
 from modelyard.methods.training.settings import (
     Compute,
     EarlyStopping,
@@ -33,9 +37,14 @@ from modelyard.methods.training.settings_tables import Linear, Transformer, Tree
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.training.fair.arranging import Fair
     from modelyard.methods.training.loop import Plan
     from modelyard.methods.training.tables.learned import Learned
     from modelyard.methods.training.tables.rows import Splits
+
+
+Quantile = Annotated[float, Field(ge=0.001, le=0.999)]
 
 
 class Config(BaseModel):
@@ -58,6 +67,12 @@ class Config(BaseModel):
         5, ge=1, le=1_000_000, description="A category's value counts if so many training rows have it"
     )
     licence: str = Field("unknown", min_length=1, max_length=100, description="SPDX expression for the model made")
+    quantiles: tuple[Quantile, ...] = Field(
+        (),
+        max_length=20,
+        description="Levels to learn beside the number (`[0.05, 0.95]`), for intervals that adapt: "
+        "`calibrate.conformal` with `method: cqr`; not of `linear`",
+    )
     trees: Trees = Field(default_factory=Trees, description="Boosted trees")
     linear: Linear = Field(default_factory=Linear, description="The linear model")
     transformer: Transformer = Field(default_factory=Transformer, description="The FT-Transformer")
@@ -82,13 +97,28 @@ class Config(BaseModel):
         description="`ft_transformer` with `schedule: {name: cycles}`: weights at the ends of the last so many cycles "
         "answer together",
     )
+    fairness: Fairness | None = Field(None, description="Groups of rows between which the model is not to differ")
     compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
 
     @model_validator(mode="after")
-    def _has_cycles(self) -> Config:
+    def _fits(self) -> Config:
         check_snapshots(self.snapshots, self.schedule)
         if self.snapshots and self.kind != "ft_transformer":
             raise ValueError("`snapshots` are of a network: `kind: ft_transformer`")
+        if self.quantiles and self.kind == "linear":
+            raise ValueError("`quantiles` are learned by `boosted_trees` and `ft_transformer`")
+        if self.quantiles and self.snapshots:
+            raise ValueError("`snapshots` answer together, which quantiles cannot: leave one of them out")
+        if self.quantiles and self.fairness:
+            raise ValueError("`quantiles` are of numbers, `fairness` is of classes")
+        if any(one >= other for one, other in pairwise(self.quantiles)):
+            raise ValueError("`quantiles` rise")
+        if self.fairness is None:
+            return self
+        if (self.fairness.kind == "exponentiated_gradient") == (self.kind == "ft_transformer"):
+            raise ValueError("`fairness`: `exponentiated_gradient` is for trees and `linear`, the others for networks")
+        if self.snapshots:
+            raise ValueError("`snapshots` and `fairness` do not go together")
         return self
 
 
@@ -97,20 +127,25 @@ def run(config: Config, context: Context) -> None:
 
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.training import choices
+    from modelyard.methods.training.fair import groups
     from modelyard.methods.training.hooks import Hooks
     from modelyard.methods.training.tables import saving, work
     from modelyard.methods.training.tables.rows import read_splits
 
     hooks = Hooks(context.log, context.progress, context.say)
-    splits = read_splits(Dataset.open(context.input("data")), config.target, config.columns, config.leave_out)
+    data = Dataset.open(context.input("data"))
+    unseen = groups.unseen(data, config.fairness, config.leave_out)
+    splits = read_splits(data, config.target, config.columns, [*config.leave_out, *unseen])
     for note in splits.notes:
         context.say(note)
+    fair = _fair(config, data, splits, unseen, context)
     settled = choices.settle(config.compute, context.scratch(), hooks)
     settings = work.Settings(
-        config.kind, frozenset(config.categories), config.min_rows, config.trees, config.linear, config.transformer
-    )
+        config.kind, frozenset(config.categories), config.min_rows, config.trees, config.linear, config.transformer,
+        config.quantiles,
+    )  # fmt: skip
     plan = _plan(config, settled.precision, settled.threads, context.seed)
-    learned = work.train(splits, settings, plan, torch.device(settled.device), context.scratch(), hooks)
+    learned = work.train(splits, settings, plan, torch.device(settled.device), context.scratch(), hooks, fair)
     provenance = {
         "stage": "train.tabular",
         "kind": config.kind,
@@ -125,6 +160,23 @@ def run(config: Config, context: Context) -> None:
         features = splits.validation.features
         saving.write_model(learned, context.output("model"), splits.labels, provenance, config.licence, features)
     _measure(learned, splits, context)
+
+
+def _fair(config: Config, data: Dataset, splits: Splits, unseen: Sequence[str], context: Context) -> Fair | None:
+    from modelyard.base.messages import t
+    from modelyard.errors import InputError
+    from modelyard.methods.training.fair import arranging
+
+    if config.fairness is None:
+        return None
+    if not splits.labels:
+        raise InputError(
+            t("`fairness` is for classes, and a number is predicted"), where="fairness", expected=t("labels")
+        )
+    if unseen:
+        context.say(t("not learned from, for they make the groups: {names}", names=", ".join(unseen)))
+    names = splits.training.names, splits.validation.names
+    return arranging.opened(data, config.fairness, names, splits.labels, context.say)
 
 
 def _write_snapshots(
@@ -234,6 +286,16 @@ STAGE = Stage(
         ),
         Claim("train.parameters", "weights that were learned", "weights", better="lower", any_split=True),
     ),
-    libraries=("torch", "lightgbm", "numpy", "scipy", "scikit-learn", "accelerate", "safetensors", "pyarrow"),
+    libraries=(
+        "torch",
+        "lightgbm",
+        "numpy",
+        "scipy",
+        "scikit-learn",
+        "fairlearn",
+        "accelerate",
+        "safetensors",
+        "pyarrow",
+    ),
     loads=MODEL_CODE,
 )

@@ -21,6 +21,7 @@ from modelyard.methods import MODEL_CODE
 from modelyard.methods.data.augmentation.settings import TextSettings
 from modelyard.methods.training.adversarial.settings import Adversarial
 from modelyard.methods.training.bases import SCRATCH, fingerprint
+from modelyard.methods.training.fair.settings import Fairness
 from modelyard.methods.training.settings import (
     ClassWeights,
     Compute,
@@ -94,6 +95,9 @@ class Config(BaseModel):
     adversarial: Adversarial | None = Field(
         None, description="Also learn from embeddings moved where the loss grows (networks only)"
     )
+    fairness: Fairness | None = Field(
+        None, description="Groups of rows between which the model is not to differ (networks only)"
+    )
     compute: Compute = Field(default_factory=Compute, description="Where and how it is computed")
     parallel: Parallel = Field(default_factory=Parallel, description="How work is cut over the profile's processes")
 
@@ -104,6 +108,10 @@ class Config(BaseModel):
             raise ValueError("`adversarial` moves token embeddings, which `size: linear` has not: `cnn` or an encoder")
         if self.adversarial and self.parallel != Parallel():
             raise ValueError("`adversarial` trains in one process: leave `parallel` out")
+        if self.fairness and self.fairness.kind == "exponentiated_gradient":
+            raise ValueError("`fairness` of texts is `group_dro` or `gradient_reversal`")
+        if self.fairness and (self.parallel != Parallel() or self.snapshots):
+            raise ValueError("`fairness` goes with neither `parallel` nor `snapshots`")
         return self
 
 
@@ -113,14 +121,21 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.statistics.wilson import wilson
     from modelyard.methods.training import choices, saving, text_classifier
+    from modelyard.methods.training.fair import arranging
     from modelyard.methods.training.hooks import Hooks
     from modelyard.methods.training.language import jobs
     from modelyard.methods.training.rows import read_splits
 
     hooks = Hooks(context.log, context.progress, context.say)
-    training, validation, labels, notes = read_splits(Dataset.open(context.input("data")))
+    data = Dataset.open(context.input("data"))
+    training, validation, labels, notes = read_splits(data)
     for note in notes:
         context.say(note)
+    base = jobs.base_folder(config.base, context)
+    _check_network(config, base is None)
+    fair = None
+    if config.fairness is not None:
+        fair = arranging.opened(data, config.fairness, (training.names, validation.names), labels, context.say)
     settled = choices.settle(config.compute, context.scratch(), hooks)
     work = text_classifier.Work(
         training=training,
@@ -131,9 +146,8 @@ def run(config: Config, context: Context) -> None:
         seed=context.seed,
         scratch=context.scratch(),
         hooks=hooks,
+        fair=fair,
     )
-    base = jobs.base_folder(config.base, context)
-    _check_snapshots(config, base is None)
     if base is None:
         kept, tried = text_classifier.from_scratch(work)
     else:
@@ -169,15 +183,16 @@ def run(config: Config, context: Context) -> None:
     )
 
 
-def _check_snapshots(config: Config, is_fresh: bool) -> None:
-    """Raises InputError if the ends of cycles would not be those of one network."""
+def _check_network(config: Config, is_fresh: bool) -> None:
+    """Raises InputError if one network is needed and there is none, or several are trained."""
     from modelyard.base.messages import t
     from modelyard.errors import InputError
 
-    if config.snapshots and is_fresh and config.size in ("auto", "blend", "linear"):
+    name = "snapshots" if config.snapshots else "fairness" if config.fairness else ""
+    if name and is_fresh and config.size in ("auto", "blend", "linear"):
         raise InputError(
-            t("`snapshots` are of one network; `size: {size}` is several, or none", size=config.size),
-            where="snapshots",
+            t("`{name}` is of one network; `size: {size}` is several, or none", name=name, size=config.size),
+            where=name,
             expected=t("`size`: cnn or an encoder; or a base"),
         )
 

@@ -75,12 +75,14 @@ def train(
     threads: int,
     scratch: Path,
     hooks: Hooks,
+    quantile: float | None = None,
 ) -> Boosted:
     """Grow trees until validation has not got better for `patience` rounds, or `rounds` are done.
 
     Args:
         categories: places of the columns whose numbers are codes.
         num_labels: 0: the targets are quantities.
+        quantile: the level to learn in place of the mean (Koenker and Bassett 1978: the pinball loss).
 
     Raises:
         StageError: the loss is no longer a number.
@@ -89,14 +91,31 @@ def train(
     progress = _resume(scratch, hooks)
     while len(progress.losses) < settings.rounds and not _stopped(progress, settings):
         target = min(settings.rounds, len(progress.losses) + settings.segment)
-        params = parameters(settings, num_labels, seed + len(progress.losses), threads)
+        params = parameters(settings, num_labels, seed + len(progress.losses), threads) | _of_quantile(quantile)
         _segment(progress, target, params, _Sets(training, validation, categories), settings, hooks)
         _save(scratch, progress)
     best = progress.best
     booster: Any = lightgbm.Booster(model_str=progress.text)
     text = booster.model_to_string(num_iteration=best)
-    hooks.say(t("trees: best after {best} of {done} rounds", best=best, done=len(progress.losses)))
-    return Boosted(text, best, len(progress.losses), _num_leaves(text))
+    if quantile is None:
+        hooks.say(t("trees: best after {best} of {done} rounds", best=best, done=len(progress.losses)))
+    else:
+        done = len(progress.losses)
+        hooks.say(t("trees of the quantile {level:g}: best after {best} of {done} rounds", level=quantile, best=best,
+                    done=done))  # fmt: skip
+    return Boosted(text, best, len(progress.losses), num_leaves(text))
+
+
+def grow(
+    training: Part, categories: Sequence[int], num_labels: int, settings: Trees, rounds: int, seed: int, threads: int
+) -> str:
+    """LightGBM's text of so many rounds of trees; nothing stops or chooses them."""
+    params = parameters(settings, num_labels, seed, threads)
+    data: Any = lightgbm.Dataset(
+        training.table, training.targets, weight=training.weights, categorical_feature=list(categories), params=params
+    )
+    text: str = lightgbm.train(params, data, rounds).model_to_string(num_iteration=-1)
+    return text
 
 
 @dataclass(frozen=True)
@@ -176,7 +195,11 @@ def parameters(settings: Trees, num_labels: int, seed: int, threads: int) -> dic
     }
 
 
-def _num_leaves(text: str) -> int:
+def _of_quantile(level: float | None) -> dict[str, Any]:
+    return {} if level is None else {"objective": "quantile", "metric": "quantile", "alpha": level}
+
+
+def num_leaves(text: str) -> int:
     return sum(int(line.removeprefix("num_leaves=")) for line in text.splitlines() if line.startswith("num_leaves="))
 
 

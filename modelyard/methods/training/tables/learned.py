@@ -20,12 +20,15 @@ class Learned:
     Attributes:
         kind: `boosted_trees`, `linear`, `ft_transformer`.
         table: how it reads records.
-        outputs: [validation rows, classes] scores, or [rows, 1] values.
+        outputs: [validation rows, classes] scores, or [rows, 1 + quantiles] values.
         num_parameters: weights, or leaves of trees.
         details: choices made on the way; no times.
         trees: LightGBM's text; empty for networks.
         module, network: the network in evaluation mode and its spec; None for trees.
+        levels: of the quantiles it gives beside the value.
+        quantile_trees: LightGBM's text for each level.
         unit: mean and deviation of the quantities that the network learned with 0 and 1; its snapshots still do.
+        members, shares: models that answer together, and how much each counts; none: this one alone.
     """
 
     kind: str
@@ -37,6 +40,10 @@ class Learned:
     module: torch.nn.Module | None = None
     network: Mapping[str, Any] = field(default_factory=dict)
     unit: tuple[float, float] = (0.0, 1.0)
+    levels: tuple[float, ...] = ()
+    quantile_trees: tuple[str, ...] = ()
+    members: tuple[Learned, ...] = ()
+    shares: tuple[float, ...] = ()
 
 
 def shape_of(table: Table, num_outputs: int) -> dict[str, Any]:

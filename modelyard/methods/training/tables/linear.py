@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from modelyard.methods.training.tables.learned import Learned, shape_of
 
 Arrays = Mapping[str, NDArray[Any]]
 ITERATIONS = 2000
+CERTAIN = 10.0
+"""Logit of a class that is answered whatever the row is."""
+Refit = Callable[[NDArray[Any], NDArray[np.float32]], Learned]
 
 
 def train(
@@ -55,6 +59,33 @@ def train(
     hooks.say(t("linear: validation chose the strength {strength:g}", strength=best[1]))
     num = sum(parameter.numel() for parameter in best[2].parameters())
     return Learned("linear", table, best[3], num, {"strength": best[1]}, module=best[2], network=spec)
+
+
+def refit(table: Table, before: Learned, arrays: tuple[Arrays, Arrays]) -> Refit:
+    """How to fit again with other targets and weights, with the penalty that validation chose before.
+
+    Args:
+        arrays: of the rows to be learned from, and of validation.
+    """
+    design, strength = _design(arrays[0], before.network), float(before.details["strength"])
+
+    def fit(targets: NDArray[Any], weights: NDArray[np.float32]) -> Learned:
+        if len(set(targets.tolist())) > 1:
+            coefficients, bias = _fit(design, targets, weights, 2, strength)
+        else:
+            coefficients, bias = np.zeros((design.shape[1], 2)), np.where(np.arange(2) == targets[0], CERTAIN, 0.0)
+        module = _network(before.network, coefficients, bias)
+        outputs = _outputs(module, arrays[1])
+        return replace(before, outputs=outputs, module=module)
+
+    return fit
+
+
+def answers(learned: Learned, arrays: Arrays) -> NDArray[np.int64]:
+    """Places of the labels that a model answers."""
+    assert learned.module is not None
+    result: NDArray[np.int64] = _outputs(learned.module, arrays).argmax(1)
+    return result
 
 
 def _design(arrays: Arrays, spec: Mapping[str, Any]) -> Any:

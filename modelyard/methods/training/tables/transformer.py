@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from modelyard.methods import networks
 from modelyard.methods.preprocessing.table import Table
-from modelyard.methods.training import classification, devices, fixed, loop
+from modelyard.methods.training import classification, devices, fixed, loop, quantiles
+from modelyard.methods.training.fair import arranging
+from modelyard.methods.training.fair.arranging import Fair
+from modelyard.methods.training.fair.dro import GROUPS
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.random import seed_torch
 from modelyard.methods.training.settings_tables import Transformer
@@ -23,6 +26,8 @@ Arrays = Mapping[str, NDArray[Any]]
 FOLDER = "ft_transformer"
 """Below the scratch folder: checkpoints and snapshots."""
 LEARNING_RATE, BATCH_SIZE, EPOCHS = 1e-3, 256, 40
+SIZE = 256
+"""Rows computed in one go where nothing is learned."""
 
 
 def train(
@@ -38,14 +43,18 @@ def train(
     device: torch.device,
     scratch: Path,
     hooks: Hooks,
+    fair: Fair | None = None,
+    levels: tuple[float, ...] = (),
 ) -> Learned:
     """Train from fresh weights. Quantities are learned with mean 0 and variance 1; the last layer puts them back.
 
     Args:
         targets: of training and validation.
         num_labels: 0: the targets are quantities.
+        fair: groups to mind, of classes.
+        levels: of the quantiles to learn beside a quantity.
     """
-    spec = _spec(table, num_labels, settings, plan)
+    spec = _spec(table, num_labels or 1 + len(levels), settings, plan)
     with devices.reproducible(torch.device("cpu"), plan.threads):
         seed_torch(plan.seed, "weights", 0)
         module = networks.build(spec)
@@ -58,28 +67,40 @@ def train(
         validator = fixed.ClassScores(read, targets[1], device)
     else:
         goal = {"values": torch.from_numpy(((targets[0] - mean) / deviation).astype(np.float32))}
-        objective = fixed.SquaredError()
-        validator = fixed.NumberScores(read, (targets[1] - mean) / deviation, device)
+        inner = (targets[1] - mean) / deviation
+        objective = quantiles.SquaredAndPinball(levels) if levels else fixed.SquaredError()
+        validator = fixed.NumberScores(read, inner, device)
+        if levels:
+            validator = quantiles.QuantileScores(read, inner, levels, device)
         plan = replace(plan, early_stopping=plan.early_stopping.model_copy(update={"metric": "loss"}))
+    cells = None if fair is None else arranging.cells_of(fair, targets)
+    if cells is not None:
+        goal[GROUPS] = torch.from_numpy(cells.training)
     feed = fixed.FixedFeed(_reader(training), goal, weights, names, plan, device)
-    outcome = loop.train(module, feed, objective, validator, plan, device, scratch, hooks)
+    run = arranging.Run(module, feed, objective, validator, plan)
+    if fair is not None and cells is not None:
+        run = arranging.arranged(
+            run, fair, cells, targets[1], lambda one: fixed.outputs_of(one, read, len(targets[1]), device, SIZE)
+        )
+    outcome = loop.train(run.module, run.feed, run.objective, run.validator, run.plan, device, scratch, hooks)
     module = module.cpu()
     put_back(module, (mean, deviation))
-    outputs = fixed.outputs_of(module.eval(), read, len(targets[1]), torch.device("cpu"), 256)
+    outputs = fixed.outputs_of(module.eval(), read, len(targets[1]), torch.device("cpu"), SIZE)
     details = {
         "steps": outcome.steps,
         "best_step": outcome.best_step,
         **{name: getattr(plan, name) for name in ("learning_rate", "batch_size", "epochs", "precision", "threads")},
     }
     num = sum(parameter.numel() for parameter in module.parameters())
-    return Learned("ft_transformer", table, outputs, num, details, module=module, network=spec, unit=(mean, deviation))
+    return Learned("ft_transformer", table, outputs, num, details, module=module, network=spec, unit=(mean, deviation),
+                   levels=levels)  # fmt: skip
 
 
-def _spec(table: Table, num_labels: int, settings: Transformer, plan: loop.Plan) -> dict[str, Any]:
+def _spec(table: Table, num_outputs: int, settings: Transformer, plan: loop.Plan) -> dict[str, Any]:
     dropout = plan.regularization.dropout
     return {
         "kind": "ft_transformer",
-        **shape_of(table, num_labels or 1),
+        **shape_of(table, num_outputs),
         "width": settings.width,
         "layers": settings.layers,
         "heads": settings.heads,

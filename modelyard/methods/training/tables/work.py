@@ -16,9 +16,10 @@ from modelyard.errors import InputError
 from modelyard.methods.preprocessing import table_fitting
 from modelyard.methods.preprocessing.table import Table
 from modelyard.methods.training import evaluation, fixed, loop
+from modelyard.methods.training.fair.arranging import Fair
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.settings_tables import Linear, Transformer, Trees
-from modelyard.methods.training.tables import boosted, linear, transformer
+from modelyard.methods.training.tables import boosted, fairly, linear, transformer
 from modelyard.methods.training.tables.learned import Learned
 from modelyard.methods.training.tables.rows import Splits
 
@@ -41,12 +42,22 @@ class Settings:
     trees: Trees = field(default_factory=Trees)
     linear: Linear = field(default_factory=Linear)
     transformer: Transformer = field(default_factory=Transformer)
+    quantiles: tuple[float, ...] = ()
 
 
 def train(
-    splits: Splits, settings: Settings, plan: loop.Plan, device: torch.device, scratch: Path, hooks: Hooks
+    splits: Splits,
+    settings: Settings,
+    plan: loop.Plan,
+    device: torch.device,
+    scratch: Path,
+    hooks: Hooks,
+    fair: Fair | None = None,
 ) -> Learned:
     """Learn the columns from train, then the model; validation stops and chooses.
+
+    Args:
+        fair: groups to mind; their kind of fairness must be one of the kind of model.
 
     Raises:
         InputError: no column is left to learn from.
@@ -64,24 +75,31 @@ def train(
     _tell(fitted.table, matrices, hooks)
     arrays = [fitted.table.arrays(matrix) for matrix in matrices]
     num_labels = len(splits.labels)
+    if settings.quantiles and num_labels:
+        raise InputError(t("`quantiles` are of a number, and classes are learned here"), where="quantiles",
+                         remedy=t("leave `quantiles` out, or read the data with `target: <column>`"))  # fmt: skip
     targets = (training.targets, validation.targets)
     if settings.kind == "linear":
-        return linear.train(
+        plain = linear.train(
             fitted.table, arrays[0], arrays[1], targets, training.weights, num_labels, settings.linear.strengths, hooks
         )
+        return plain if fair is None else fairly.linear_models(plain, arrays, splits, fair, hooks)
     if settings.kind == "ft_transformer":
         return transformer.train(
             fitted.table, arrays[0], arrays[1], targets, training.weights, list(training.names), num_labels,
-            settings.transformer, plan, device, scratch / transformer.FOLDER, hooks,
+            settings.transformer, plan, device, scratch / transformer.FOLDER, hooks, fair, settings.quantiles,
         )  # fmt: skip
-    return _boosted(fitted.table, splits, matrices, settings.trees, plan, scratch, hooks)
+    plain = _boosted(fitted.table, splits, matrices, settings, plan, scratch, hooks)
+    if fair is None:
+        return plain
+    return fairly.trees(plain, matrices, splits, settings.trees, fair, plan, scratch / "fair", hooks)
 
 
 def _boosted(
     table: Table,
     splits: Splits,
     matrices: list[NDArray[np.float64]],
-    settings: Trees,
+    settings: Settings,
     plan: loop.Plan,
     scratch: Path,
     hooks: Hooks,
@@ -93,12 +111,27 @@ def _boosted(
         boosted.Part(matrix, rows.targets, rows.weights)
         for matrix, rows in zip(matrices, (splits.training, splits.validation), strict=True)
     ]
-    found = boosted.train(
-        parts[0], parts[1], table.categories, num_labels, settings, plan.seed, plan.threads, scratch / "trees", hooks
-    )
-    outputs = gbdt.scores(gbdt.open_booster(found.text, "trees"), matrices[1], num_labels, plan.threads)
-    details = {"rounds": found.rounds, "done": found.done, "threads": plan.threads, "settings": settings.model_dump()}
-    return Learned("boosted_trees", table, outputs, found.leaves, details, trees=found.text)
+
+    def grown(folder: str, level: float | None) -> boosted.Boosted:
+        return boosted.train(
+            parts[0], parts[1], table.categories, num_labels, settings.trees, plan.seed, plan.threads, scratch / folder,
+            hooks, level,
+        )  # fmt: skip
+
+    found = grown("trees", None)
+    quantiles = [grown(f"trees-{place}", level) for place, level in enumerate(settings.quantiles)]
+    boosters = [gbdt.open_booster(one.text, "trees") for one in (found, *quantiles)]
+    outputs = gbdt.scores(boosters[0], matrices[1], num_labels, plan.threads)
+    if quantiles:
+        outputs = gbdt.values(boosters, matrices[1], plan.threads)
+    details = {
+        "rounds": found.rounds, "done": found.done, "threads": plan.threads, "settings": settings.trees.model_dump(),
+        **({"quantile_rounds": [one.rounds for one in quantiles]} if quantiles else {}),
+    }  # fmt: skip
+    leaves = sum(one.leaves for one in (found, *quantiles))
+    texts = tuple(one.text for one in quantiles)
+    return Learned("boosted_trees", table, outputs, leaves, details, trees=found.text, levels=settings.quantiles,
+                   quantile_trees=texts)  # fmt: skip
 
 
 def _tell(table: Table, matrices: list[NDArray[np.float64]], hooks: Hooks) -> None:
