@@ -1,8 +1,9 @@
 """Asks the model a checklist of behaviours that you wrote down, and measures how often each fails.
 
 `tests` is a YAML or JSONL file of tests in the manner of CheckList (Ribeiro et al. 2020): MFT (a simple text has one
-right answer), INV (the answer stays when something that does not matter changes), DIR (the probability of a label falls
-or rises when something that matters changes). Templates with fill-ins make many cases of one line. A rule for the gate:
+right answer), INV (the answer stays when something that does not matter changes), DIR (the probability of a label, or a
+number, falls or rises when something that matters changes). It asks classifiers of texts and tables, models of several
+labels, of numbers, and of spans. Templates with fill-ins make many cases of one line. A rule for the gate:
 `{claim: checklist.failure_rate, slice: {test: negation}, max: 0.1}`. Cases come from your templates, not from the
 world: the interval says how sure the rate is for texts made so.
 
@@ -37,7 +38,7 @@ class Config(BaseModel):
     tests: str = Field(min_length=1, max_length=1000, description="file of tests, YAML or JSONL (relative: project's)")
     most: int = Field(500, ge=1, le=100_000, description="cases of one test at most, chosen by their texts (cases)")
     examples: int = Field(3, ge=0, le=100, description="failed cases of each test kept in the report (cases)")
-    batch_rows: int = Field(256, ge=1, le=8192, description="texts given to the model at a time (rows)")
+    batch_rows: int = Field(256, ge=1, le=8192, description="records given to the model at a time (rows)")
     threads: int | None = Field(None, ge=1, le=1024, description="threads of the runtime (threads); none: all cores")
 
 
@@ -86,7 +87,7 @@ def fingerprint(config: Config, base: Path) -> Json:
 STAGE = Stage(
     config=Config,
     run=run,
-    inputs={"model": Port("model", description="the text classifier to ask")},
+    inputs={"model": Port("model", description="the model to ask")},
     outputs={"report": Port("report", description="checklist.json")},
     claims=(
         Claim(

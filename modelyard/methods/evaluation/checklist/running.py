@@ -8,13 +8,15 @@ from typing import Any
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
-from modelyard.methods.evaluation.checklist.suite import Case, Suite, Test, cases
+from modelyard.methods.evaluation.checklist.cases import Case, cases, key
+from modelyard.methods.evaluation.checklist.judges import JUDGES, Judge, problems, told
+from modelyard.methods.evaluation.checklist.mistakes import MOST
+from modelyard.methods.evaluation.checklist.suite import Suite, Test
 from modelyard.methods.evaluation.estimates import Estimate
 from modelyard.methods.evaluation.robustness.judging import ask
 from modelyard.methods.runtimes.predictor import Predictor
 from modelyard.methods.statistics.wilson import wilson
 
-TASK = "text-classification"
 NAME = "failure_rate"
 
 
@@ -41,16 +43,16 @@ class Outcome:
 
 
 def run(predictor: Predictor, suite: Suite, most: int, batch_rows: int, seed: int) -> list[Outcome]:
-    """Every test. Raises InputError if the model is no text classifier, or a test names a label it does not know."""
-    if predictor.task != TASK:
-        raise InputError(t("a checklist asks models of the task `{task}`", task=TASK), where=predictor.task)
-    unknown = sorted({one.label for one in suite.tests if one.label is not None} - set(predictor.labels))
-    if unknown:
+    """Every test. Raises InputError if the model's task is not asked by checklists, or lists all that does not fit."""
+    if predictor.task not in JUDGES:
         raise InputError(
-            t("the checklist names labels that the model does not know: {names}", names=", ".join(unknown)),
-            expected=", ".join(predictor.labels[:20]),
+            t("a checklist does not ask models of the task `{task}`", task=predictor.task), expected=", ".join(JUDGES)
         )
-    return [_outcome(predictor, test, cases(test, suite.fill, most, seed), batch_rows) for test in suite.tests]
+    labels = tuple(getattr(predictor, "labels", ()) or ())
+    wrong = [one for test in suite.tests for one in problems(test, suite.where(test), predictor.task, labels)]
+    if wrong:
+        raise InputError.of(wrong[:MOST])
+    return [_outcome(predictor, suite, test, cases(test, suite, most, seed), batch_rows) for test in suite.tests]
 
 
 def overall(outcomes: Sequence[Outcome]) -> Estimate:
@@ -62,39 +64,36 @@ def _rate(failed: int, total: int, part: dict[str, str]) -> Estimate:
     return Estimate(NAME, failed / total, wilson(failed, total), total, part)
 
 
-def _outcome(predictor: Predictor, test: Test, found: Sequence[Case], batch_rows: int) -> Outcome:
+def _outcome(predictor: Predictor, suite: Suite, test: Test, found: Sequence[Case], batch_rows: int) -> Outcome:
     if not found:
-        raise InputError(t("the test has no case: nothing is changed or filled in"), where=test.name)
-    texts = list(dict.fromkeys(text for case in found for text in case.texts))
+        raise InputError(
+            t("the test has no case: nothing is changed or filled in"),
+            where=suite.where(test),
+            remedy=t("`change` and `set` must change a template or a row"),
+        )
+    records = list({key(record): record for case in found for record in case.records}.values())
     answers: dict[str, Any] = {}
-    for start in range(0, len(texts), batch_rows):
-        part = texts[start : start + batch_rows]
-        answers |= dict(zip(part, ask(predictor, [{"text": text} for text in part]), strict=True))
+    for start in range(0, len(records), batch_rows):
+        part = records[start : start + batch_rows]
+        answers |= dict(zip(map(key, part), ask(predictor, part), strict=True))
     failures = []
     for case in found:
-        of_case = [answers[text] for text in case.texts]
-        if not holds(test, of_case):
-            failures.append(Failure(case.texts, tuple(_said(test, one) for one in of_case)))
+        of_case = [answers[key(record)] for record in case.records]
+        if not holds(JUDGES[predictor.task], test, case, of_case):
+            shown = tuple(told(test, one, case, place) for place, one in enumerate(of_case))
+            failures.append(Failure(case.texts, shown))
     return Outcome(test, len(found), tuple(failures))
 
 
-def holds(test: Test, answers: Sequence[Any]) -> bool:
-    """Whether the answers to one case are what the test wants; a refused text fails."""
+def holds(judge: Judge, test: Test, case: Case, answers: Sequence[Any]) -> bool:
+    """Whether the answers to one case are what the test wants; a refused record fails."""
     if any(one is None for one in answers):
         return False
     if test.kind == "MFT":
-        return all(one.label == test.label for one in answers)
+        return all(judge.right(test, case, one) for one in answers)
     if test.kind == "INV":
-        return len({one.label for one in answers}) == 1
-    before, after = (one.scores[test.label] for one in answers)
+        return judge.same(test, answers)
+    before, after = (judge.amount(test, one) for one in answers)
     moved = before - after if test.direction == "falls" else after - before
-    # With `least` 0 a probability that does not move at all has not fallen.
+    # With `least` 0 what does not move at all has not fallen.
     return bool(moved > 0 and moved >= test.least)
-
-
-def _said(test: Test, answer: Any) -> str:
-    if answer is None:
-        return "-"
-    if test.kind != "DIR":
-        return str(answer.label)
-    return f"{answer.label} ({test.label} {answer.scores[test.label]:.3f})"
