@@ -61,6 +61,7 @@ class BoundSearch(BoundStep):
         goals: what is compared.
         method: `grid`, `random` or `tpe`.
         trials: how many at most.
+        prefix: of a search inside a fold: stands before the names that its members have outside it (`cv.1`).
     """
 
     members: tuple[BoundStep, ...] = ()
@@ -68,6 +69,11 @@ class BoundSearch(BoundStep):
     goals: tuple[Goal, ...] = ()
     method: str = "grid"
     trials: int = 0
+    prefix: str = ""
+
+    def outer(self, member: str) -> str:
+        """The name under which steps outside the search know a member, as the winning trial made it."""
+        return f"{self.prefix}.{member}" if self.prefix else member
 
 
 @dataclass(frozen=True)
@@ -75,14 +81,21 @@ class BoundFolds(BoundStep):
     """What gathers folds that were made: the steps of the folds stand above it, like any others.
 
     Attributes:
-        groups: names of the steps of each fold: the cut, then one for each listed step, in order.
-        repeated: names of the listed steps.
-        scores: claims of the listed steps (place of the step, claim) whose mean over the folds is measured.
+        groups: names of the steps of each fold, in order: the cut, the cut within if there is one, then what the
+            listed steps became; members of a search stand before it.
+        repeated: names of the listed steps, and of the members of searches among them.
+        scores: claims of the listed steps (name of the step, claim) whose mean over the folds is measured.
+        nested: how many trials a fold takes to choose settings; 0 without a search.
     """
 
     groups: tuple[tuple[str, ...], ...] = ()
     repeated: tuple[str, ...] = ()
-    scores: tuple[tuple[int, Claim], ...] = ()
+    scores: tuple[tuple[str, Claim], ...] = ()
+    nested: int = 0
+
+    def of_fold(self, number: int, name: str) -> str:
+        """The name of a listed step in a fold, from 1."""
+        return f"{self.name}.{number}.{name}"
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,8 @@ class BoundProject:
 
     def members(self) -> dict[str, str]:
         """Steps that run only inside a search, and which."""
-        return {item.name: step.name for step in self.steps if isinstance(step, BoundSearch) for item in step.members}
+        searches = [step for step in self.steps if isinstance(step, BoundSearch)]
+        return {step.outer(item.name): step.name for step in searches for item in step.members}
 
     def inner(self) -> set[str]:
         """Steps of single folds."""

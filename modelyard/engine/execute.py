@@ -14,7 +14,7 @@ from modelyard.base.files import remove_tree
 from modelyard.base.messages import t
 from modelyard.engine import released
 from modelyard.engine.bench import Bench
-from modelyard.engine.bound import BoundFolds, BoundSearch
+from modelyard.engine.bound import BoundFolds, BoundSearch, BoundStep
 from modelyard.engine.commit import commit
 from modelyard.engine.context import StageContext
 from modelyard.engine.events import StepOutcome
@@ -44,19 +44,11 @@ def execute(bench: Bench, until: str | None = None) -> list[StepOutcome]:
         for position, step in enumerate(steps, 1):
             if step.name in members:
                 continue  # its search runs it
-            if isinstance(step, BoundSearch):
-                from modelyard.engine.repeat.search import run_search
-
-                outcomes += run_search(bench, step, outcomes, position, len(steps))
-                continue
             if bench.profile.jobs > 1:
                 from modelyard.engine.repeat.folds import make_ahead
 
                 make_ahead(bench, step, outcomes)
-            prepared = prepare(bench, step, outcomes)
-            if prepared.fetch:
-                bench.fetches[step.name] = prepared.fetch.generation
-            outcomes.append(make_or_reuse(bench, prepared, position, len(steps)))
+            outcomes += make_step(bench, step, outcomes, position, len(steps))
     except BaseException as error:
         bench.finish("killed" if isinstance(error, Interrupted) else "failed", {"error": str(error)})
         raise
@@ -64,6 +56,18 @@ def execute(bench: Bench, until: str | None = None) -> list[StepOutcome]:
         bench.memo.save()
     bench.finish("done", {"steps": {outcome.step: dict(outcome.outputs) for outcome in outcomes}})
     return outcomes
+
+
+def make_step(bench: Bench, step: BoundStep, above: list[StepOutcome], position: int, total: int) -> list[StepOutcome]:
+    """A step's outcome; of a search also those of the steps inside it, as the winner made them."""
+    if isinstance(step, BoundSearch):
+        from modelyard.engine.repeat.search import run_search
+
+        return run_search(bench, step, above, position, total)
+    prepared = prepare(bench, step, above)
+    if prepared.fetch:
+        bench.fetches[step.name] = prepared.fetch.generation
+    return [make_or_reuse(bench, prepared, position, total)]
 
 
 def make_or_reuse(bench: Bench, prepared: Prepared, position: int, total: int) -> StepOutcome:

@@ -18,6 +18,8 @@ from modelyard.engine.prepare import outcome_of, prepare, reusable
 from modelyard.engine.refresh import PART
 from modelyard.errors import IntegrityError, ModelyardError, Problem
 
+NAMED = 4
+"""Steps that one waits for, by name; of more, how many."""
 State = Literal["cached", "run", "later", "blocked"]
 
 
@@ -104,7 +106,9 @@ def names_of(step: BoundStep) -> dict[str, tuple[str, ...]]:
 
 def later(step: BoundStep, waits: Sequence[str]) -> PlannedStep:
     """A step that waits for others, so that its key is not known."""
-    reason = t("waits for {steps}", steps=", ".join(waits))
+    reason = t("waits for {steps}", steps=", ".join(waits[:NAMED]))
+    if len(waits) > NAMED:
+        reason = t("waits for {steps} and {num} more", steps=", ".join(waits[:NAMED]), num=len(waits) - NAMED)
     return PlannedStep(step.name, step.step.uses, "later", (reason,), names_of(step), problems=missing_of(step))
 
 

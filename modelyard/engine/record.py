@@ -178,7 +178,7 @@ def _reports(made: Sequence[Made]) -> tuple[dict[str, Any], list[dict[str, Any]]
 
 def _report_files(item: Made) -> list[Path]:
     """Its JSON reports, cards aside."""
-    if not item.run.uses.startswith("evaluate."):
+    if not item.run.uses.startswith("evaluate.") and item.run.uses != "folds":
         return []
     folders = [item.folders[port] for port, kind in item.kinds.items() if kind == "report"]
     return [path for folder in folders for path in sorted(folder.glob("*.json"))]

@@ -149,8 +149,8 @@ def test_folds_are_cached_alike_side_by_side_and_measured(quick_disk):
     report = json.loads(
         (quick_disk / "one" / ".modelyard" / "artifacts" / digest[:2] / digest[2:] / "folds.json").read_text()
     )
-    assert report["rows"] == [10, 10, 10]
-    held = [(value + 0.04) * 10 + 0.05 * 10 for value in report["scores"][0]["folds"]]
+    assert report["data"]["rows"] == [10, 10, 10]
+    held = [(value + 0.04) * 10 + 0.05 * 10 for value in report["data"]["scores"][0]["folds"]]
     assert sum(held) == pytest.approx(20, abs=0.5), "rows of train are held out once, over all folds"
 
 

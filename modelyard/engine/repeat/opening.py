@@ -50,10 +50,11 @@ def bind(
     """
     before = len(fields.problems)
     members = _members(step, above, below, blind, fields)
-    if len(fields.problems) > before or not members or any(item.config is None for item in members):
+    broken = len(members) < len(step.config.steps) or any(item.config is None for item in members)
+    if len(fields.problems) > before or broken:
         return []
     if step.step.repeat == "folds":
-        from modelyard.engine.repeat.folds import expand
+        from modelyard.engine.repeat.unfolding import expand
 
         found = expand(step, members, above, fields)
     else:
@@ -66,7 +67,8 @@ def _members(
 ) -> list[BoundStep]:
     """The listed steps, top to bottom."""
     kind, named = step.step.repeat, {item.name: item for item in above if "." not in item.name}
-    held = {item.name: search for search in above if isinstance(search, BoundSearch) for item in search.members}
+    searches = [item for item in above if isinstance(item, BoundSearch)]
+    held = {search.outer(item.name): search for search in searches for item in search.members}
     found = []
     for place, name in enumerate(step.config.steps):
         path: KeyPath = ("steps", step.name, kind, "steps", place)
@@ -75,7 +77,10 @@ def _members(
             fields.note(path, t("`{step}` is listed twice", step=name), of_value=True)
         elif name in held:
             found_text = t("`{step}` belongs to the search `{search}` already", step=name, search=held[name].name)
-            fields.note(path, found_text, of_value=True)
+            remedy = (
+                t("list `{search}`: each fold then searches anew", search=held[name].name) if kind == "folds" else ""
+            )
+            fields.note(path, found_text, remedy=remedy, of_value=True)
         elif member is not None:
             _fit(member, kind, path, fields)
             found.append(member)
@@ -95,6 +100,8 @@ def _fit(member: BoundStep, kind: str, path: KeyPath, fields: Fields) -> None:
     if any("test" in port.splits for port in stage.inputs.values()):
         found = t("`{step}` sees test data: what is chosen by it could not be measured on it", step=member.name)
         fields.note(path, found, expected, t("`evaluate.validation` measures on validation"), of_value=True)
+    elif kind == "folds" and isinstance(member, BoundSearch):
+        return  # its members were checked when it was opened
     elif member.step.repeat or member.aliases:
         fields.note(path, t("`{step}` itself repeats steps", step=member.name), t("steps with `uses`"), of_value=True)
     elif stage.refresh or stage.release or any(port.kind == "record" for port in stage.inputs.values()):

@@ -51,6 +51,24 @@ def look_at_search(
     return _with_members(search, replace(item, trials={"planned": search.trials, "done": there})), []
 
 
+def done_before(bench: Bench, search: BoundSearch, above: Sequence[StepOutcome]) -> list[StepOutcome] | None:
+    """As `run_search` for a search that is done and of which all is there; else None. Nothing is run or written.
+
+    Raises:
+        IntegrityError: an output is not what was stored.
+    """
+    run = reusable(bench, prepare(bench, search, list(above)).key)
+    if run is None:
+        return None
+    outcomes = list(above)
+    for step in variants(search, winning_values(bench, run), search.prefix):
+        made = reusable(bench, prepare(bench, step, outcomes).key)
+        if made is None:
+            return None
+        outcomes.append(outcome_of(step, made, cached=True))
+    return [*outcomes[len(above) :], outcome_of(search, run, cached=True)]
+
+
 def _planned(search: BoundSearch, state: str, reasons: tuple[str, ...], **more: object) -> PlannedStep:
     return PlannedStep(search.name, search.step.uses, state, reasons, names_of(search), **more)  # type: ignore[arg-type]
 
@@ -71,7 +89,7 @@ def _cached(
 ) -> tuple[list[PlannedStep], list[StepOutcome]]:
     outcomes: list[StepOutcome] = []
     members: list[PlannedStep] = []
-    for step in variants(search, winning_values(bench, run), ""):
+    for step in variants(search, winning_values(bench, run), search.prefix):
         item = look(bench, step, [*done, *outcomes], renew=False)
         members.append(item)
         made = bench.store.ledger.completed(item.key) if item.state == "cached" and item.key else None
@@ -86,5 +104,5 @@ def _cached(
 def _with_members(search: BoundSearch, item: PlannedStep) -> list[PlannedStep]:
     """The members wait for the search: it decides their settings."""
     inside = t("runs inside the search `{search}`", search=search.name)
-    members = [replace(later(step, ()), reasons=(inside,)) for step in search.members]
+    members = [replace(later(step, ()), reasons=(inside,)) for step in variants(search, {}, search.prefix)]
     return [*members, item]

@@ -121,7 +121,7 @@ def adopt(
     """The members' outcomes with the winner's settings: its runs, or the same made again where one is gone."""
     outcomes = list(above)
     with heard_by(bench, Inside(bench.listener, search.name)):
-        for step in variants(search, values, ""):
+        for step in variants(search, values, search.prefix):
             prepared = prepare(bench, step, outcomes)
             outcomes.append(make_or_reuse(bench, prepared, 1, 1))
     return outcomes[len(above) :]

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
+from modelyard.engine.repeat.cut import Cutting
+
 Number = int | float
 Better = Literal["higher", "lower"]
 Method = Literal["auto", "grid", "random", "tpe"]
@@ -114,12 +116,16 @@ class SearchConfig(BaseModel):
         return tuple(Objective(claim=item) if isinstance(item, str) else item for item in given)
 
 
-class FoldsConfig(BaseModel):
+class FoldsConfig(Cutting):
     """Settings of `folds`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     steps: tuple[str, ...] = Field(min_length=1, max_length=50, description="steps above that make one fold's model")
-    k: int = Field(5, ge=2, le=100, description="parts the rows of train and validation are cut into (parts)")
+    validation: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of each fold's training rows that steps which learn get as validation, so that only "
+        "evaluate.* steps see the held-out part; none: 0.2 around a search, else the held-out part is validation",
+    )
     predictions: bool = Field(True, description="have each model answer the rows it did not see")
     batch_rows: int = Field(256, ge=1, le=8192, description="rows given to a model at a time (rows)")

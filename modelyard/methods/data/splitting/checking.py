@@ -44,7 +44,7 @@ class Overlap:
 def overlap(rows: Rows, sides: Sides) -> Overlap:
     """What each side shares with those before it in ORDER."""
     there = [side for side in ORDER if side != CALIBRATION or (sides == CALIBRATION).any()]
-    held = {side: _also_on(rows, sides, side) for side in there}
+    held = {side: also_on(rows, sides, side) for side in there}
     pairs = [(of, other) for place, of in enumerate(there) for other in there[:place]]
     leaking = np.full(len(sides), REMOVED, dtype=np.int8)
     for place, later in enumerate(there[1:], start=1):  # the latest side counts
@@ -52,7 +52,7 @@ def overlap(rows: Rows, sides: Sides) -> Overlap:
     return Overlap({(of, other): int(((sides == of) & held[other]).sum()) for of, other in pairs}, leaking)
 
 
-def _also_on(rows: Rows, sides: Sides, side: int) -> NDArray[np.bool_]:
+def also_on(rows: Rows, sides: Sides, side: int) -> NDArray[np.bool_]:
     """Whether each row's text or group stands on a side."""
     there = sides == side
     texts = np.zeros(int(rows.texts.max(initial=0)) + 1, dtype=np.bool_)
@@ -72,7 +72,7 @@ def leakage_rate(rows: Rows, sides: Sides) -> float:
     if not test.any():
         return 0.0
     merged = np.where(np.isin(sides, (VALIDATION, CALIBRATION)), np.int8(TRAIN), sides).astype(np.int8)
-    return int((test & _also_on(rows, merged, TRAIN)).sum()) / int(test.sum())
+    return int((test & also_on(rows, merged, TRAIN)).sum()) / int(test.sum())
 
 
 def side_counts(sides: Sides) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ order rows come in. Near-copies are not looked for: data.deduplicate does that b
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,7 @@ from modelyard.methods.data.dataset import Dataset, SplitWriter, write_schema
 from modelyard.methods.data.grouping import unpack
 from modelyard.methods.data.roles import schema_of
 from modelyard.methods.data.splitting.clusters import Table, clusters
-from modelyard.methods.data.splitting.loading import load_rows
-from modelyard.methods.data.splitting.sides import Rows
-
-SPLITS = ("train", "validation")
+from modelyard.methods.data.splitting.sides import TRAIN, VALIDATION, Rows, Sides
 
 
 def assign(rows: Rows, k: int, seed: int) -> NDArray[np.int64]:
@@ -66,24 +64,27 @@ def _ranks(rows: Rows, members: NDArray[np.int64], num_clusters: int, seed: int)
     return np.array([int.from_bytes(value, "big") for value in hashes], dtype=np.uint64)
 
 
-def write_fold(data: Dataset, target: Path, k: int, fold: int, seed: int) -> tuple[int, int]:
-    """Write one fold: its rows as `validation`, all others as `train`, each in the order of the data.
+def sides_of(folds: NDArray[np.int64], fold: int) -> Sides:
+    """Validation is the fold, train all others."""
+    return np.where(folds == fold, np.int8(VALIDATION), np.int8(TRAIN)).astype(np.int8)
+
+
+def write_sides(data: Dataset, splits: Sequence[str], sides: Sides, target: Path) -> tuple[int, int]:
+    """Write the rows of some splits as `train` and `validation`, each in the order of the data; the rest is left out.
 
     Args:
-        fold: 0 to k - 1.
+        sides: TRAIN, VALIDATION or REMOVED of each row of these splits, one after the other.
 
     Returns:
         Rows of train and of validation.
     """
-    folds = assign(load_rows(data, SPLITS), k, seed)
     schema = schema_of(data.columns)
     write_schema(target, data.columns)
     start = 0
     with SplitWriter(target, "train", schema) as train, SplitWriter(target, "validation", schema) as validation:
-        for split in SPLITS:
-            for batch in data.batches(split):
-                held = folds[start : start + batch.num_rows] == fold
-                validation.write(batch.filter(pa.array(held)))
-                train.write(batch.filter(pa.array(~held)))
-                start += batch.num_rows
-    return int((folds != fold).sum()), int((folds == fold).sum())
+        for batch in (batch for split in splits for batch in data.batches(split)):
+            part = sides[start : start + batch.num_rows]
+            train.write(batch.filter(pa.array(part == TRAIN)))
+            validation.write(batch.filter(pa.array(part == VALIDATION)))
+            start += batch.num_rows
+    return int((sides == TRAIN).sum()), int((sides == VALIDATION).sum())
