@@ -185,7 +185,7 @@ def test_a_compressed_or_exported_model_is_refused_with_the_remedy(
 
 def test_a_model_of_another_task_is_refused(made: Path, tmp_path: Path) -> None:
     for task, word in (
-        ("text-generation", "train.language_model"),
+        ("text-to-text", "train.text_to_text"),
         ("sentence-embedding", "old and new rows together"),
     ):
         folder = with_card(made / "encoder-tiny" / "outputs" / "model", tmp_path / task, task=task)

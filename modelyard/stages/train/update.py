@@ -1,11 +1,12 @@
-"""Go on with a trained classifier: learn new rows and keep what it knew.
+"""Go on with a trained model: learn new rows and keep what it knew.
 
-`model` is a released model (`model.release`) or that of a step above: a classifier of texts or images in a form that
-can learn. `data` holds the new rows; labels the model has not known get a place in its head. Against forgetting there
-are three ways, each by itself or together: `replay` learns a share of the `old` data again, as many rows of each class
-as there are; `ewc` holds the weights that the old answers rest on; `distillation` keeps to the old model's answers.
-With `old` bound, validation chooses the weights by the mean of new and old accuracy. How much was forgotten is measured
-by `evaluate.forgetting`, on test rows.
+`model` is a released model (`model.release`) or that of a step above, in a form that can learn: a classifier of texts
+or images, or a language model. `data` holds the new rows: labelled ones (labels the model has not known get a place in
+its head), or texts, chats, questions with answers. Against forgetting there are three ways, each by itself or together:
+`replay` learns a share of the `old` data again; `ewc` holds the weights that the old answers rest on; `distillation`
+keeps to the old model's answers, of a language model to its distribution of every token. A language model learns with
+all its weights, or with `adapter` beside them. With `old` bound, validation chooses the weights by the mean of new and
+old accuracy (loss). How much was forgotten is measured by `evaluate.forgetting`, on test rows.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods import MODEL_CODE
 from modelyard.methods.training.continual.settings import Distillation, Elastic
+from modelyard.methods.training.language.settings import Adapter
 from modelyard.methods.training.settings import (
     ClassWeights,
     Compute,
@@ -32,6 +34,7 @@ from modelyard.methods.training.settings import (
 
 if TYPE_CHECKING:
     from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.runtimes.model_folder import ModelCard
     from modelyard.methods.training.choices import Choices
     from modelyard.methods.training.continual.lessons import Lesson
     from modelyard.methods.training.continual.opening import Known
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from modelyard.methods.training.plan import Plan
 
 REPLAY = 0.5
+OF_LANGUAGE = {"adapter", "context", "max_steps"}
 
 
 class Config(BaseModel):
@@ -57,6 +61,15 @@ class Config(BaseModel):
         None,
         description="Rows of one forward pass (rows); `auto`: those of a whole step, halved where memory runs out",
     )
+    max_steps: int | None = Field(
+        None, ge=1, le=100_000_000, description="Language models: steps of the optimizer at most (steps)"
+    )
+    context: int | None = Field(
+        None, ge=8, le=1_048_576, description="Language models: tokens of a line; by default at most 1,024 (tokens)"
+    )
+    adapter: Adapter | None = Field(
+        None, description="Language models: learn low-rank changes beside frozen weights, merged at the end"
+    )
     accumulation: int = Field(1, ge=1, le=4096, description="Forward passes a step: acts as one batch so much larger")
     class_weights: ClassWeights = Field("none", description="`balanced` lets rows of rare classes count more")
     licence: str | None = Field(
@@ -72,15 +85,29 @@ class Config(BaseModel):
 
 
 def run(config: Config, context: Context) -> None:
+    from modelyard.methods.tasks import text_generation
+    from modelyard.methods.training.continual import opening
+
+    card = opening.open_card(context.input("model"))
+    data, old = _data(config, context)
+    if card.task == text_generation.NAME:
+        from modelyard.methods.training.continual.language import running
+
+        running.run(config, context, card, data, old, _share(config, old), _keeping(config, old))
+    else:
+        _classifier(config, context, card, data, old)
+
+
+def _classifier(config: Config, context: Context, card: ModelCard, data: Dataset, old: Dataset | None) -> None:
     import torch
 
     from modelyard.methods.training import choices
     from modelyard.methods.training.continual import opening, updating, writing
     from modelyard.methods.training.hooks import Hooks
 
+    _refuse_of_language(config)
     hooks = Hooks(context.log, context.progress, context.say)
-    known = opening.open_known(context.input("model"))
-    data, old = _data(config, context)
+    known = opening.open_known(context.input("model"), card)
     settled = choices.settle(config.compute, context.scratch(), hooks)
     lesson = _lesson(config, context, known, data, old, hooks)
     keeping = _keeping(config, old)
@@ -110,11 +137,27 @@ def _data(config: Config, context: Context) -> tuple[Dataset, Dataset | None]:
     return Dataset.open(context.input("data")), old
 
 
+def _refuse_of_language(config: Config) -> None:
+    from modelyard.errors import InputError
+
+    named = sorted(OF_LANGUAGE & config.model_fields_set)
+    if named:
+        raise InputError(
+            t("`{name}` is a setting of language models; the model is a classifier", name=named[0]),
+            where=named[0],
+            expected=t("it left out"),
+        )
+
+
+def _share(config: Config, old: Dataset | None) -> float:
+    return (REPLAY if config.replay is None else config.replay) if old is not None else 0.0
+
+
 def _lesson(config: Config, context: Context, known: Known, data: Dataset, old: Dataset | None, hooks: Hooks) -> Lesson:
     from modelyard.methods.tasks import text_classification
     from modelyard.methods.training.continual import images, texts
 
-    share = (REPLAY if config.replay is None else config.replay) if old is not None else 0.0
+    share = _share(config, old)
     if known.card.task == text_classification.NAME:
         return texts.read(known, data, old, share, context.seed)
     return images.read(known, data, old, share, context.seed, context.scratch(), hooks)
@@ -215,7 +258,7 @@ STAGE = Stage(
     run=run,
     inputs={
         "model": Port("model", description="the model that goes on"),
-        "data": Port("dataset", ("train", "validation"), description="new labelled rows"),
+        "data": Port("dataset", ("train", "validation"), description="new rows: labelled, or texts or chats"),
         "old": Port(
             "dataset",
             ("train", "validation"),
@@ -226,19 +269,25 @@ STAGE = Stage(
     },
     outputs={"model": Port("model", description="the updated model, in the old one's form")},
     claims=(
-        Claim(
-            "train.validation_accuracy",
-            "share of validation rows answered rightly; validation chose the model, so it flatters",
-            sizing="rate",
-            any_split=True,
-        ),
-        Claim(
-            "train.old_validation_accuracy",
-            "share of the old data's validation rows that the updated model answers rightly; flatters likewise",
-            sizing="rate",
-            any_split=True,
-        ),
+        Claim("train.validation_accuracy", "share of validation rows answered rightly; validation chose the model, so "
+              "it flatters", sizing="rate", any_split=True),
+        Claim("train.old_validation_accuracy", "share of the old data's validation rows that the updated model answers "
+              "rightly; flatters likewise", sizing="rate", any_split=True),
+        Claim("train.validation_loss", "mean negative log-likelihood of validation's tokens; validation chose the "
+              "step, so it flatters", "nats", better="lower", any_split=True),
+        Claim("train.old_validation_loss", "the same of the old data's validation rows under the updated model",
+              "nats", better="lower", any_split=True),
     ),
-    libraries=("torch", "transformers", "tokenizers", "numpy", "safetensors", "pyarrow", "pillow"),
+    libraries=(
+        "torch",
+        "transformers",
+        "tokenizers",
+        "peft",
+        "accelerate",
+        "numpy",
+        "safetensors",
+        "pyarrow",
+        "pillow",
+    ),
     loads=MODEL_CODE,
-)
+)  # fmt: skip

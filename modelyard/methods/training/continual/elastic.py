@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,6 +23,12 @@ from modelyard.methods.training.continual.wrapping import Wrapping, logits_of
 from modelyard.methods.training.hooks import Progress
 
 Weights = Mapping[str, Tensor]
+
+
+class Energy(Protocol):
+    """What the springs hold."""
+
+    def energy(self, module: torch.nn.Module) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class ElasticWeights(Wrapping):
         strength: λ; the springs count once a step, however the step's rows are cut into batches.
     """
 
-    def __init__(self, inner: Objective, springs: Springs, strength: float) -> None:
+    def __init__(self, inner: Objective, springs: Energy, strength: float) -> None:
         super().__init__(inner)
         self.springs, self.strength = springs, strength
 

@@ -18,9 +18,8 @@ from modelyard.methods.runtimes.validation import check, refuse
 from modelyard.methods.tasks import fill_mask, image_classification, text_classification, text_generation, text_to_text
 
 FORMATS = ("hf", "modelyard")
-TASKS = (text_classification.NAME, image_classification.NAME)
+TASKS = (text_classification.NAME, image_classification.NAME, text_generation.NAME)
 GOING_ON = {
-    text_generation.NAME: "train.language_model",
     text_to_text.NAME: "train.text_to_text",
     fill_mask.NAME: "train.masked_language_model",
 }
@@ -44,11 +43,11 @@ class Known:
     reader: Any
 
 
-def open_known(folder: Path) -> Known:
-    """The model of a folder.
+def open_card(folder: Path) -> ModelCard:
+    """What a folder says of its model, which can be trained further.
 
     Raises:
-        InputError: it cannot be trained further: another task, exported, quantised, damaged.
+        InputError: it cannot: another task, exported, quantised, damaged.
     """
     card = ModelCard.read(folder)
     if card.task not in TASKS:
@@ -71,6 +70,11 @@ def open_known(folder: Path) -> Known:
         )  # fmt: skip
     refuse(check(folder, card))
     _refuse_changed(folder)
+    return card
+
+
+def open_known(folder: Path, card: ModelCard) -> Known:
+    """The classifier of a folder whose card was opened."""
     return Known(folder, card, _module(folder, card), preprocessing.load(folder, card.preprocessing))
 
 

@@ -47,19 +47,39 @@ class TokenLosses(nn.Module):
             position_ids: [B, L]; None: from 0 in each line.
             attention_mask: [B, 1, L, L] bool, or [B, L] 1 on what is real; None: what the family does by itself.
         """
+        values, head = self.states(input_ids, places, position_ids, attention_mask)
+        if head is None:
+            return cross_entropy.losses(values, labels)
+        return in_pieces(lambda hidden, some: _losses(head, hidden, some), self.rows_at_once, values, labels)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Targets whose logits are held at a time."""
+        return max(1, LOGITS_AT_ONCE // int(self.model.config.vocab_size))
+
+    def states(
+        self,
+        input_ids: Tensor,
+        places: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Callable[[Tensor], Tensor] | None]:
+        """([targets, width] last hidden states, what makes logits of them), or ([targets, vocabulary] logits, None)."""
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
         if position_ids is not None:
             inputs["position_ids"] = position_ids
         head = _head(self.model)
         if head is None:
-            logits_NV = _at(self.model(**inputs).logits, places)
-            return cross_entropy.losses(logits_NV, labels)
-        hidden_ND = _at(self.model.base_model(**inputs).last_hidden_state, places)
-        rows = max(1, LOGITS_AT_ONCE // self.model.config.vocab_size)
-        if len(labels) <= rows:
-            return _losses(head, hidden_ND, labels)
-        pieces = zip(torch.split(hidden_ND, rows), torch.split(labels, rows), strict=True)
-        return torch.cat([checkpoint(_losses, head, *piece, use_reentrant=False) for piece in pieces])
+            return _at(self.model(**inputs).logits, places), None
+        return _at(self.model.base_model(**inputs).last_hidden_state, places), head
+
+
+def in_pieces(function: Callable[..., Tensor], rows: int, *values: Tensor) -> Tensor:
+    """`function` of so many rows of all values at a time, end to end; computed again on the way back."""
+    if len(values[0]) <= rows:
+        return function(*values)
+    pieces = zip(*(torch.split(one, rows) for one in values), strict=True)
+    return torch.cat([checkpoint(function, *piece, use_reentrant=False) for piece in pieces])
 
 
 def _head(model: Any) -> Callable[[Tensor], Tensor] | None:
