@@ -11,7 +11,7 @@ from scipy.stats import beta, betabinom, binom
 from sklearn.calibration import _sigmoid_calibration
 from sklearn.isotonic import IsotonicRegression
 
-from modelyard.methods.postprocessing import bounding, conformal, enclosing, fitting
+from modelyard.methods.postprocessing import bounding, conformal, enclosing, fitting, intervals
 from modelyard.methods.postprocessing.step import log_softmax
 from modelyard.methods.statistics import clopper_pearson
 
@@ -201,7 +201,7 @@ def test_intervals_of_numbers_cover_in_every_bin_of_the_answer():
     errors = np.abs(rng.normal(size=values.size)) * (0.2 + values)  # the larger the number, the larger the error
     half = values.size // 2
     found = enclosing.by_answer(errors[:half], values[:half], 5, 0.1)
-    step = conformal.open_intervals(found, ())
+    step = intervals.open_intervals(found, ())
     reach = step.reach(values[half:], [{}] * half)
     place = np.searchsorted(found["edges"], values[half:], side="right")
     for one in range(5):

@@ -21,16 +21,17 @@ from typing import Any
 
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
-from modelyard.methods.postprocessing import abstention, conformal, group_thresholds, scaling
+from modelyard.methods.postprocessing import abstention, conformal, group_thresholds, intervals, quantiles, scaling
 from modelyard.methods.postprocessing.step import Floats, Records, Step
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any], Sequence[str]], Step]] = {
     "abstention": abstention.open_abstention,
-    "conformal_interval": conformal.open_intervals,
+    "conformal_interval": intervals.open_intervals,
     "conformal_set": conformal.open_sets,
     "group_thresholds": group_thresholds.open_group_thresholds,
     "isotonic": scaling.open_isotonic,
     "platt": scaling.open_platt,
+    "quantiles": quantiles.open_quantiles,
     "temperature": scaling.open_temperature,
     "vector": scaling.open_vector,
 }
@@ -41,6 +42,7 @@ class Chain:
 
     def __init__(self, steps: Sequence[Step] = ()) -> None:
         self.steps = tuple(steps)
+        self.extra = sum(step.extra for step in self.steps)
 
     def outputs(self, outputs: Any, records: Records) -> Any:
         for step in self.steps:

@@ -8,7 +8,7 @@ each class or group of rows it holds for each of them (Mondrian).
 Scores of a label: `lac` 1 - p (Sadinle, Lei and Wasserman 2019: the smallest sets); `aps` the sum of p down to and with
 the label (Romano, Sesia and Candès 2020, without their random last label: sets are a little larger, and the same every
 time); `raps` the same with a penalty for each place after the first few (Angelopoulos et al. 2021). Of a number:
-|y - ŷ|.
+intervals.py.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelyard.methods.postprocessing.step import NUMBERS, Floats, Records, Step, log_softmax, number, numbers
+from modelyard.methods.postprocessing.step import Floats, Records, Step, log_softmax, number
 
 SCORES = ("lac", "aps", "raps")
 ROUNDING = 1e-9
@@ -79,11 +79,11 @@ class Thresholds:
     def of(self, records: Records) -> Floats:
         """[rows, 1] or [1, classes]."""
         if self.classes:
-            return np.array([[_limit(one) for one in self.classes]])
+            return np.array([[limit(one) for one in self.classes]])
         if self.column:
             found = [self.groups.get(group_of(record, self.column), self.one) for record in records]
-            return np.array([[_limit(one)] for one in found])
-        return np.full((len(records), 1), _limit(self.one))
+            return np.array([[limit(one)] for one in found])
+        return np.full((len(records), 1), limit(self.one))
 
     def to_json(self) -> dict[str, Any]:
         value: dict[str, Any] = {"threshold": self.one}
@@ -94,8 +94,9 @@ class Thresholds:
         return value
 
 
-def _limit(value: float | None) -> float:
-    return math.inf if value is None else value + ROUNDING
+def limit(value: float | None) -> float:
+    """Infinite for none."""
+    return math.inf if value is None else value
 
 
 class LabelSets(Step):
@@ -114,7 +115,7 @@ class LabelSets(Step):
     def inside(self, probabilities: Floats, records: Records) -> NDArray[np.bool_]:
         """[rows, classes]."""
         scores = label_scores(probabilities, self.kind, self.penalty, self.free)
-        found: NDArray[np.bool_] = scores <= self.thresholds.of(records)
+        found: NDArray[np.bool_] = scores <= self.thresholds.of(records) + ROUNDING
         if not self.empty:
             bare = np.flatnonzero(~found.any(axis=1))
             found[bare, probabilities[bare].argmax(axis=1)] = True
@@ -130,61 +131,27 @@ class LabelSets(Step):
         ]
 
 
-class Intervals(Step):
-    """Adds `interval` to answers: the value, more and less by the threshold, or by that of the bin it lies in.
-
-    Args:
-        edges: of the answered value, rising, one fewer than there are bins; empty for one bin.
-        bins: threshold of each bin.
-    """
-
-    tasks: ClassVar[tuple[str, ...]] = NUMBERS
-
-    def __init__(self, thresholds: Thresholds, edges: Floats, bins: Sequence[float | None]) -> None:
-        self.thresholds, self.edges = thresholds, edges
-        self.bins = np.array([_limit(one) for one in bins])
-
-    def reach(self, values: Floats, records: Records) -> Floats:
-        """Half the width of each interval [rows]; infinite where there is no threshold."""
-        if self.bins.size:
-            found: Floats = self.bins[np.searchsorted(self.edges, values, side="right")]
-            return found
-        return self.thresholds.of(records)[:, 0]
-
-    def answers(self, answers: list[Any], outputs: Floats, records: Records) -> list[Any]:
-        values = np.array([answer.value for answer in answers], dtype=np.float64)
-        reach = self.reach(values, records).tolist()
-        return [
-            replace(answer, interval=(answer.value - half, answer.value + half) if math.isfinite(half) else None)
-            for answer, half in zip(answers, reach, strict=True)
-        ]
-
-
 def open_sets(settings: Mapping[str, Any], labels: Sequence[str]) -> LabelSets:
     kind = settings.get("score")
     if kind not in SCORES:
         raise ValueError(f"`score` is none of {', '.join(SCORES)}")
     penalty, free = number(settings, "penalty", 0, 1e3), int(number(settings, "free", 0, 1e6))
-    return LabelSets(labels, kind, _thresholds(settings, len(labels)), penalty, free, settings.get("empty") is True)
+    return LabelSets(labels, kind, open_thresholds(settings, len(labels)), penalty, free, settings.get("empty") is True)
 
 
-def open_intervals(settings: Mapping[str, Any], labels: Sequence[str]) -> Intervals:
-    edges = numbers(settings, "edges") if "edges" in settings else np.empty(0)
-    bins = [_one(one) for one in settings.get("bins", ())]
-    if len(bins) != (len(edges) + 1 if len(edges) else 0) or (np.diff(edges) <= 0).any():
-        raise ValueError("`bins` does not fit `edges`")
-    return Intervals(_thresholds(settings, 0), edges, bins)
-
-
-def _thresholds(settings: Mapping[str, Any], num_labels: int) -> Thresholds:
+def open_thresholds(settings: Mapping[str, Any], num_labels: int) -> Thresholds:
+    """Thresholds as `to_json` wrote them. Raises ValueError for what is none."""
     classes, groups, column = settings.get("classes", ()), settings.get("groups", {}), settings.get("column", "")
     if not isinstance(classes, list | tuple) or (classes and len(classes) != num_labels):
         raise ValueError("`classes` has not one threshold for each label")
     if not isinstance(groups, Mapping) or not isinstance(column, str):
         raise ValueError("`groups` are no thresholds by name")
-    by_group = {str(name): _one(one) for name, one in groups.items()}
-    return Thresholds(_one(settings.get("threshold")), [_one(one) for one in classes], column, by_group)
+    by_group = {str(name): one_threshold(one) for name, one in groups.items()}
+    return Thresholds(
+        one_threshold(settings.get("threshold")), [one_threshold(one) for one in classes], column, by_group
+    )
 
 
-def _one(value: Any) -> float | None:
+def one_threshold(value: Any) -> float | None:
+    """A number, or None for none."""
     return None if value is None else number({"threshold": value}, "threshold", -math.inf, math.inf)

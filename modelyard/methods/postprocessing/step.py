@@ -23,9 +23,11 @@ class Step:
 
     Attributes:
         tasks: names of the tasks it fits.
+        extra: outputs it reads behind those of the task.
     """
 
     tasks: ClassVar[tuple[str, ...]] = CLASSIFIERS
+    extra: int = 0
 
     def outputs(self, outputs: Floats, records: Records) -> Floats:
         """Logits [records, classes], or values [records, 1], before answers are made of them."""

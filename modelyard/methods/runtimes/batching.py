@@ -148,7 +148,8 @@ class BatchPredictor:
         # A table's columns are the model's own: its preprocessing knows a record that can be answered.
         sample = getattr(self.preprocessor, "sample", self.about.sample)()
         shape = self.logits(self.about.values([sample])).shape
-        problem = self.about.width_problem(shape, self.labels)
+        own = (*shape[:-1], shape[-1] - self.chain.extra) if self.chain.extra else shape
+        problem = self.about.width_problem(own, self.labels)
         if problem:
             raise InputError(
                 problem,

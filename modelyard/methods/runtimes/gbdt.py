@@ -1,7 +1,11 @@
-"""Runtime `gbdt`: boosted trees in LightGBM's own text format, computed by LightGBM on the CPU."""
+"""Runtime `gbdt`: boosted trees in LightGBM's own text format, computed by LightGBM on the CPU.
+
+A model of quantiles has trees of their own for each level, in a file each; their answers stand behind the value.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,9 @@ from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.runtimes.batching import Arrays
 from modelyard.methods.runtimes.model_folder import ModelCard
+from modelyard.methods.runtimes.trees_text import FILE, names
 
-FILE = "model.txt"
+__all__ = ["FILE", "GbdtNetwork", "open_booster", "open_network", "scores", "values"]
 INPUT_NAMES = ("table",)
 FEW_ROWS = 64
 """Up to so many rows waking threads costs more than they save."""
@@ -26,8 +31,9 @@ class GbdtNetwork:
     token_budget = 512
     input_names = INPUT_NAMES
 
-    def __init__(self, booster: Any, num_labels: int, threads: int | None) -> None:
+    def __init__(self, booster: Any, num_labels: int, threads: int | None, quantiles: Sequence[Any] = ()) -> None:
         self._booster: Any = booster
+        self._quantiles = tuple(quantiles)
         self._num_labels = num_labels
         self._threads = threads or 0
         self.runtime = f"lightgbm {lightgbm.__version__}"
@@ -36,7 +42,10 @@ class GbdtNetwork:
         if self._booster is None:
             raise RuntimeError("the predictor is closed")
         table = arrays["table"]
-        return scores(self._booster, table, self._num_labels, 1 if len(table) <= FEW_ROWS else self._threads)
+        threads = 1 if len(table) <= FEW_ROWS else self._threads
+        if self._quantiles:
+            return values([self._booster, *self._quantiles], table, threads)
+        return scores(self._booster, table, self._num_labels, threads)
 
     def close(self) -> None:
         self._booster = None
@@ -57,9 +66,15 @@ def scores(booster: Any, table: NDArray[np.float64], num_labels: int, threads: i
     return result
 
 
+def values(boosters: Sequence[Any], table: NDArray[np.float64], threads: int) -> NDArray[np.float32]:
+    """The number of each booster [rows, boosters]."""
+    return np.concatenate([scores(booster, table, 0, threads) for booster in boosters], axis=1)
+
+
 def open_network(folder: Path, card: ModelCard, threads: int | None) -> GbdtNetwork:
-    booster = open_booster((folder / FILE).read_text(encoding="utf-8"), str(folder / FILE))
-    return GbdtNetwork(booster, len(card.labels), threads)
+    found = [open_booster((folder / name).read_text(encoding="utf-8"), str(folder / name))
+             for name in names(card.network)]  # fmt: skip
+    return GbdtNetwork(found[0], len(card.labels), threads, found[1:])
 
 
 def open_booster(text: str, where: str) -> Any:

@@ -10,15 +10,28 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from modelyard.base.messages import t
 
+FILE = "model.txt"
+MOST_QUANTILES = 99
 VERSION = "v4"
 MOST_BYTES = 1 << 31
 OF_NODES = ("split_gain", "internal_value", "internal_weight", "internal_count")
 OF_LEAVES = ("leaf_weight", "leaf_count")
 Fields: TypeAlias = Mapping[str, str]
+
+
+def names(network: Mapping[str, Any]) -> list[str]:
+    """The files of trees that a card's `network` tells of: those of the answer, then `quantiles` more, one a level.
+
+    Raises ValueError if that is no number of files.
+    """
+    count = network.get("quantiles", 0)
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MOST_QUANTILES:
+        raise ValueError(t("`quantiles` is no number from 0 to {most}", most=MOST_QUANTILES))
+    return [FILE, *(f"model.quantile-{place}.txt" for place in range(count))]
 
 
 class _Damage(Exception):

@@ -15,10 +15,9 @@ from typing import Any
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError, Problem
 from modelyard.methods import tasks
-from modelyard.methods.runtimes import FORMATS, members
+from modelyard.methods.runtimes import FORMATS, members, trees_text
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.safetensors_header import header_problem
-from modelyard.methods.runtimes.trees_text import trees_problem
 
 WEIGHTS: Mapping[str, tuple[str, ...]] = {
     "ensemble": (),
@@ -39,7 +38,8 @@ def check(folder: Path, card: ModelCard) -> list[Problem]:
         found = t("no runtime for the format `{format}`", format=card.format)
         return [Problem(str(folder), found, ", ".join(FORMATS), did_you_mean(card.format, list(FORMATS)))]
     problems = list(_card_problems(folder, card)) + links(folder)
-    problems += [problem for name in files_named(card) for problem in file_problems(folder, name)]
+    if not problems:
+        problems += [problem for name in files_named(card) for problem in file_problems(folder, name)]
     if not problems and card.format == members.FORMAT:
         problems += members.problems(folder, card, check)
     elif not problems:
@@ -63,6 +63,11 @@ def _card_problems(folder: Path, card: ModelCard) -> Iterator[Problem]:
             yield Problem(where, problem, t("one name for each class"))
     if card.format in (members.FORMAT, "recorded"):
         return  # each member reads the record with its own; recorded answers read none
+    if card.format == "gbdt":
+        try:
+            trees_text.names(card.network)
+        except ValueError as error:
+            yield Problem(where, str(error), t("trees as train.tabular writes them"))
     if not isinstance(card.preprocessing, Mapping) or "kind" not in card.preprocessing:
         yield Problem(where, t("`preprocessing` names no kind"), '{"kind": "tokens", …}')
     elif _records(str(card.preprocessing["kind"])) != _records(card.task):
@@ -78,7 +83,8 @@ def _records(name: str) -> str:
 
 def files_named(card: ModelCard) -> list[str]:
     """Every file model.json needs: the weights of its format and what the preprocessing names."""
-    return [*WEIGHTS[card.format], *_file_names(card.preprocessing)]
+    weights = trees_text.names(card.network) if card.format == "gbdt" else WEIGHTS[card.format]
+    return [*weights, *_file_names(card.preprocessing)]
 
 
 def _file_names(value: Any) -> Iterator[str]:
@@ -125,7 +131,7 @@ def weights_problems(folder: Path, format: str) -> list[Problem]:
     if format == "hf":
         problems += code_problems(folder)
     if format == "gbdt":
-        problems += trees_problems(folder / "model.txt")
+        problems += [problem for path in sorted(folder.glob("model*.txt")) for problem in trees_problems(path)]
     if format == "onnx":
         problems += external_data_problems(folder / "model.onnx")
     return problems
@@ -138,7 +144,7 @@ def safetensors_problems(folder: Path) -> list[Problem]:
 
 
 def trees_problems(path: Path) -> list[Problem]:
-    found = trees_problem(path)
+    found = trees_text.trees_problem(path)
     remedy = t("copy the file again, or train the model again")
     return [Problem(str(path), found, t("sound trees as LightGBM writes them"), remedy)] if found else []
 

@@ -25,13 +25,20 @@ class Quantity:
     Attributes:
         value: in the unit of the training target.
         interval: ends between which the truth lies with the model's stated probability; None if it gives none.
+        quantiles: by level (`0.05`), what the truth lies below with that probability; None if the model learned none.
     """
 
     value: float
     interval: tuple[float, float] | None = None
+    quantiles: Mapping[str, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"value": self.value} | ({} if self.interval is None else {"interval": list(self.interval)})
+        found: dict[str, Any] = {"value": self.value}
+        if self.interval is not None:
+            found["interval"] = list(self.interval)
+        if self.quantiles is not None:
+            found["quantiles"] = dict(self.quantiles)
+        return found
 
 
 class TabularRegression:
@@ -59,14 +66,28 @@ class TabularRegression:
         return t("the network answers {found} numbers a record", found=shape[1] if len(shape) == 2 else shape)
 
     def distance(self, answer: Quantity, wanted: Mapping[str, Any]) -> float:
-        """Relative to the stored value, or absolute where that is below 1."""
-        value = wanted.get("value")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        """Relative to the stored value, or absolute where that is below 1; of value and quantiles the largest."""
+        own, stored = answer.quantiles or {}, wanted.get("quantiles", {})
+        if not isinstance(stored, Mapping) or set(own) != set(stored):
             return float("inf")
-        return abs(answer.value - value) / max(1.0, abs(value))
+        pairs = [(answer.value, wanted.get("value")), *((own[level], stored[level]) for level in own)]
+        return max(_distance(*pair) for pair in pairs)
 
     def stored(self, answer: Quantity) -> dict[str, Any]:
-        return {"value": float(f"{answer.value:.{DIGITS}g}")}
+        found: dict[str, Any] = {"value": _rounded(answer.value)}
+        if answer.quantiles is not None:
+            found["quantiles"] = {level: _rounded(value) for level, value in answer.quantiles.items()}
+        return found
+
+
+def _distance(value: float, wanted: Any) -> float:
+    if isinstance(wanted, bool) or not isinstance(wanted, int | float) or not math.isfinite(wanted):
+        return float("inf")
+    return abs(value - wanted) / max(1.0, abs(wanted))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
 
 
 TASK = TabularRegression()

@@ -6,6 +6,9 @@ gives every class this guarantee, `by: <column>` every value of a column that is
 answer` (numbers) every bin of the answered value: harder ones get wider intervals. Rows that come from elsewhere, or
 another time, are no such rows: measure the coverage by evaluate.uncertainty.
 
+Intervals of numbers have one width (`method: split`), the width that errors near the answer suggest (`normalized`), or
+that of quantiles the model has learned (`cqr`): the promise is the same, the widths are not.
+
 Answers carry `set` (labels, the likeliest first) or `interval`. The thresholds travel inside the model.
 """
 
@@ -21,6 +24,8 @@ from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
 from modelyard.methods.evaluation.settings import Calibrating
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from modelyard.methods.evaluation.calibrating import Rows
 
 OWN = ("all", "class", "answer")
@@ -34,6 +39,11 @@ class Config(Calibrating):
         "lac",
         description="classes: `lac` the smallest sets; `aps` larger where the model doubts; `raps` the same without "
         "long tails of many classes",
+    )
+    method: Literal["split", "normalized", "cqr"] = Field(
+        "split",
+        description="numbers: `split` one width; `normalized` wider where errors are expected to be larger; `cqr` the "
+        "quantiles of a model that was trained with `quantiles`, moved until they hold",
     )
     by: str = Field(
         "all",
@@ -74,7 +84,7 @@ def run(config: Config, context: Context) -> None:
             remedy=t("give `data.split` a larger `calibration`, or say `part: all`"),
         )
     calibrating.warn_of_same_rows(rows, hooks)
-    step = _sets(config, rows) if rows.card.labels else _intervals(config, rows)
+    step = _sets(config, rows) if rows.card.labels else _intervals(config, rows, context)
     context.say(t("sets for {goal} of the rows, from {n} rows", goal=f"{1 - config.error:.0%}", n=num))
     _tell_open(step, context)
     context.measure("calibrate.rows", num, about="model", on="data/calibration", n=num, unit="rows", interval="exact")
@@ -101,23 +111,48 @@ def _sets(config: Config, rows: Rows) -> dict[str, Any]:
     return {"kind": "conformal_set", **about, **found.to_json()}
 
 
-def _intervals(config: Config, rows: Rows) -> dict[str, Any]:
+def _intervals(config: Config, rows: Rows, context: Context) -> dict[str, Any]:
     import numpy as np
 
-    from modelyard.methods.postprocessing import enclosing
+    from modelyard.base.messages import t
+    from modelyard.methods.evaluation import calibrating
+    from modelyard.methods.postprocessing import bounding, enclosing, interval_fitting
     from modelyard.methods.postprocessing.conformal import threshold
+    from modelyard.methods.postprocessing.quantiles import levels_of
 
-    scores = np.abs(rows.answers.residuals[rows.kept])
     if config.by == "class":
         _refuse(config.by)
+    answers = [one for one, keep in zip(rows.said, rows.kept.tolist(), strict=True) if keep]
+    truths = rows.answers.actual[rows.kept]
+    levels = levels_of(rows.card.postprocessing)
+    ordering = calibrating.shares(rows.kept_ids, "difficulty", context.seed) < bounding.ORDERING
+    if config.method == "cqr" and interval_fitting.outer(levels, config.error) is None:
+        _refuse_quantiles(levels)
+    shape, left = interval_fitting.shape(config.method, answers, truths, levels, config.error, ordering)
+    if config.method == "cqr":
+        context.say(t("the quantiles {low} and {high} are moved until they hold", low=shape.low, high=shape.high))
+    scores = shape.scores(answers, truths)[left]
     if config.by == "all":
         found: dict[str, Any] = {"threshold": threshold(scores, config.error)}
     elif config.by == "answer":
-        found = enclosing.by_answer(scores, rows.answers.predicted[rows.kept], config.bins, config.error)
+        values = np.array([one.value for one in answers])[left]
+        found = enclosing.by_answer(scores, values, config.bins, config.error)
     else:
-        groups = _groups(config.by, rows)
+        groups = [name for name, keep in zip(_groups(config.by, rows), left.tolist(), strict=True) if keep]
         found = enclosing.by_group(scores, groups, config.by, config.error).to_json()
-    return {"kind": "conformal_interval", **found}
+    return {"kind": "conformal_interval", **shape.to_json(), **found}
+
+
+def _refuse_quantiles(levels: Sequence[float]) -> None:
+    from modelyard.base.messages import t
+    from modelyard.errors import InputError
+
+    raise InputError(
+        t("the model answers no quantiles on either side of 0.5"),
+        where="method",
+        expected=", ".join(f"{one:g}" for one in levels) or t("a model trained with `quantiles: [0.05, 0.95]`"),
+        remedy=t("train it with `quantiles`, or say `method: normalized`"),
+    )
 
 
 def _refuse(by: str) -> None:

@@ -3,8 +3,9 @@
 Measured on test, through the predictor that serving loads, with everything that calibrate.* put into the model:
 
 - `calibration_error`: debiased, with what a perfectly calibrated model would show beside it; Brier score and log-loss.
-- `coverage` and `set_size` (or `interval_width`) where answers carry sets or intervals: of all rows, by class, and by
-  the columns in `groups`. What is promised for all rows may fail for a group: that is what to look at.
+- `coverage` and `set_size` (or `interval_width`) where answers carry sets or intervals: of all rows, by class, by the
+  columns in `groups`, and by the size itself. What is promised for all rows may fail for a group: that is what to look
+  at. `interval_score` is one figure for both width and misses.
 - `aurc`: the mean error if only the surest rows are answered; `answered` and `answered_error` at the model's own
   threshold.
 - `outside_auroc`: whether rows from elsewhere look strange to the model. They are a data set of their own
@@ -153,26 +154,34 @@ def _enclosures(
 ) -> list[Block]:
     import numpy as np
 
+    from modelyard.methods.evaluation.estimates import Estimate
+    from modelyard.methods.evaluation.intervals import bootstrap_t
     from modelyard.methods.evaluation.uncertainty import estimating, page
 
     step = _fitted(context, "conformal_set", "conformal_interval")
     if not step:
         context.say(t("the model gives no sets or intervals: add `calibrate.conformal` above"))
         return []
+    truths, n, extra = examples.truths, len(said), []
     if step["kind"] == "conformal_set":
-        size = "set_size"
-        inside = np.array([truth in one.set for truth, one in zip(examples.truths, said, strict=True)])
+        size, unit = "set_size", "labels"
+        inside = np.array([truth in one.set for truth, one in zip(truths, said, strict=True)])
         sizes = np.array([len(one.set) for one in said], dtype=np.float64)
     else:
-        size = "interval_width"
-        ends = [one.interval or (-np.inf, np.inf) for one in said]
-        inside = np.array([low <= truth <= high for truth, (low, high) in zip(examples.truths, ends, strict=True)])
-        sizes = np.array([high - low for low, high in ends])
-    found = estimating.of_enclosures(inside, sizes, size, slices, config.min_n, context.seed)
+        size, unit = "interval_width", "width"
+        low, high = np.array([one.interval or (-np.inf, np.inf) for one in said]).T
+        wanted = np.array(truths, dtype=np.float64)
+        inside, sizes = (low <= wanted) & (wanted <= high), high - low
+        if np.isfinite(sizes).all() and "error" in step:
+            scores = estimating.interval_scores(low, high, wanted, float(step["error"]))
+            ends = bootstrap_t(scores, seed=context.seed, non_negative=True)
+            extra = [Estimate("interval_score", float(scores.mean()), ends, n)]
+    parts = [*slices, *estimating.by_size(sizes, unit)]
+    found = estimating.of_enclosures(inside, sizes, size, parts, config.min_n, context.seed) + extra
     _measure(context, found)
     goal = 1 - float(step["error"]) if "error" in step else None
     _say_coverage(context, found, goal)
-    return page.of_enclosures(goal, f"uncertainty.{size}")
+    return page.of_enclosures(goal, [f"uncertainty.{size}", *(f"uncertainty.{one.name}" for one in extra)])
 
 
 def _say_coverage(context: Context, found: Sequence[Estimate], goal: float | None) -> None:
@@ -289,10 +298,17 @@ STAGE = Stage(
         Claim("uncertainty.aurc", "mean over k of the share of wrong answers among the k surest rows", better="lower"),
         Claim("uncertainty.excess_aurc", "the same less that of the best possible order", better="lower"),
         Claim(
-            "uncertainty.coverage", "share of sets or intervals that hold the truth; by class and group", sizing="rate"
+            "uncertainty.coverage",
+            "share of sets or intervals that hold the truth; by class, group, and size of the set or width",
+            sizing="rate",
         ),
         Claim("uncertainty.set_size", "mean number of labels in a set; by class and group", better="lower"),
-        Claim("uncertainty.interval_width", "mean width of an interval; by group", better="lower"),
+        Claim("uncertainty.interval_width", "mean width of an interval; by group and width", better="lower"),
+        Claim(
+            "uncertainty.interval_score",
+            "mean of the width and 2 / error times what the truth lies outside (Winkler)",
+            better="lower",
+        ),
         Claim("uncertainty.answered", "share of the rows the model does not abstain on", sizing="rate"),
         Claim("uncertainty.answered_error", "share of wrong answers among those given", better="lower", sizing="rate"),
         Claim(

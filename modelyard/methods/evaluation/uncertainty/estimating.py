@@ -18,6 +18,10 @@ from modelyard.methods.statistics.wilson import wilson
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+PARTS = 5
+"""Of the widths of intervals."""
+MANY = 6
+"""Sets of so many labels and more are one part."""
 Slices = Sequence[tuple[Mapping[str, str], Bools]]
 """Parts of the rows: what names one, and its rows [n]."""
 
@@ -75,6 +79,34 @@ def of_enclosures(inside: Bools, sizes: Floats, size: str, slices: Slices, min_n
                 Estimate(size, float(finite.mean()), bootstrap_t(finite, seed=seed, non_negative=True), n, name)
             )
     return found
+
+
+def by_size(sizes: Floats, unit: str) -> Slices:
+    """Rows by how much their answer encloses: are the unsure covered as well as the sure?
+
+    Sets have as many labels as they have; widths fall into five parts of equal mass. Of one width there are no parts.
+
+    Args:
+        unit: `labels`, or `width`.
+    """
+    if unit == "labels":
+        names = [f"{int(one)}" if one < MANY else f"{MANY} or more" for one in sizes.tolist()]
+    else:
+        edges = np.unique(np.quantile(sizes, np.arange(1, PARTS) / PARTS, method="inverted_cdf"))
+        if edges.size < 2 or not np.isfinite(edges).all():
+            return []
+        places = np.searchsorted(edges, sizes, side="left")
+        names = [f"part {place + 1} of {edges.size + 1}" for place in places.tolist()]
+    column = np.array(names, dtype=object)
+    return [({unit: name}, column == name) for name in sorted(set(names))]
+
+
+def interval_scores(low: Floats, high: Floats, truths: Floats, alpha: float) -> Floats:
+    """Width and 2/α times how far the truth lies outside, for each row [n]: least, on average, for the true quantiles
+    α/2 and 1 - α/2 (Gneiting and Raftery 2007, "interval score"; Winkler 1972)."""
+    outside = np.maximum(low - truths, 0) + np.maximum(truths - high, 0)
+    result: Floats = high - low + 2 / alpha * outside
+    return result
 
 
 def of_silence(right: Bools, abstained: Bools, slices: Slices, min_n: int) -> list[Estimate]:

@@ -13,6 +13,7 @@ from modelyard.methods.evaluation.uncertainty.estimating import Floats, Sure
 from modelyard.methods.evaluation.uncertainty.reliability import brier_parts, log_parts
 
 POINTS = 200
+SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 TITLE = "Uncertainty"
 
 
@@ -54,14 +55,14 @@ def _thin(risks: Floats) -> tuple[tuple[float, float], ...]:
     return tuple(((place + 1) / n, float(risks[place])) for place in places.tolist())
 
 
-def of_enclosures(goal: float | None, part: str) -> list[Block]:
-    """Coverage of sets or intervals. `part` is the claim of their size."""
+def of_enclosures(goal: float | None, claims: Sequence[str]) -> list[Block]:
+    """Coverage of sets or intervals, and the claims of their size."""
     shown: list[Block] = []
     if goal is not None:
         shown.append(
             Text(Phrase("The model promises to hold the truth for {goal} of the rows.", {"goal": f"{goal:.0%}"}))
         )
-    return [*shown, Figures("Coverage of the answers", ("uncertainty.coverage", part))]
+    return [*shown, Figures("Coverage of the answers", ("uncertainty.coverage", *claims))]
 
 
 def of_silence(bound: Mapping[str, float]) -> list[Block]:
@@ -86,5 +87,16 @@ def of_strangers(inside: Mapping[str, Floats], strangers: Mapping[str, Floats], 
     return [
         Figures("Rows from elsewhere", ("uncertainty.outside_auroc", "uncertainty.outside_false_alarms")),
         Lines("Rows from elsewhere found", "false alarms", "share found", tuple(series), diagonal=True),
+        Table(
+            "How strange rows look",
+            ("score", "rows", *(f"{share:.0%}" for share in SHARES)),
+            tuple(
+                (name, whose, *(float(one) for one in np.quantile(scores[name], SHARES)))
+                for name in inside
+                for whose, scores in (("test", inside), ("elsewhere", strangers))
+                if name in scores
+            ),
+            "quantiles of each score; larger is stranger",
+        ),
         *notes,
     ]
