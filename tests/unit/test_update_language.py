@@ -23,6 +23,7 @@ from modelyard.methods.training.continual.language.taught import TaughtLosses, d
 from modelyard.methods.training.language.documents import HeldDocuments
 from modelyard.methods.training.language.network import TokenLosses
 from modelyard.methods.training.language.packing import Layout, PackedFeed
+from modelyard.stages.evaluate import forgetting
 from modelyard.stages.train import language_model, update
 
 COMPUTE = {"threads": 1, "device": "cpu", "precision": "fp32", "checkpoint_seconds": 0}
@@ -234,3 +235,35 @@ def test_springs_of_an_adapter_pull_on_the_change_it_makes() -> None:
     after = dict(TokenLosses(adapted.merge()).named_parameters())
     expected = sum(float((stiff[n] * (after[n] - before[n]).square()).sum()) / 2 for n in before)
     assert float(energy.detach()) == pytest.approx(expected, rel=1e-3)
+
+
+def test_forgetting_is_the_ratio_of_perplexities_on_the_same_rows(made: dict[str, Path], tmp_path: Path) -> None:
+    go_on(made, tmp_path / "on", max_steps=6, **NOTHING)
+    new = tmp_path / "on" / "outputs" / "model"
+    texts = {"old": stories(12, 21), "data": backwards(12, 22)}
+    ports = {name: _tests(tmp_path / name, some) for name, some in texts.items()}
+    context = FakeContext(tmp_path / "judged", {"model": new, "before": made["model"], **ports})
+    forgetting.run(forgetting.Config(threads=1), context)
+    told = {(one.claim, one.about, one.on): one for one in context.measurements}
+    for name, claim in (("old", "perplexity_ratio"), ("data", "new_perplexity_ratio")):
+        perplexities = []
+        for folder in (made["model"], new):
+            found = runtimes.load(folder, threads=1).log_likelihood([{"prompt": text} for text in texts[name]])
+            loss_ = -sum(one.log_probability for one in found) / sum(one.tokens for one in found)
+            perplexities.append(float(np.exp(loss_)))
+        one = told[f"forgetting.{claim}", "model", f"{name}/test"]
+        assert one.value == pytest.approx(perplexities[1] / perplexities[0], rel=1e-6)
+        assert one.interval[0] < one.value < one.interval[1]
+        assert told["forgetting.perplexity", "before", f"{name}/test"].value == pytest.approx(perplexities[0])
+    assert told["forgetting.perplexity_ratio", "model", "old/test"].value > 1
+
+
+def _tests(folder: Path, texts: list[str]) -> Path:
+    return write_columns(folder, {"test": {"text": texts}}, text="text")
+
+
+def test_a_language_model_beside_itself_forgot_nothing(made: dict[str, Path], tmp_path: Path) -> None:
+    data = _tests(tmp_path / "data", stories(8, 3))
+    context = FakeContext(tmp_path, {"model": made["model"], "before": made["model"], "old": data})
+    forgetting.run(forgetting.Config(threads=1), context)
+    assert context.value("forgetting.perplexity_ratio") == 1.0

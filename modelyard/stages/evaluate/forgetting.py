@@ -3,7 +3,8 @@
 Both models answer the test rows of the `old` data and of the new, through the predictor that serving loads. What was
 forgotten is the drop of accuracy on the old rows, overall and by class, with a 95 % interval of the paired difference;
 what was gained is the rise on the new ones. A rule for the gate: `{claim: forgetting.accuracy_drop, max: 0.01}`, which
-holds the interval's upper end against one point.
+holds the interval's upper end against one point. Of language models it is the ratio of perplexities on the same rows:
+`{claim: forgetting.perplexity_ratio, max: 1.05}`.
 
 The report is `forgetting.json`.
 """
@@ -20,8 +21,13 @@ from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods import MODEL_CODE
 
 if TYPE_CHECKING:
-    from modelyard.methods.evaluation.forgetting import Judged
+    from collections.abc import Callable, Mapping
 
+    from modelyard.methods.evaluation.forgetting import Judged
+    from modelyard.methods.evaluation.forgetting_language import Told
+    from modelyard.methods.runtimes.predictor import Predictor
+
+WRITES = "text-generation"
 REPORT = "forgetting.json"
 
 
@@ -35,7 +41,6 @@ class Config(BaseModel):
 
 
 def run(config: Config, context: Context) -> None:
-    from modelyard.base.canonical import canonical_json
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.evaluation.forgetting import judge
     from modelyard.methods.evaluation.opening import opened
@@ -48,6 +53,9 @@ def run(config: Config, context: Context) -> None:
         opened(context.input("before"), config.threads) as before,
         opened(context.input("model"), config.threads) as after,
     ):
+        if WRITES in (before.task, after.task):
+            _language(config, context, before, after, note)
+            return
         old = Dataset.open(context.input("old"))
         found["old"] = judge(old, before, after, config.batch_rows, True, note)
         if context.bound("data"):
@@ -56,8 +64,43 @@ def run(config: Config, context: Context) -> None:
     _measure_old(context, found["old"])
     if "new" in found:
         _measure_new(context, found["new"])
+    _write(context, found)
+
+
+def _write(context: Context, found: Mapping[str, Judged | Told]) -> None:
+    from modelyard.base.canonical import canonical_json
+
     value = {"version": 1, **{name: judged.to_json() for name, judged in found.items()}}
     (context.output("report") / REPORT).write_bytes(canonical_json(value) + b"\n")
+
+
+def _language(
+    config: Config, context: Context, before: Predictor, after: Predictor, note: Callable[[int, int], None]
+) -> None:
+    from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.evaluation.forgetting_language import judge
+
+    found: dict[str, Told] = {}
+    for name, port in (("old", "old"), ("new", "data")):
+        if context.bound(port):
+            data = Dataset.open(context.input(port))
+            found[name] = told = judge(data, before, after, config.batch_rows, context.seed, note)
+            _measure_language(context, told, port)
+    _write(context, found)
+
+
+def _measure_language(context: Context, told: Told, port: str) -> None:
+    claim = "forgetting.perplexity_ratio" if port == "old" else "forgetting.new_perplexity_ratio"
+    ratio, ends = told.ratio()
+    on = f"{port}/test"
+    context.measure(claim, ratio, about="model", on=on, n=told.n, interval=ends, against="before")
+    both = [told.perplexity(losses) for losses in (told.before, told.after)]
+    for about, (value, interval) in zip(("before", "model"), both, strict=True):
+        context.measure("forgetting.perplexity", value, about=about, on=on, n=told.n, interval=interval)
+    line = "old test rows: perplexity {before:.4g} before, {after:.4g} after, {ratio:.3f} times"
+    if port != "old":
+        line = "new test rows: perplexity {before:.4g} before, {after:.4g} after, {ratio:.3f} times"
+    context.say(t(line, before=both[0][0], after=both[1][0], ratio=ratio))
 
 
 def _measure_old(context: Context, judged: Judged) -> None:
@@ -146,6 +189,19 @@ STAGE = Stage(
             "accuracy of the new model less that of the old on new test rows, paired",
             subject="pair",
         ),
+        Claim(
+            "forgetting.perplexity_ratio",
+            "perplexity of the new language model over that of the old on old test rows, paired",
+            better="lower",
+            subject="pair",
+        ),
+        Claim(
+            "forgetting.new_perplexity_ratio",
+            "perplexity of the new language model over that of the old on new test rows, paired; below 1 it learned",
+            better="lower",
+            subject="pair",
+        ),
+        Claim("forgetting.perplexity", "of a token, of either language model", better="lower"),
         Claim("forgetting.accuracy", "share of rows with the right label, of either model", sizing="rate"),
     ),
     libraries=("numpy", "scipy", "pyarrow", "tokenizers", "torch", "transformers", "onnxruntime", "openvino"),
