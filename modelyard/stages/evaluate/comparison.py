@@ -26,18 +26,20 @@ from modelyard.methods.data.settings import ColumnName
 from modelyard.methods.evaluation.settings import Measuring
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable
 
+    from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.evaluation.comparing.costing import Times
-    from modelyard.methods.evaluation.comparing.finding import Finding, Search
+    from modelyard.methods.evaluation.comparing.evidence import Measured
+    from modelyard.methods.evaluation.comparing.finding import Search
     from modelyard.methods.evaluation.comparing.scoring import Scored
+    from modelyard.methods.evaluation.comparing.slicing import Slice
     from modelyard.methods.evaluation.comparing.testing import Difference
     from modelyard.methods.evaluation.measuring.examples import Examples
     from modelyard.methods.runtimes.predictor import Predictor
 
 SAID = 5
 """Regressions told while it runs; the report lists all."""
-FLIPS = 1_000
 
 
 class Config(Measuring):
@@ -61,15 +63,13 @@ class Config(Measuring):
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.evaluation import blocks, measuring
-    from modelyard.methods.evaluation.comparing import finding, scoring, showing, testing
+    from modelyard.methods.evaluation.comparing import evidence, finding, scoring, showing, testing
     from modelyard.methods.evaluation.measuring.examples import Examples
     from modelyard.methods.evaluation.opening import opened
 
     data = Dataset.open(context.input("data"))
-    with (
-        opened(context.input("model"), config.threads) as model,
-        opened(context.input("against"), config.threads) as against,
-    ):
+    folders = {port: context.input(port) for port in ("model", "against")}
+    with opened(folders["model"], config.threads) as model, opened(folders["against"], config.threads) as against:
         measures = scoring.measures_of(model.task, against.task)
         family = measuring.find(model.task)
         examples = Examples.read(data, "test", family.reader(data, model.task, config))
@@ -77,16 +77,23 @@ def run(config: Config, context: Context) -> None:
         times = _times(config, context, (model, against), examples) if config.timed_rows else None
     scored = [scoring.score(one, answers, examples.truths) for one in measures]
     differences = [testing.compare(one, context.seed) for one in scored]
-    for one, difference in zip(scored, differences, strict=True):
-        _measure(context, one, difference)
-    flips = _flips(context, scored[0], examples)
     groups = _groups(config, context, data, examples)
     search = finding.search(scored[0], groups, config.false_discoveries, context.seed)
-    _measure_groups(context, scored[0], search, groups)
-    _costs(context, times)
-    drawn = showing.blocks(scored, differences, search)
-    blocks.write(context.output("report"), "comparison", "Two models on the same rows", drawn,
-                 showing.data(search, flips))  # fmt: skip
+    for one, difference in zip(scored, differences, strict=True):
+        _note(context, evidence.of_difference(one, difference, context.seed))
+        _say_difference(context, one, difference)
+    _note(context, evidence.of_flips(scored[0]))
+    _note(context, evidence.of_groups(scored[0], search, groups, context.seed))
+    _say_groups(context, scored[0], search)
+    _note(context, evidence.of_costs(folders, times, context.seed))
+    blocks.write(context.output("report"), "comparison", "Two models on the same rows",
+                 showing.blocks(scored, differences, search),
+                 showing.data(search, showing.flips(scored[0], examples.row_ids)))  # fmt: skip
+
+
+def _note(context: Context, found: Iterable[Measured]) -> None:
+    for one in found:
+        context.measure(**vars(one))
 
 
 def _answers(config: Config, context: Context, examples: Examples, predictor: Predictor) -> list[Any]:
@@ -99,43 +106,29 @@ def _answers(config: Config, context: Context, examples: Examples, predictor: Pr
     return list(asked(predictor, examples, config.batch_rows, note))
 
 
-def _times(config: Config, context: Context, both: tuple[Predictor, Predictor], examples: Examples) -> Times | None:
+def _times(config: Config, context: Context, both: tuple[Predictor, Predictor], examples: Examples) -> Times:
     import numpy as np
 
-    from modelyard.methods.evaluation.comparing.costing import time_pairs
+    from modelyard.methods.evaluation.comparing.costing import time_models
 
-    if any(one.runtime.startswith("recorded") for one in both):
-        context.say(t("not timed side by side: the answers of an endpoint were recorded, its times with them"))
-        return None
     count = min(config.timed_rows, len(examples))
     places = np.random.default_rng(context.seed).permutation(len(examples))[:count].tolist()
 
     def note(done: int, total: int) -> None:
         context.progress(done, total, "rows")
 
-    return time_pairs(both, examples.pick(places), context.seed, note)
+    times = time_models(both, examples.pick(places), context.seed, note)
+    if not times.paired:
+        context.say(t("not timed side by side: the answers of an endpoint were recorded, its times with them"))
+    return times
 
 
-def _measure(context: Context, scored: Scored, difference: Difference) -> None:
-    from modelyard.methods.evaluation.intervals import bootstrap_t
-    from modelyard.methods.statistics.wilson import wilson
-
-    name, n = scored.measure.name, difference.n
-    for port, values in (("model", scored.model), ("against", scored.against)):
-        ends = (
-            wilson(float(values.sum()), n)
-            if scored.measure.binary
-            else bootstrap_t(values, seed=context.seed, non_negative=True)
-        )
-        context.measure(f"comparison.{name}", float(values.mean()), about=port, on="data/test", n=n, interval=ends)
-    _pair(context, f"{name}_gain", difference.value, n, difference.interval, {})
-    for test in difference.tests:
-        _pair(context, "p_value", test.p, n, "exact", {"metric": name, "test": test.name})
+def _say_difference(context: Context, scored: Scored, difference: Difference) -> None:
     low, high = difference.interval or (float("nan"), float("nan"))
     context.say(
         t(
             "{metric}: {model} here, {against} there, gain {gain} [{low}, {high}], {test} p = {p}",
-            metric=name,
+            metric=scored.measure.name,
             model=f"{scored.model.mean():.4f}",
             against=f"{scored.against.mean():.4f}",
             gain=f"{difference.value:+.4f}",
@@ -147,38 +140,7 @@ def _measure(context: Context, scored: Scored, difference: Difference) -> None:
     )
 
 
-def _pair(context: Context, name: str, value: float, n: int, interval: Any, part: Mapping[str, str]) -> None:
-    context.measure(
-        f"comparison.{name}", value, about="model", on="data/test", n=n, interval=interval, slice=part,
-        against="against",
-    )  # fmt: skip
-
-
-def _flips(context: Context, scored: Scored, examples: Examples) -> dict[str, list[str]]:
-    """Rows that changed sides, measured; the first of their ids."""
-    import numpy as np
-
-    from modelyard.methods.statistics.wilson import wilson
-
-    if not scored.measure.binary:
-        return {}
-    right, other, n = scored.model > 0.5, scored.against > 0.5, len(examples)
-    found = {}
-    for name, rows in (("lost", other & ~right), ("won", right & ~other)):
-        count = int(rows.sum())
-        _pair(context, name, count / n, n, wilson(count, n), {})
-        found[name] = [examples.row_ids[place] for place in np.flatnonzero(rows)[:FLIPS].tolist()]
-    context.say(
-        t(
-            "{lost} rows are wrong now that the other has right, {won} the other way round",
-            lost=int((other & ~right).sum()),
-            won=int((right & ~other).sum()),
-        )
-    )
-    return found
-
-
-def _groups(config: Config, context: Context, data: Any, examples: Examples) -> list[Any]:
+def _groups(config: Config, context: Context, data: Dataset, examples: Examples) -> list[Slice]:
     from modelyard.methods.evaluation.comparing.grouping import Looking, groups
 
     look = Looking(config.columns, config.least_rows, config.clusters, config.pairs, config.most_groups)
@@ -188,25 +150,14 @@ def _groups(config: Config, context: Context, data: Any, examples: Examples) -> 
     return found
 
 
-def _measure_groups(context: Context, scored: Scored, search: Search, groups: Sequence[Any]) -> None:
-    """Regressions counted; the gain in every group found, and in every group of one column that has the flips."""
+def _say_groups(context: Context, scored: Scored, search: Search) -> None:
+    """Rows that changed sides, and where."""
     from modelyard.methods.evaluation.comparing.grouping import told
-    from modelyard.methods.evaluation.comparing.testing import interval_of
 
-    n = int(scored.gain.size)
-    _pair(context, "regressions", float(len(search.regressions)), n, "exact", {})
-    _pair(context, "groups_tested", float(search.num_tested), n, "exact", {})
-    shown: dict[tuple[tuple[str, str], ...], Finding] = {tuple(one.part.items()): one for one in search.findings}
-    for one in groups:
-        part = tuple(one.part.items())
-        if part in shown:
-            _pair(context, f"{scored.measure.name}_gain", shown[part].gain, one.n, shown[part].interval, one.part)
-        elif len(part) == 1:
-            mine = scored.only(one.rows)
-            ends = interval_of(mine, context.seed)
-            _pair(context, f"{scored.measure.name}_gain", float(mine.gain.mean()), one.n, ends, one.part)
-        if len(part) == 1 and scored.measure.binary:
-            _flips_of(context, scored.only(one.rows), one.part)
+    if scored.measure.binary:
+        lost, won = int((scored.gain < 0).sum()), int((scored.gain > 0).sum())
+        context.say(t("{lost} rows are wrong now that the other has right, {won} the other way round", lost=lost,
+                      won=won))  # fmt: skip
     context.say(
         t(
             "{tested} groups tested: the model is worse in {worse}, better in {better}",
@@ -218,51 +169,6 @@ def _measure_groups(context: Context, scored: Scored, search: Search, groups: Se
     for found in search.regressions[:SAID]:
         context.say(t("worse: {group}, {n} rows, gain {gain}", group=told(found.part), n=found.n,
                       gain=f"{found.gain:+.4f}"))  # fmt: skip
-
-
-def _flips_of(context: Context, scored: Scored, part: Mapping[str, str]) -> None:
-    from modelyard.methods.statistics.wilson import wilson
-
-    right, other, n = scored.model > 0.5, scored.against > 0.5, int(scored.gain.size)
-    for name, rows in (("lost", other & ~right), ("won", right & ~other)):
-        _pair(context, name, float(rows.mean()), n, wilson(int(rows.sum()), n), part)
-
-
-def _costs(context: Context, times: Times | None) -> None:
-    from modelyard.methods.evaluation.comparing.costing import median, price_per_1000
-    from modelyard.methods.runtimes.manifest import manifest
-    from modelyard.methods.runtimes.recorded import spent
-
-    for port in ("model", "against"):
-        bill = spent(context.input(port))
-        if bill is None:
-            files = manifest(context.input(port))
-            context.measure("comparison.bytes", files.size, about=port, on="", n=len(files.files), unit="bytes",
-                            interval="exact")  # fmt: skip
-            continue
-        _seconds(context, port, bill.seconds)
-        if bill.costs:
-            value, ends = price_per_1000(bill.costs, context.seed)
-            context.measure("comparison.price_per_1000", value, about=port, on="data/test", n=len(bill.costs),
-                            unit=bill.currency, interval=ends)  # fmt: skip
-    if times is None:
-        return
-    n = times.model.size
-    for port, taken in (("model", times.model), ("against", times.against)):
-        value, ends = median(taken)
-        context.measure("comparison.p50_ms", value, about=port, on="data/test", n=n, unit="ms", interval=ends)
-    context.measure("comparison.latency_ratio", times.ratio, about="model", on="data/test", n=n,
-                    interval=times.ratio_interval, against="against")  # fmt: skip
-
-
-def _seconds(context: Context, port: str, seconds: Sequence[float]) -> None:
-    """Of an endpoint: as they were when it was asked."""
-    import numpy as np
-
-    from modelyard.methods.evaluation.comparing.costing import median
-
-    value, ends = median(np.array(seconds) * 1000)
-    context.measure("comparison.p50_ms", value, about=port, on="data/test", n=len(seconds), unit="ms", interval=ends)
 
 
 _OF = {

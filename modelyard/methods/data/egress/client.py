@@ -45,6 +45,8 @@ class Egress:
 
     Attributes:
         num_retries: attempts so far that were repeated.
+        waited: seconds from the last request that was sent to its whole answer; what the limits of this client made it
+            wait before, and attempts that failed, are not counted.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class Egress:
     ) -> None:
         self.limits = limits or Limits()
         self.num_retries = 0
+        self.waited = self._sent = 0.0
+        self._clock = clock
         self._secrets = tuple(secrets)
         self._headers = {name.lower(): value for name, value in (headers or {}).items()}
         self._seed, self._sleep = seed, sleep or pause
@@ -178,6 +182,7 @@ class Egress:
         url, headers = ask.url, {**self._headers, **ask.headers}
         for _ in range(self.limits.max_redirects + 1):
             self._bucket.take()
+            self._sent = self._clock()
             try:
                 defaults = {"user-agent": AGENT, "accept": "*/*", "accept-encoding": "gzip"}
                 request = self._client.build_request(ask.method, url, headers=defaults | headers, content=ask.body)
@@ -250,6 +255,7 @@ class Egress:
                 raise self.refused(response)
             headers = {name.lower(): value for name, value in response.headers.items()}
             body = b"" if ask.method == "HEAD" else self._body(response, shown)
+            self.waited = self._clock() - self._sent
             reply = Reply(str(response.url), shown, response.status_code, headers, body, secrets=self._secrets)
         check(reply)
         return reply

@@ -17,14 +17,21 @@ from modelyard.methods.runtimes.predictor import Predictor, Record
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 WARMUP = 10
+RECORDED = "recorded"
+"""How the runtime of recorded answers is called."""
 
 
 @dataclass(frozen=True)
 class Times:
-    """Milliseconds of both on the same records [n]."""
+    """Milliseconds of both on the same records [n]; empty of what answers from a record."""
 
     model: Floats
     against: Floats
+
+    @property
+    def paired(self) -> bool:
+        """Whether both were timed."""
+        return bool(self.model.size and self.against.size)
 
     @property
     def ratio(self) -> float:
@@ -47,7 +54,7 @@ def price_per_1000(costs: Sequence[float], seed: int) -> tuple[float, Interval |
     return float(values.mean()), bootstrap_t(values, seed=seed, non_negative=True)
 
 
-def time_pairs(
+def time_models(
     predictors: tuple[Predictor, Predictor],
     records: Sequence[Record],
     seed: int,
@@ -56,17 +63,20 @@ def time_pairs(
 ) -> Times:
     """Ask both about each record, alone, in an order tossed for each: what slows the machine slows both.
 
-    The first records are asked once before, untimed.
+    The first records are asked once before, untimed. Recorded answers are not timed: they take no time.
     """
-    for predictor in predictors:
+    timed = [which for which, one in enumerate(predictors) if not one.runtime.startswith(RECORDED)]
+    for which in timed:
         for record in records[:WARMUP]:
-            predictor.predict([record])
+            predictors[which].predict([record])
     first = np.random.default_rng(seed).integers(0, 2, size=len(records)).tolist()
     spent = np.empty((2, len(records)))
     for place, record in enumerate(records):
         for which in (first[place], 1 - first[place]):
+            if which not in timed:
+                continue
             start = clock()
             predictors[which].predict([record])
             spent[which, place] = max(1, clock() - start) / 1e6
         note(place + 1, len(records))
-    return Times(spent[0], spent[1])
+    return Times(*(spent[which] if which in timed else np.empty(0) for which in (0, 1)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from modelyard.methods.evaluation.blocks import Bar, Bars, Block, Figures, Phrase, Table, Text
 from modelyard.methods.evaluation.comparing.finding import Finding, Search
 from modelyard.methods.evaluation.comparing.grouping import told
@@ -12,6 +14,7 @@ from modelyard.methods.evaluation.comparing.scoring import Scored
 from modelyard.methods.evaluation.comparing.testing import Difference
 
 LISTED = 20
+FLIPS = 1_000
 
 
 def blocks(scored: Sequence[Scored], differences: Sequence[Difference], search: Search) -> list[Block]:
@@ -22,6 +25,7 @@ def blocks(scored: Sequence[Scored], differences: Sequence[Difference], search: 
         Text(
             "Both models answered the same rows. A gain is what the model has over the other; its interval is paired."
         ),
+        Text(verdict(differences[0])),
         Figures("Quality of both, and the gain", (*gains, *named), slices=False),
         _tests(scored, differences),
         Figures("Rows that changed sides", ("comparison.lost", "comparison.won"), slices=False),
@@ -79,6 +83,26 @@ def _groups(title: str, none: str, findings: Sequence[Finding]) -> list[Block]:
 
 def _short(value: float) -> float:
     return float(f"{value:.4g}")
+
+
+def verdict(difference: Difference) -> str:
+    """Whether the model is better, if the rows can tell."""
+    low, high = difference.interval or (0.0, 0.0)
+    if low > 0:
+        return "The model is better: the whole interval of its gain is above zero. What both cost stands below."
+    if high < 0:
+        return "The model is worse: the whole interval of its gain is below zero. What both cost stands below."
+    return (
+        "Which of the two is better is not decided: the interval of the gain holds zero. What both cost stands below."
+    )
+
+
+def flips(scored: Scored, row_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The first ids of rows that changed sides."""
+    if not scored.measure.binary:
+        return {}
+    sides = {"lost": scored.gain < 0, "won": scored.gain > 0}
+    return {name: [row_ids[place] for place in np.flatnonzero(rows)[:FLIPS].tolist()] for name, rows in sides.items()}
 
 
 def data(search: Search, flips: Any) -> dict[str, Any]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from modelyard.base.canonical import canonical_json, digest_json
 from modelyard.base.files import write_cache
 from modelyard.base.messages import t
-from modelyard.errors import InputError
+from modelyard.errors import InputError, ModelyardError
 from modelyard.methods.data.egress import Egress, Limits
 from modelyard.methods.data.endpoint.asking import Budget
 from modelyard.methods.runtimes.asking.forms import Form, Said
@@ -117,27 +116,24 @@ class EndpointPredictor:
     def _about(self, record: Record, client: Egress) -> Kept:
         url, body = self._form.request(record)
         path = self._cache / digest_json({"url": url, "body": body}).rpartition(":")[2]
-        kept = _read(path)
-        if kept is not None:
-            return self._count(Kept(**{**kept, "key": key_of(record)}), cached=True)
+        there = _read(path)
+        if there is not None:
+            kept, reason = there
+            return self._count(replace(kept, key=key_of(record)), reason, cached=True)
         said, seconds = Said(None, REFUSED), 0.0
         tokens: list[tuple[int | None, int | None]] = []
         for _ in range(self._service.attempts):
             if not self._may_ask():
                 return Kept(key_of(record), None, seconds)
-            began = time.perf_counter()
             said = self._send(url, body, client)
-            seconds = time.perf_counter() - began
+            seconds = client.waited
             tokens.append((said.tokens_in, said.tokens_out))
             if said.answer is not None:
                 break
         found = Kept(key_of(record), said.answer, round(seconds, 6), *_summed(tokens))
         if said.reason != REFUSED or said.answer is not None:
-            write_cache(path, canonical_json(asdict(found)))
-        if said.answer is None:
-            with self._lock:
-                self.reasons[said.reason] = self.reasons.get(said.reason, 0) + 1
-        return self._count(found, cached=False)
+            write_cache(path, canonical_json({"kept": asdict(found), "reason": said.reason}))
+        return self._count(found, said.reason, cached=False)
 
     def _may_ask(self) -> bool:
         """One more request, counted before it is sent so that the budget holds whatever is under way."""
@@ -154,20 +150,31 @@ class EndpointPredictor:
         try:
             reply = client.post_json(url, body, idempotent=True)
             said = self._form.read(json.loads(reply.masked(reply.text())))
-        except InputError:
+        except InputError as error:
             # One record refused (too long, filtered) is that record's; several one after the other are the service's.
             with self._lock:
                 self._failures += 1
                 if self._failures >= MOST_FAILURES:
-                    raise
+                    raise self._given_up(error) from error
             return Said(None, REFUSED)
         with self._lock:
             self._failures = 0
         return said
 
-    def _count(self, kept: Kept, cached: bool) -> Kept:
+    def _given_up(self, error: InputError) -> ModelyardError:
+        """The same error; what was answered before it is not lost."""
+        kept = sum(1 for _ in self._cache.iterdir())
+        if not kept:
+            return error
+        words = t("{n:,} answers are kept: run it again to go on", n=kept)
+        return InputError.of([replace(one, remedy=f"{one.remedy}; {words}" if one.remedy else words)
+                              for one in error.problems])  # fmt: skip
+
+    def _count(self, kept: Kept, reason: str, cached: bool) -> Kept:
         with self._lock:
             self.bill.cached += cached
+            if kept.answer is None:
+                self.reasons[reason] = self.reasons.get(reason, 0) + 1
             if kept.tokens_in is None or kept.tokens_out is None:
                 self.bill.unknown += kept.answer is not None
             else:
@@ -189,10 +196,10 @@ def _summed(tokens: Sequence[tuple[int | None, int | None]]) -> tuple[int | None
     return sum(one or 0 for one, _ in tokens), sum(two or 0 for _, two in tokens)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> tuple[Kept, str] | None:
+    """What was said, and why it is no answer if it is none."""
     try:
         value = json.loads(path.read_bytes())
-        Kept(**value)
-        return dict(value)
-    except (OSError, ValueError, TypeError):
+        return Kept(**value["kept"]), str(value["reason"])
+    except (OSError, ValueError, TypeError, KeyError):
         return None
