@@ -66,3 +66,18 @@ def test_a_chinese_bert_without_a_network_says_that_it_begins_at_random_and_answ
     asked = modelyard(folder, "predict", "chinese-bert", "我喜欢Python编程语言。")
     assert asked.returncode == 0, asked.stderr
     assert asked.stdout.strip()
+
+
+@pytest.mark.slow
+def test_areas_come_from_scores_and_labels_in_their_place_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "recipes" / "metrics"
+    shutil.copytree(RECIPES / "metrics", folder, ignore=shutil.ignore_patterns(".modelyard", "__pycache__"))
+    shutil.copytree(ROOT / "examples" / "spam-en", tmp_path / "spam-en", ignore=shutil.ignore_patterns(".modelyard"))
+    right = modelyard(folder, "run", "--json")
+    assert right.returncode == 0, right.stderr
+    findings = {one["claim"]: one for one in json.loads(right.stdout)["decision"]["findings"]}
+    assert set(findings) == {"quality.roc_auc", "quality.pr_auc"}
+    wrong = modelyard(folder, "run", "wrong.yaml")
+    assert wrong.returncode != 0
+    assert "not measured: roc_auc (two distinct scores that only repeat the answer: hard labels" in wrong.stderr
+    assert "quality.roc_auc >= 0.98: no evidence about rounded" in wrong.stderr

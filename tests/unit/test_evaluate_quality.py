@@ -267,3 +267,18 @@ def test_baselines_survive_one_class_no_validation_and_texts_without_letters():
     no_validation = baselines.linear((["很好", "很差"], ["p", "n"]), ([], []), ["很好"])
     assert (no_validation.predicted, no_validation.c, no_validation.validation) == (("p",), 1.0, {})
     assert baselines.majority(["b", "a", "a", "b"]) == "a"
+
+
+@pytest.mark.parametrize("certain", [1.0, 0.9])
+def test_labels_passed_for_scores_have_no_area_and_no_loss(certain):
+    """Scores that only repeat the answer, as of a service that gives labels, are no evidence for what needs scores."""
+    draw = np.random.default_rng(0)
+    actual, predicted = draw.integers(0, 2, 200), draw.integers(0, 2, 200)
+    scores = np.where(np.arange(2) == predicted[:, None], certain, 1 - certain)
+    found = measure(Answers(("no", "yes"), actual, predicted, scores))
+    assert found.get("accuracy") is not None
+    for name in ("roc_auc", "pr_auc", "log_loss", "brier", "ece"):
+        assert found.get(name) is None
+        assert "hard labels" in found.missing[name]
+    scores[0] += [0.01, -0.01]
+    assert measure(Answers(("no", "yes"), actual, predicted, scores)).get("roc_auc") is not None

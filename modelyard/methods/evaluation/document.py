@@ -54,7 +54,7 @@ def document(quality: Quality, seed: int = 0) -> dict[str, Any]:
         "confusion": quality.confusion.tolist(),
         "roc": _curves(quality, "roc_auc"),
         "pr": _curves(quality, "pr_auc"),
-        "reliability": _reliability(answers, seed),
+        "reliability": None if answers.is_hard else _reliability(answers, seed),
         "missing": dict(quality.missing),
     }
 

@@ -23,6 +23,10 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 TOP_K = (3, 5)
+HARD_ROWS = 20
+"""From so many rows two distinct scores that say no more than the answer are hard labels, not chance."""
+HARD = "two distinct scores that only repeat the answer: hard labels, of which an area is that of one point"
+OF_SCORES = ("roc_auc", "pr_auc", "log_loss", "brier", "ece")
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,23 @@ class Answers:
     def confidence(self) -> Floats:
         """Probability of the predicted class [n]."""
         return self.scores[np.arange(len(self.predicted)), self.predicted]
+
+    @property
+    def is_hard(self) -> bool:
+        """Whether the scores only repeat the answers: each class has one score where it is predicted, one elsewhere.
+
+        So it is where labels were passed for scores. The area under such a curve is (sensitivity + specificity) / 2, a
+        balanced accuracy by another name, and no probability stands behind a log-loss.
+        """
+        if len(self.predicted) < HARD_ROWS:
+            return False
+        classes = np.arange(len(self.labels))
+        return all(
+            np.ptp(part) == 0
+            for index in classes
+            for part in (self.scores[self.predicted == index, index], self.scores[self.predicted != index, index])
+            if part.size
+        )
 
     @property
     def positive(self) -> int | None:
@@ -80,9 +101,7 @@ def measure(answers: Answers, seed: int = 0) -> Quality:
     estimates = [
         *_over_all(confusion, averages(confusion), missing),
         *_per_class(answers.labels, Classes.of(confusion), missing),
-        *_rankings(answers, missing),
-        *_probabilities(answers, seed),
-        *_top_k(answers),
+        *_of_scores(answers, missing, seed),
     ]
     kept = tuple(estimate for estimate in estimates if math.isfinite(estimate.value))
     return Quality(answers, confusion, kept, missing)
@@ -131,6 +150,14 @@ def _per_class(labels: Sequence[str], one: Classes, missing: dict[str, str]) -> 
             interval = intervals.f1_interval(hits, support, predicted)
             estimates.append(Estimate("f1", float(one.f1[index]), interval, union, part))
     return estimates
+
+
+def _of_scores(answers: Answers, missing: dict[str, str], seed: int) -> list[Estimate]:
+    """Areas, losses and top-k; none of them of hard labels."""
+    if answers.is_hard:
+        missing.update(dict.fromkeys(OF_SCORES, HARD))
+        return []
+    return [*_rankings(answers, missing), *_probabilities(answers, seed), *_top_k(answers)]
 
 
 Measure = Callable[[Bools, Floats], float]
