@@ -38,6 +38,7 @@ class Evaluated:
         evidence: as `modelyard show evidence` gives it, of the families that are done or cut.
         failed: family to what was wrong.
         left_out: under `all`, families that do not fit, and why.
+        subjects: digest of what was measured to the name of its step, `model` or `against`.
         cut: families that were measured on a part of their rows only, with the settings, whole and cut.
         undone: families the time did not suffice for at all; run it again to go on.
         openings: of the test rows, this time among them.
@@ -53,6 +54,7 @@ class Evaluated:
     report: Path | None
     left_out: Mapping[str, str] = field(default_factory=dict)
     cut: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    subjects: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -62,6 +64,7 @@ class Evaluated:
             "failed": {name: [vars(one) for one in error.problems] for name, error in self.failed.items()},
             "left_out": dict(self.left_out),
             "cut": {name: {one: list(ends) for one, ends in rows.items()} for name, rows in self.cut.items()},
+            "subjects": dict(self.subjects),
             "undone": list(self.undone),
             "openings": [vars(one) for one in self.openings],
             "report": str(self.report) if self.report else None,
@@ -214,6 +217,7 @@ class _Work:
             report=self._page(families, tuple(cut)) if families or cut else None,
             left_out=self._left_out,
             cut={name: self._asked.cuts[name] for name in cut},
+            subjects={digest: one.step for one in reversed(self._shared) for digest in one.outputs.values()},
         )
 
     def _page(self, whole: Sequence[str], cut: Sequence[str]) -> Path:

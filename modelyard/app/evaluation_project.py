@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from modelyard.app.served_model import settings_of
 from modelyard.base.files import is_file
 from modelyard.base.messages import did_you_mean, t
 from modelyard.engine.bound import BoundProject
@@ -188,7 +189,7 @@ def _kind(reference: str | Path) -> str:
 def _model(reference: str | Path, rows: str) -> dict[str, Any]:
     kind = _kind(reference)
     if kind == "endpoint":
-        return {"uses": "evaluate.endpoint", "with": {"endpoint": str(reference)}, "in": {"data": rows}}
+        return {"uses": "evaluate.endpoint", "with": settings_of(str(reference)), "in": {"data": rows}}
     if kind == "folder":
         return {"uses": "model.folder", "with": {"path": str(Path(reference).resolve())}}
     return {"uses": "model.release", "with": {"release": str(reference)}}

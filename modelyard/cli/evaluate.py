@@ -92,9 +92,13 @@ def _failure(found: Evaluated) -> ModelyardError:
 
 
 def _print(found: Evaluated, slices: bool) -> None:
-    rows = [_row(item) for item in found.evidence if slices or not item["slice"]]
-    if rows:
-        print(table([t("claim"), t("group"), t("measured"), t("95 % interval"), "n"], rows))
+    shown = [item for item in found.evidence if slices or not item["slice"]]
+    if shown:
+        heads = [t("claim"), t("of"), t("group"), t("measured"), t("95 % interval"), "n"]
+        rows = [_row(item, found.subjects) for item in shown]
+        # A column that says the same in every row says nothing.
+        kept = [place for place in range(len(heads)) if place not in (1, 2) or len({row[place] for row in rows}) > 1]
+        print(table([heads[place] for place in kept], [[row[place] for place in kept] for row in rows]))
         print()
     for one in found.openings:
         print(
@@ -119,10 +123,17 @@ def _print(found: Evaluated, slices: bool) -> None:
         print(f"{t('report')}: {os.path.relpath(found.report)}")
 
 
-def _row(item: Mapping[str, Any]) -> Sequence[str | int | None]:
+def _row(item: Mapping[str, Any], subjects: Mapping[str, str]) -> Sequence[str | int | None]:
     interval = item["interval"]
     ends = t("exact") if interval == "exact" else f"[{interval[0]:.4g}, {interval[1]:.4g}]" if interval else None
     part = ", ".join(f"{name}={value}" for name, value in item["slice"].items())
     value = item["value"]
     unit = f" {item['unit']}" if item["unit"] else ""
-    return item["claim"], part, None if value is None else f"{value:.4g}{unit}", ends, item["n"]
+    return (
+        item["claim"],
+        subjects.get(item["subject"], ""),
+        part,
+        None if value is None else f"{value:.4g}{unit}",
+        ends,
+        item["n"],
+    )
