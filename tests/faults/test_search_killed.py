@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from support.toy_search import PROJECT, made, write_search
+from support.toy_search import PROJECT, kill_when, made, write_search
 
 import modelyard
 
@@ -24,18 +24,6 @@ SLOW = PROJECT.replace("./fit.py}", "./fit.py, with: {seconds: 0.2}}").replace(
 
 def outputs(result):
     return {f"{step.step}.{port}": digest for step in result.steps for port, digest in step.outputs.items()}
-
-
-def kill_when(folder, count):
-    """Run in a process of its own; kill it when `count` trials have begun."""
-    code = f"import modelyard; modelyard.run({str(folder)!r})"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    give_up = time.monotonic() + 60
-    while len(made(folder)) < count and process.poll() is None and time.monotonic() < give_up:
-        time.sleep(0.01)
-    assert process.poll() is None, "it ended before it could be killed"
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 DATA = '''"""Make numbered rows."""
@@ -165,3 +170,15 @@ def made(folder: Path) -> list[list[str]]:
     """What the model stage was run with, in order: process, power, rate, kind."""
     path = folder / "made.log"
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def kill_when(folder, count):
+    """Run in a process of its own; kill it (-9) when `count` trials have begun."""
+    code = f"import modelyard; modelyard.run({str(folder)!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    give_up = time.monotonic() + 60
+    while len(made(folder)) < count and process.poll() is None and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert process.poll() is None, "it ended before it could be killed"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
