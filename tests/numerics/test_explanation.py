@@ -334,6 +334,35 @@ def test_attention_roll_out_shares_out_what_the_first_token_sees() -> None:
     assert found.sum() < 1 + 1e-9
 
 
+def test_attention_roll_out_of_a_picture_stands_on_its_patches(tmp_path: Path) -> None:
+    from transformers import ViTConfig, ViTForImageClassification
+
+    from modelyard.methods.runtimes.model_folder import ModelCard
+
+    torch.manual_seed(0)
+    config = ViTConfig(
+        image_size=(8, 12), patch_size=4, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=32, num_channels=1, num_labels=2, initializer_range=0.5,
+    )  # fmt: skip
+    ViTForImageClassification(config).eval().save_pretrained(tmp_path)
+    pixels = {"kind": "image", "height": 8, "width": 12, "channels": 1, "mean": [0.5], "std": [0.5], "fit": "stretch"}
+    ModelCard("image-classification", "hf", ("a", "b"), pixels, {}).write(tmp_path)
+    model = open_differentiable(tmp_path, attention="eager")
+    assert rollout.rolls(model)
+    picture = png(np.random.default_rng(0).integers(0, 255, (8, 12, 1), dtype=np.uint8))
+    players = ImagePlayers.of(picture, 1, 2)
+    found = rollout.rollout(gradients.Gradients(model), {"image": picture}, players).values
+    inputs = torch.from_numpy(model.encode([{"image": picture}])["pixel_values"])
+    layers = model.module(inputs, output_attentions=True).attentions
+    rolled = np.eye(7)
+    for layer in layers:
+        rolled = (layer[0].double().mean(0).numpy() + np.eye(7)) / 2 @ rolled
+    of_patches = rolled[0, 1:].reshape(2, 3)
+    expected = (of_patches @ np.array([[2 / 3, 0], [1 / 3, 1 / 3], [0, 2 / 3]])).ravel()
+    assert np.allclose(found, expected, rtol=0, atol=1e-6)
+    assert found.std() > 1e-4
+
+
 def image_model(folder: Path) -> Path:
     """An untrained network of pictures."""
     from modelyard.methods import networks

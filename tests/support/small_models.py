@@ -48,6 +48,18 @@ def rows(count: int = 400, seed: int = 0) -> tuple[tuple[str, str], ...]:
     return tuple(made)
 
 
+def divided(folder: Path) -> Path:
+    """A data set of 120 training and 120 test rows, with row ids `train0` and so on."""
+    names = ("row_id", "text", "label")
+    write_schema(folder, [Column("row_id", "other", "string"), *(Column(name, name, "string") for name in names[1:])])
+    schema = pa.schema([(name, pa.string()) for name in names])
+    for split, seed in (("train", 0), ("test", 5)):
+        made = rows(120, seed)
+        columns = ([f"{split}{place}" for place in range(120)], [row[0] for row in made], [row[1] for row in made])
+        write_split(folder, split, [pa.table(dict(zip(names, columns, strict=True)))], schema)
+    return folder
+
+
 def texts(count: int = 64, seed: int = 1) -> list[str]:
     return [text for text, _ in rows(count, seed)]
 

@@ -21,17 +21,6 @@ from tests.support.small_tables import people, write_table
 SMALL = {"rows": 8, "mistakes": 2, "questions": 64, "steps": 8, "orders": 4, "test_rows": 60, "train_rows": 120}
 
 
-def texts(folder: Path) -> Path:
-    names = ("row_id", "text", "label")
-    write_schema(folder, [Column("row_id", "other", "string"), *(Column(name, name, "string") for name in names[1:])])
-    schema = pa.schema([(name, pa.string()) for name in names])
-    for split, seed in (("train", 0), ("test", 5)):
-        made = small_models.rows(120, seed)
-        columns = ([f"{split}{place}" for place in range(120)], [row[0] for row in made], [row[1] for row in made])
-        write_split(folder, split, [pa.table(dict(zip(names, columns, strict=True)))], schema)
-    return folder
-
-
 def explained(root: Path, model: Path, data: Path, **settings: Any) -> tuple[FakeContext, dict[str, Any]]:
     context = FakeContext(root, {"model": model, "data": data})
     run(Config(**{**SMALL, **settings}), context)
@@ -46,7 +35,7 @@ def values(context: FakeContext, claim: str) -> dict[str, float]:
 def of_texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeContext, dict[str, Any]]:
     root = tmp_path_factory.mktemp("texts")
     (root / "data").mkdir()
-    return explained(root, small_models.huggingface(), texts(root / "data"))
+    return explained(root, small_models.huggingface(), small_models.divided(root / "data"))
 
 
 def test_every_method_for_texts_is_measured_and_beats_random_orders(of_texts: Any) -> None:
@@ -86,7 +75,7 @@ def test_texts_are_marked_piece_by_piece_and_kept_out_when_asked(of_texts: Any, 
     assert "".join(piece for piece, _ in marked["pieces"]) == made[marked["note"]["values"]["row"]]
     data = tmp_path / "data"
     data.mkdir()
-    texts(data)
+    small_models.divided(data)
     _, hidden = explained(
         tmp_path, small_models.ours("linear"), data, texts=False, whole=False, sanity=False, methods=("occlusion",)
     )
@@ -95,7 +84,7 @@ def test_texts_are_marked_piece_by_piece_and_kept_out_when_asked(of_texts: Any, 
 
 def test_a_second_run_writes_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    data, found = texts(tmp_path / "data"), []
+    data, found = small_models.divided(tmp_path / "data"), []
     for name in ("a", "b"):
         explained(tmp_path / name, small_models.ours("blend"), data, rows=5, whole=False, sanity=False)
         found.append((tmp_path / name / "outputs" / "report" / "explanation.json").read_bytes())
@@ -105,7 +94,7 @@ def test_a_second_run_writes_the_same_bytes(tmp_path: Path) -> None:
 def test_a_format_without_gradients_is_explained_by_what_only_asks_and_it_is_said(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     model = small_models.exported("cnn", "onnx")
-    context, _ = explained(tmp_path, model, texts(tmp_path / "data"), rows=5, whole=False)
+    context, _ = explained(tmp_path, model, small_models.divided(tmp_path / "data"), rows=5, whole=False)
     assert set(values(context, "explanation.deletion_auc")) == {"shap", "lime", "occlusion"}
     assert any("onnx" in line and "integrated_gradients" in line for line in context.said)
 
@@ -151,7 +140,7 @@ def test_a_task_that_has_no_single_answer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     ModelCard("text-generation", "hf", (), {"kind": "tokens"}).write(tmp_path / "model")
     with pytest.raises(InputError, match="text-generation"):
-        explained(tmp_path, tmp_path / "model", texts(tmp_path / "data"))
+        explained(tmp_path, tmp_path / "model", small_models.divided(tmp_path / "data"))
 
 
 def test_pictures_are_explained_by_patches_and_maps(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def explain(
 
 def _suiting(task: str) -> tuple[str, ...]:
     if task.startswith("image-"):
-        return (*local.ANY, "integrated_gradients", "gradient_input", "grad_cam")
+        return (*local.ANY, "integrated_gradients", "gradient_input", "grad_cam", "attention_rollout")
     if task.startswith("tabular-"):
         return (*local.ANY, "tree_shap", "integrated_gradients", "gradient_input")
     return (*local.ANY, "integrated_gradients", "gradient_input", "attention_rollout")
