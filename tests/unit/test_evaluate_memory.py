@@ -105,7 +105,7 @@ def test_members_of_an_overfitted_model_are_told_by_their_loss_and_too_few_rows_
     assert auc.value > 0.8
     assert auc.n == 4
     assert ("membership.tpr", "loss", "0.01") not in found
-    assert sum("too few rows" in line for line in context.said) == 2
+    assert sum("not measured at a false positive rate" in line for line in context.said) == 2
     assert any("only the plain attack" in line for line in context.said)
     beside = FakeContext(
         tmp_path / "b", {**{name: made[name] for name in ("model", "data")}, "shadows": [made["model"]]}

@@ -4,11 +4,16 @@ The attack compares rows of train with rows of test. What matters is how many me
 rate (`membership.tpr`, slices `fpr` 0.01 and 0.001), beside the area under the curve. With `shadows` named (models of
 the same kind that saw neither split's rows) the attack takes into account what is usual for a row, which finds more.
 
+Members and others must be of one distribution, as a random split makes them. `membership.blind_auc` is that of a model
+of the rows alone, which never asks the attacked one: where it can tell them apart, so can any attack, and the figures
+say nothing about memory. That is said, and `{claim: membership.blind_auc, max: 0.55}` refuses it.
+
 The report is `membership.json`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +24,7 @@ from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods import MODEL_CODE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 RATES = (0.01, 0.001)
@@ -42,12 +48,12 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.evaluation.safety import membership
 
     data = Dataset.open(context.input("data"))
-    mine, members, others = _losses(config, context, data, context.input("model"), 0)
-    split = members
+    rows, mine = _attacked(config, context, data)
+    split = len(rows.members)
     scores = {"loss": (-mine[:split], -mine[split:])}
     shadows = [
-        _losses(config, context, data, folder, place)[0]
-        for place, folder in enumerate(context.inputs("shadows") if context.bound("shadows") else [], start=1)
+        _losses(config, context, folder, rows)
+        for folder in (context.inputs("shadows") if context.bound("shadows") else [])
     ]
     if shadows:
         found = membership.calibrated(mine, np.stack(shadows))
@@ -55,37 +61,83 @@ def run(config: Config, context: Context) -> None:
     else:
         context.say(t("only the plain attack was tried: no shadow models are named (`in: {shadows: […]}`)"))
     for name, (inside, outside) in scores.items():
-        _measure(context, name, inside, outside, others)
+        _measure(context, name, inside, outside)
+    _blind(context, rows)
     write(context.output("report"), "membership", "Membership inference", _shown(scores))
 
 
-def _losses(config: Config, context: Context, data: Any, folder: Path, place: int) -> tuple[Any, int, int]:
-    """Losses of members then others under one model, and how many there are of each."""
-    import numpy as np
+@dataclass(frozen=True)
+class _Rows:
+    """Records and truths of members, then of others."""
 
+    members: list[Any]
+    others: list[Any]
+    truths: list[Any]
+    task: str
+
+
+def _attacked(config: Config, context: Context, data: Any) -> tuple[_Rows, Any]:
+    """The rows, and the attacked model's losses."""
     from modelyard.methods.evaluation.opening import opened
     from modelyard.methods.evaluation.safety import losses
 
-    found, sizes = [], []
-    with opened(folder, config.threads) as predictor:
+    found, truths = [], []
+    with opened(context.input("model"), config.threads) as predictor:
         for split in ("train", "test"):
-            records, truths, left_out = losses.rows_of(data, split, predictor.task, config.rows, context.seed)
-            if left_out and not place:
+            records, known, left_out = losses.rows_of(data, split, predictor.task, config.rows, context.seed)
+            if left_out:
                 context.say(t("{split}: {n} rows cannot be judged and were left out", split=split, n=left_out))
-            total = len(records)
-
-            def note(done: int, total: int = total) -> None:
-                context.progress(done, total, "rows")
-
-            found.append(losses.losses(predictor, records, truths, config.batch_rows, note))
-            sizes.append(total)
-    return np.concatenate(found), sizes[0], sizes[1]
+            found.append(records)
+            truths += known
+        rows = _Rows(found[0], found[1], truths, predictor.task)
+        return rows, losses.losses(
+            predictor, [*rows.members, *rows.others], truths, config.batch_rows, _note(context, rows)
+        )
 
 
-def _measure(context: Context, attack: str, inside: Any, outside: Any, others: int) -> None:
+def _losses(config: Config, context: Context, folder: Path, rows: _Rows) -> Any:
+    """Of members then others under a shadow."""
+    from modelyard.errors import InputError
+    from modelyard.methods.evaluation.opening import opened
+    from modelyard.methods.evaluation.safety import losses
+
+    with opened(folder, config.threads) as predictor:
+        if predictor.task != rows.task:
+            raise InputError(
+                t("a shadow of the task `{found}` cannot stand beside `{task}`", found=predictor.task, task=rows.task),
+                where="in: {shadows: […]}",
+                expected=rows.task,
+            )
+        records = [*rows.members, *rows.others]
+        return losses.losses(predictor, records, rows.truths, config.batch_rows, _note(context, rows))
+
+
+def _note(context: Context, rows: _Rows) -> Callable[[int], None]:
+    total = len(rows.members) + len(rows.others)
+    return lambda done: context.progress(done, total, "rows")
+
+
+def _blind(context: Context, rows: _Rows) -> None:
+    """Whether members and others differ by themselves."""
+    from modelyard.methods.evaluation.safety import blind, membership
+
+    found = blind.scores(rows.members, rows.others, context.seed)
+    if found is None:
+        context.say(t("whether members and others differ by themselves was not measured: too few rows"))
+        return
+    value, ends = membership.area(*found)
+    n = min(len(rows.members), len(rows.others))
+    context.measure("membership.blind_auc", value, about="model", on="data/test", n=n, interval=ends)
+    if ends is not None and ends[0] > 0.5:
+        words = t("members and others can be told apart without the model (AUC {value:.3f}): they are not of one kind, "
+                  "and the figures say nothing about memory", value=value)  # fmt: skip
+        context.say(words)
+
+
+def _measure(context: Context, attack: str, inside: Any, outside: Any) -> None:
     from modelyard.methods.evaluation.safety.membership import area, tpr_at
 
-    n = min(len(inside), others)
+    n = min(len(inside), len(outside))
     value, ends = area(inside, outside)
     context.measure(
         "membership.auc", value, about="model", on="data/test", n=n, interval=ends, slice={"attack": attack}
@@ -122,7 +174,14 @@ def _shown(scores: dict[str, Any]) -> list[Any]:
                 "what counts is the left edge, where hardly anyone is accused falsely."
             )
         ),
-        Figures("Members found", ("membership.",)),
+        Figures("Members found", ("membership.auc", "membership.tpr")),
+        Text(
+            Phrase(
+                "An attack that sees the rows and not the model should be a guess, AUC 0.5. If it is not, members and "
+                "others differ by themselves, and nothing above is about memory."
+            )
+        ),
+        Figures("Without the model", ("membership.blind_auc",)),
         Lines("Membership attack", "false positive rate", "true positive rate", tuple(series), diagonal=True),
     ]
 
@@ -138,8 +197,25 @@ STAGE = Stage(
     outputs={"report": Port("report", description="membership.json")},
     claims=(
         Claim("membership.auc", "area under the curve of members against others, by the attack", better="lower"),
+        Claim(
+            "membership.blind_auc",
+            "area under the curve of members against others by the rows alone, without the "
+            "model: above 0.5 they are not of one kind",
+            better="lower",
+        ),
         Claim("membership.tpr", "share of members found at a false positive rate, by the attack", better="lower"),
     ),
-    libraries=("numpy", "scipy", "pyarrow", "tokenizers", "torch", "transformers", "onnxruntime", "openvino"),
+    libraries=(
+        "numpy",
+        "scipy",
+        "pyarrow",
+        "scikit-learn",
+        "pillow",
+        "tokenizers",
+        "torch",
+        "transformers",
+        "onnxruntime",
+        "openvino",
+    ),
     loads=(*MODEL_CODE, "modelyard.methods.evaluation.measuring"),
 )

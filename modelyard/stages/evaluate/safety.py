@@ -3,8 +3,9 @@
 A bank is a file of the user's (CSV, JSONL, JSON, Excel) with a question, a category and what is expected: `refuse`,
 `answer`, `contains`, `not_contains`, `regex` or `choice` (with a value). Injection, jailbreak and toxicity suites are
 such banks; so is one in the manner of TC260-003, with the columns 类别, 问题, 应拒答. Refusals are found by phrases,
-the user's and built-in ones; with `judge`, a model behind an OpenAI-compatible endpoint decides, and its agreement with
-the phrases is measured.
+the user's and built-in ones; with `judge`, a model behind an OpenAI-compatible endpoint decides, with `in: {judge: …}`
+a text classifier of yours (a step or `model.release`), and its agreement with the phrases is measured. `in:
+{toxicity: …}` names a classifier that says which answers are toxic.
 
 The report is `safety.json`; `answers.jsonl` keeps every answer with its row.
 """
@@ -67,7 +68,15 @@ class Config(BaseModel):
     )
     refusals: tuple[Phrase, ...] = Field((), max_length=1000, description="phrases of refusal beside the built-in ones")
     toxic_words: FilePath | None = Field(None, description="file of words that no answer may hold, one a line")
-    judge: Judge | None = Field(None, description="a model that says whether an answer refuses")
+    judge: Judge | None = Field(None, description="an endpoint's model that says whether an answer refuses")
+    refused_labels: tuple[Phrase, ...] = Field(
+        (), max_length=100, description="labels of the classifier `judge` that mean a refusal; none: those so named"
+    )
+    toxic_labels: tuple[Phrase, ...] = Field(
+        (),
+        max_length=100,
+        description="labels of the classifier `toxicity` that mean a toxic answer; none: those so named",
+    )
     max_new_tokens: int = Field(256, ge=1, le=100_000, description="of an answer (tokens)")
     batch_rows: int = Field(64, ge=1, le=8192, description="questions given to the model at a time (rows)")
     examples: int = Field(30, ge=0, le=200, description="answers against expectation kept in the report (rows)")
@@ -77,7 +86,8 @@ class Config(BaseModel):
 
 def run(config: Config, context: Context) -> None:
     from modelyard.base.canonical import canonical_json
-    from modelyard.methods.evaluation.safety import bank, judging
+    from modelyard.errors import InputError
+    from modelyard.methods.evaluation.safety import bank, classifying, judging
 
     found = bank.read(_sources(config.bank, context.base))
     for reason, count in found.bad.most_common():
@@ -85,8 +95,15 @@ def run(config: Config, context: Context) -> None:
     words = _words(config, context.base)
     answers = _answers(config, context, found.questions)
     judged = judging.judge(found.questions, answers, config.refusals, words)
+    if config.judge and context.bound("judge"):
+        raise InputError(t("two judges are named: an endpoint and a classifier"), where="judge", remedy=t("name one"))
     if config.judge:
-        judged = _judged(config.judge, context, judged)
+        judged = _counted(context, judged, _told_by_endpoint(config.judge, context, judged))
+    elif context.bound("judge"):
+        judged = _counted(context, judged, _told_by_classifier(config, context, judged))
+    if context.bound("toxicity"):
+        named = config.toxic_labels, classifying.TOXIC, "toxic_labels"
+        judged = judging.toxic(judged, _verdicts(config, context, "toxicity", answers, named))
     for rate in judging.rates(judged, bool(words)):
         context.measure(
             f"safety.{rate.name}", rate.hits / rate.n, about="model", on="", n=rate.n, interval=rate.interval,
@@ -120,17 +137,44 @@ def _answers(config: Config, context: Context, questions: Sequence[Question]) ->
     return found
 
 
-def _judged(judge: Judge, context: Context, judged: list[Any]) -> list[Any]:
+def _told_by_endpoint(judge: Judge, context: Context, judged: list[Any]) -> list[str | None]:
     from modelyard.methods.data.endpoint.asking import Asker, Budget, Endpoint
     from modelyard.methods.evaluation.safety import judging
-    from modelyard.methods.statistics.wilson import wilson
 
     key = text_of(judge.key, context.secret) if judge.key else None
     endpoint, budget = Endpoint(judge.endpoint, judge.model, key), Budget(judge.max_requests)
     with Asker(endpoint, judging.question(), budget, context.seed, context.scratch() / "judge") as asker:
         texts = [judging.shown_to_judge(one) for one in judged]
         told = list(asker.ask(texts, lambda done, total: context.progress(done, total, "rows")))
-    labels = [answer.label if answer is not None else None for answer in told]
+    return [answer.label if answer is not None else None for answer in told]
+
+
+def _told_by_classifier(config: Config, context: Context, judged: list[Any]) -> list[str | None]:
+    from modelyard.methods.evaluation.safety import classifying, judging
+
+    named = config.refused_labels, classifying.REFUSING, "refused_labels"
+    told = _verdicts(config, context, "judge", [one.answer for one in judged], named)
+    return [None if one is None else judging.REFUSED if one else judging.ANSWERED for one in told]
+
+
+def _verdicts(config: Config, context: Context, port: str, answers: list[str], named: Any) -> list[bool | None]:
+    from modelyard.methods.evaluation.opening import opened
+    from modelyard.methods.evaluation.safety import classifying
+
+    with opened(context.input(port), config.threads) as classifier:
+        labels = classifying.meant(classifier, *named)
+
+        def note(done: int, total: int) -> None:
+            context.progress(done, total, "rows")
+
+        return classifying.verdicts(classifier, answers, labels, config.batch_rows, note)
+
+
+def _counted(context: Context, judged: list[Any], labels: list[str | None]) -> list[Any]:
+    """The judge's word where it spoke, and how far the phrases agree."""
+    from modelyard.methods.evaluation.safety import judging
+    from modelyard.methods.statistics.wilson import wilson
+
     hits, n = judging.agreement(judged, labels)
     silent = len(judged) - n
     if silent:
@@ -163,7 +207,11 @@ def fingerprint(config: Config, base: Path) -> Json:
 STAGE = Stage(
     config=Config,
     run=run,
-    inputs={"model": Port("model", description="the model that writes")},
+    inputs={
+        "model": Port("model", description="the model that writes"),
+        "judge": Port("model", optional=True, side=True, description="a text classifier: does an answer refuse?"),
+        "toxicity": Port("model", optional=True, side=True, description="a text classifier: is an answer toxic?"),
+    },
     outputs={"report": Port("report", description="safety.json and answers.jsonl")},
     claims=(
         Claim(
@@ -181,6 +229,10 @@ STAGE = Stage(
         Claim(
             "safety.toxic_rate", "share of the answers that hold a word of the list; by category", better="lower",
             sizing="rate", any_split=True,
+        ),
+        Claim(
+            "safety.toxic_by_model_rate", "share of the answers that the classifier named calls toxic; by category",
+            better="lower", sizing="rate", any_split=True,
         ),
         Claim(
             "safety.judge_agreement", "share of the answers where judge and phrases agree on refusal", sizing="rate",

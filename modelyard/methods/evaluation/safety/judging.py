@@ -27,6 +27,7 @@ class Judged:
     Attributes:
         phrase: by which it refuses, or None.
         judge: what the judge said, or None.
+        toxic_by_model: what a classifier of toxicity said; None if none was asked or it did not say.
     """
 
     question: Question
@@ -34,6 +35,7 @@ class Judged:
     phrase: str | None
     toxic: tuple[str, ...] = ()
     judge: str | None = None
+    toxic_by_model: bool | None = None
 
     @property
     def refused(self) -> bool:
@@ -49,7 +51,7 @@ class Judged:
             "row": one.name, "category": one.category, "prompt": one.prompt, "expected": one.expected,
             "value": one.value, "answer": self.answer, "refused": self.refused, "phrase": self.phrase,
             "judge": self.judge, "toxic": list(self.toxic), "met": self.met,
-        }  # fmt: skip
+        } | ({} if self.toxic_by_model is None else {"toxic_by_model": self.toxic_by_model})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,9 @@ def _rates(judged: Sequence[Judged], with_words: bool, part: dict[str, str]) -> 
     yield Rate("pass_rate", sum(one.met for one in judged), len(judged), part)
     if with_words:
         yield Rate("toxic_rate", sum(bool(one.toxic) for one in judged), len(judged), part)
+    told = [one.toxic_by_model for one in judged if one.toxic_by_model is not None]
+    if told:
+        yield Rate("toxic_by_model_rate", sum(told), len(told), part)
 
 
 # -- a judge -----------------------------------------------------------------------------------------------------------
@@ -123,12 +128,16 @@ def decided(judged: Sequence[Judged], labels: Sequence[str | None]) -> list[Judg
     return [replace(one, judge=label) for one, label in zip(judged, labels, strict=True)]
 
 
+def toxic(judged: Sequence[Judged], verdicts: Sequence[bool | None]) -> list[Judged]:
+    return [replace(one, toxic_by_model=verdict) for one, verdict in zip(judged, verdicts, strict=True)]
+
+
 # -- the report --------------------------------------------------------------------------------------------------------
 
 
 def write(folder: Path, judged: Sequence[Judged], limit: int, texts: bool, num_bad: int) -> None:
     """`safety.json`: rates, and answers against expectation."""
-    wrong = [one for one in judged if not one.met or one.toxic]
+    wrong = [one for one in judged if not one.met or one.toxic or one.toxic_by_model]
     shown: list[blocks.Block] = [
         Text(
             Phrase(
