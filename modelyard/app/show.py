@@ -176,6 +176,17 @@ def search(step: str, *, project: str | Path | None = None, profile: str | None 
         return search_record(store, step)
 
 
+def folds(step: str, *, project: str | Path | None = None, profile: str | None = None) -> Value:
+    """The latest folds of a step: what each was cut from, chose and measured, and the seconds its runs took.
+
+    Raises StoreError if there are none that came to their end.
+    """
+    from modelyard.engine.repeat.record import folds_record
+
+    with open_store(folder_of(project), profile) as (_, store):
+        return folds_record(store, step)
+
+
 def history(
     name: str, *, claim: str | None = None, project: str | Path | None = None, profile: str | None = None
 ) -> list[Value]:

@@ -16,14 +16,15 @@ from modelyard.cli.options import json_option, profile_option, project_option
 from modelyard.cli.output import duration, print_json, size, table
 from modelyard.errors import UsageError
 
-SUBJECTS = ("runs", "run", "artifacts", "artifact", "lineage", "evidence", "curves", "search", "history", "audit")
+REPEATED = ("search", "folds")
+SUBJECTS = ("runs", "run", "artifacts", "artifact", "lineage", "evidence", "curves", *REPEATED, "history", "audit")
 
 
 @click.command(
     "show",
     help=t("Answer about runs, artifacts, lineage (both ways), evidence, curves, searches.\n\nWHAT is runs, run ID, "
-           "artifacts, artifact NAME, lineage NAME, evidence [NAME], curves STEP, search STEP, history RELEASE or "
-           "audit. NAME is a "
+           "artifacts, artifact NAME, lineage NAME, evidence [NAME], curves STEP, search STEP, folds STEP, history "
+           "RELEASE or audit. NAME is a "
            "digest or its first digits, a step, step.port, or a release."),
 )  # fmt: skip
 @click.argument("what", type=click.Choice(SUBJECTS), default="runs")
@@ -37,7 +38,7 @@ def command(
     what: str, name: str | None, project: str | None, claim: str | None, limit: int, profile: str | None, as_json: bool
 ) -> None:
     place: dict[str, Any] = {"project": project, "profile": profile}
-    if what in ("run", "artifact", "lineage", "curves", "search", "history") and name is None:
+    if what in ("run", "artifact", "lineage", "curves", *REPEATED, "history") and name is None:
         raise UsageError(t("`show {what}` needs a name", what=what), expected=f"modelyard show {what} NAME")
     if what == "run" and not re.fullmatch(r"[0-9]{1,18}", str(name)):
         raise UsageError(t("`{name}` is no run", name=name), expected=t("a number; `modelyard show runs` lists them"))
@@ -65,6 +66,8 @@ def _ask(what: str, name: str | None, claim: str | None, limit: int, place: dict
         return show.curves(name or "", **place)
     if what == "search":
         return show.search(name or "", **place)
+    if what == "folds":
+        return show.folds(name or "", **place)
     if what == "history":
         return show.history(name or "", claim=claim, **place)
     return show.audit(limit, **place)
@@ -167,6 +170,29 @@ def _search(value: dict[str, Any]) -> str:
     return f"{head}\n{body}\n{legend}"
 
 
+def _folds(value: dict[str, Any]) -> str:
+    """A line a fold: its rows, what it chose and measured, what it cost; then the mean."""
+    scores = value["scores"][:FOLD_COLUMNS]
+    settings = sorted({name for chosen in value["chosen"] for name in chosen})
+    times = [t("from"), t("to")] if value["by"] == "time" else []
+    rows: list[tuple[str | None, ...]] = []
+    for place, fold in enumerate(value["folds"]):
+        when = [fold["first"], fold["last"]] if times else []
+        chosen = [json.dumps(value["chosen"][place].get(name), ensure_ascii=False) for name in settings]
+        measured = [f"{score['folds'][place]:.4g}" for score in scores]
+        cost = [str(fold["runs"]), duration(fold["seconds"])]
+        rows.append((str(place + 1), str(fold["train"]), str(fold["held"]), *when, *chosen, *measured, *cost))
+    ends = [f"{score['interval'][0]:.4g} … {score['interval'][1]:.4g}" if score["interval"] else "" for score in scores]
+    empty = [""] * (2 + len(times) + len(settings))
+    rows.append((t("mean"), *empty, *(f"{score['mean']:.4g}" for score in scores), "", duration(value["seconds"])))
+    rows.append((t("95 % interval"), *empty, *ends, "", ""))
+    heads = [t("fold"), t("learned from"), t("held out"), *times, *settings, *(score["from"] for score in scores)]
+    return table([*heads, t("runs"), t("time")], rows)
+
+
+FOLD_COLUMNS = 4
+
+
 def _audit(value: list[dict[str, Any]]) -> str:
     rows = [(str(item["change"]), item["moment"], item["action"], item["subject"]) for item in value]
     return table(["#", t("when"), t("what"), t("about")], rows)
@@ -209,5 +235,6 @@ VIEWS: dict[str, Callable[[Any], str]] = {
     "evidence": _evidence,
     "curves": _curves,
     "search": _search,
+    "folds": _folds,
     "audit": _audit,
 }

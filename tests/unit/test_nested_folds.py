@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from click.testing import CliRunner
 from support.toy_search import FIT, kill_when, made
 from test_folds import ROWS
 
 import modelyard
 from modelyard.app import show
+from modelyard.cli.show import command
 from modelyard.engine.bind import load_project
 
 pytest_plugins = ("support.quick_disk",)
@@ -175,3 +177,15 @@ def test_a_share_for_validation_keeps_the_held_out_part_from_what_learns(tmp_pat
     assert bound.step("cv.2.held").bindings["data"] == (("cv.2.data", "data"),)
     plain, _ = load_project(write(tmp_path, text.replace(", validation: 0.25", "")))
     assert plain.step("cv.2.model").bindings["data"] == (("cv.2.data", "data"),)
+
+
+def test_what_every_fold_cost_and_chose_is_shown(done):
+    folder, _ = done
+    value = show.folds("nested", project=folder)
+    assert [fold["runs"] for fold in value["folds"]] == [2 + 2 * 12 + 1] * 3, "two cuts, the trials, the judge"
+    assert value["seconds"] == pytest.approx(sum(fold["seconds"] for fold in value["folds"]))
+    assert value["seconds"] > 0
+    result = CliRunner().invoke(command, ["folds", "nested", "--project", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert "model.power" in result.output
+    assert "mean" in result.output

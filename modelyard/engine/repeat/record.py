@@ -1,4 +1,4 @@
-"""What a search cost and came to, for people: its record, with the runs and seconds of every trial."""
+"""What searches and folds cost and came to, for people: their records, with the runs and seconds of every part."""
 
 from __future__ import annotations
 
@@ -38,6 +38,45 @@ def search_record(store: Store, step: str) -> dict[str, Any]:
     keys = {key for trial in value["trials"] for key in trial["keys"].values()}
     total = sum(by_key[key].seconds or 0.0 for key in keys if key in by_key)
     return {"step": step, "run": run.id, **value, "seconds": total}
+
+
+def folds_record(store: Store, step: str) -> dict[str, Any]:
+    """The report of the latest folds of a step, with `runs` (how many) and `seconds` of each fold, the trials of
+    searches in it included, and `seconds` in all. A run that two folds share, or that was there before, counts with the
+    seconds it once took.
+
+    Raises:
+        StoreError: no folds of that name have ended.
+    """
+    run = next(iter(store.ledger.runs(step=step, uses="folds", status="done", limit=1)), None)
+    if run is None:
+        found = t("no folds `{step}` have come to their end", step=step)
+        raise StoreError(found, where=str(store.root), remedy=t("`modelyard plan` says what is done; `modelyard run`"
+                                                                " goes on"))  # fmt: skip
+    digest = next(binding.digest for binding in run.outputs if binding.port == "report")
+    text = (store.artifacts.path(digest) / "folds.json").read_text(encoding="utf-8")
+    value: dict[str, Any] = json.loads(text)["data"]
+    members: dict[str, str] = run.identity["members"]
+    total: dict[str, float] = {}
+    for number, fold in enumerate(value["folds"], 1):
+        keys = {key for name, key in members.items() if name.startswith(f"{step}.{number}.")}
+        for key in tuple(keys):
+            keys |= _trial_keys(store, key)
+        made = [item for item in map(store.ledger.completed, sorted(keys)) if item is not None]
+        spent = {item.key: item.seconds or 0.0 for item in made if item.uses != "search"}
+        fold |= {"runs": len(spent), "seconds": sum(spent.values())}
+        total |= spent
+    return {"step": step, "run": run.id, **value, "seconds": sum(total.values())}
+
+
+def _trial_keys(store: Store, key: str) -> set[str]:
+    """Keys of every run of the trials of a search, if the run of this key is one."""
+    run = store.ledger.completed(key)
+    digest = next((item.digest for item in run.outputs if item.port == TRIALS), None) if run is not None else None
+    if digest is None:
+        return set()
+    trials = json.loads((store.artifacts.path(digest) / FILE).read_text(encoding="utf-8"))["trials"]
+    return {found for trial in trials for found in trial["keys"].values()}
 
 
 def _runs(store: Store, search: str, members: set[str]) -> dict[str, Run]:
