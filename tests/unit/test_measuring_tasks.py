@@ -314,3 +314,25 @@ def test_validation_and_test_share_one_table_of_claims():
     of_test = {claim.name: claim for claim in quality.STAGE.claims}
     assert {name: of_test[name] for name in of_validation} == of_validation
     assert set(of_test) - set(of_validation) == {claim.name for claim in quality.claims.BESIDE}
+
+
+def test_programs_that_pass_their_tests_are_pass_at_k(measure):
+    said = {
+        0: "    return a + b\n",
+        1: "    return a - b\n",
+        2: "```python\ndef add(a, b):\n    return b + a\n```",
+        3: "((",
+    }
+    fake = Fake("text-generation", lambda row: SimpleNamespace(text=said[row["seed"]], unread=0))
+    rows = [("def add(a, b):\n", "assert add(2, 3) == 5"), ("def add(a, b):\n", "assert add(2, 3) == 6")]
+    columns = {"prompt": "text", "tests": "other"}
+    settings = {"tests": "tests", "run_code": True, "samples": 4, "cutoffs": (1, 2)}
+    found = measure(fake, columns, {"test": rows}, **settings)
+    assert found.values[("pass_at_k", "1")].value == 0.25
+    assert found.values[("pass_at_k", "2")].value == pytest.approx((1 - 1 / 6) / 2)
+    assert not any(name[0] == "exact_match" for name in found.values)
+
+
+def test_code_runs_only_where_it_is_said(measure):
+    with pytest.raises(ValueError, match="run_code"):
+        quality.Config(tests="tests")

@@ -66,6 +66,21 @@ class Measuring(Asking):
         None, ge=1, le=100_000, description="text generation: tokens written at most; none: as the model does (tokens)"
     )
 
+    tests: ColumnName | None = Field(
+        None, description="text generation: column of Python tests that a written program must pass; needs `run_code`"
+    )
+    run_code: bool = Field(
+        False, description="run what the model wrote: confined, without network, files or other programs (Linux)"
+    )
+    code_seconds: int = Field(10, ge=1, le=600, description="processor time of a program at most (s)")
+    code_megabytes: int = Field(512, ge=64, le=65_536, description="memory of a program at most (MiB)")
+
+    @model_validator(mode="after")
+    def _code_may_run(self) -> Measuring:
+        if self.tests and not self.run_code:
+            raise ValueError("`tests` runs code that a model wrote: say `run_code: true` if it may run here")
+        return self
+
     @model_validator(mode="after")
     def _distinct(self) -> Measuring:
         if len(set(self.order)) != len(self.order) or len(self.order) == 1:

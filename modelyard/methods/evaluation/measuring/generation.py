@@ -10,24 +10,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.data.text import text_key
-from modelyard.methods.evaluation import overlap, translation
 from modelyard.methods.evaluation.estimates import Estimate, as_json
-from modelyard.methods.evaluation.means import ratio_interval, share_interval
+from modelyard.methods.evaluation.measuring import written
 from modelyard.methods.evaluation.measuring.examples import Examples, Fields, Note, Reader, Row, asked, batched, quiet
 from modelyard.methods.evaluation.measuring.family import Family, Plain, Shown
+from modelyard.methods.evaluation.measuring.written import Wanted, Written
 from modelyard.methods.evaluation.settings import Measuring
 from modelyard.methods.runtimes.predictor import Predictor, Record
-from modelyard.methods.statistics.wilson import wilson
 
 ANSWERS = ("answer", "output", "response")
 PROMPTS = ("prompt", "instruction", "question", "text")
@@ -35,45 +32,12 @@ CHATS = ("messages", "conversations")
 NO_LIKELIHOOD = "the model's runtime tells no likelihoods"
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a row asks for.
-
-    Attributes:
-        answer: the text that is wanted; None: the text itself is what is judged.
-        choices: of which `answer` is one; empty if the model writes freely.
-    """
-
-    answer: str | None
-    choices: tuple[str, ...] = ()
-
-    @property
-    def place(self) -> int:
-        return self.choices.index(self.answer or "")
-
-
-@dataclass(frozen=True)
-class Written:
-    """What the model said [n].
-
-    Attributes:
-        texts: for each row the answers drawn (one if it wrote without chance); empty if it was not asked to write.
-        likelihoods: of the wanted answer or the text; for choices one for each; None if the runtime tells none.
-        num_cut: rows whose prompt the model could not read whole.
-    """
-
-    wanted: tuple[Wanted, ...]
-    texts: tuple[tuple[str, ...], ...]
-    likelihoods: tuple[tuple[Any, ...], ...] | None
-    num_cut: int = 0
-
-
 class Generation(Family):
     """Text that follows."""
 
     def reader(self, data: Dataset, task: str, settings: Measuring) -> Reader:
         there = {column.name for column in data.columns}
-        named = [name for name in (settings.answer, settings.choices) if name]
+        named = [name for name in (settings.answer, settings.choices, settings.tests) if name]
         for name in named:
             if name not in there:
                 raise InputError(t("no column `{name}`", name=name), where="data", expected=", ".join(sorted(there)))
@@ -97,7 +61,8 @@ class Generation(Family):
             return "\n".join(parts) if row[prompt] is not None else None
 
         # What is only judged as a text stands as it is, without the marks of a chat.
-        field = "text" if answer or settings.choices else "prompt"
+        tests = settings.tests
+        field = "text" if answer or settings.choices or tests else "prompt"
         fields = Fields(
             "text", columns, lambda row: _record(field, question(row)), lambda row: text_key(question(row) or "")
         )
@@ -105,6 +70,10 @@ class Generation(Family):
             choices = settings.choices
             return Reader(fields, (choices, str(label)), lambda row: _choice(row[choices], row[str(label)]),
                           t("a question, choices or the right one"))  # fmt: skip
+        if tests:
+            columns_read = (tests, answer) if answer else (tests,)
+            return Reader(fields, columns_read, lambda row: _tested(row[tests], row[answer] if answer else None),
+                          t("a question or its tests"))  # fmt: skip
         if answer:
             return Reader(fields, (answer,), lambda row: _wanted(row[answer]), t("a question or an answer"))
         return Reader(fields, (), lambda row: Wanted(None), t("a text"))
@@ -115,7 +84,7 @@ class Generation(Family):
     def answer(self, predictor: Predictor, examples: Examples, settings: Measuring, note: Note = quiet) -> Written:
         wanted = tuple(examples.truths)
         likelihood = getattr(predictor, "log_likelihood", None)
-        if not wanted or wanted[0].choices or wanted[0].answer is None:
+        if not wanted or wanted[0].choices or (wanted[0].answer is None and wanted[0].tests is None):
             found = _likelihoods(likelihood, examples, settings, note) if wanted else None
             if not wanted:
                 list(asked(predictor, examples, settings.batch_rows, note))  # says that there are no rows
@@ -134,20 +103,24 @@ class Generation(Family):
             for start in range(0, len(drawn), settings.samples):
                 texts.append(tuple(one.text for one in drawn[start : start + settings.samples]))
             note(len(texts), len(examples))
-        return Written(wanted, tuple(texts), _likelihoods(likelihood, examples, settings, quiet), num_cut)
+        told = None if wanted[0].answer is None else _likelihoods(likelihood, examples, settings, quiet)
+        passed = _tried(examples, wanted, texts, settings, note) if settings.tests else ()
+        return Written(wanted, tuple(texts), told, num_cut, passed)
 
     def measure(self, answers: Any, examples: Examples, settings: Measuring, seed: int) -> Plain:
         missing: dict[str, str] = {}
         found: list[Estimate] = []
         if answers.wanted[0].choices:
-            found += _choices(answers)
+            found += written.choices(answers)
         elif answers.likelihoods is None:
-            missing["perplexity_token"] = NO_LIKELIHOOD
+            if answers.wanted[0].answer is not None or not answers.texts:
+                missing["perplexity_token"] = NO_LIKELIHOOD
         else:
-            found += _perplexity([one[0] for one in answers.likelihoods], missing, seed)
+            found += written.perplexity([one[0] for one in answers.likelihoods], missing, seed)
         if answers.texts:
-            found += _overlap(answers, missing, seed)
-            found += _passes(answers, settings.cutoffs, seed)
+            if answers.wanted[0].answer is not None:
+                found += written.overlaps(answers, missing, seed)
+            found += written.passes(answers, settings.cutoffs, seed)
         return Plain(answers, tuple(one for one in found if math.isfinite(one.value)), missing)
 
     def document(self, measured: Any, examples: Examples, shown: Shown, seed: int) -> dict[str, Any]:
@@ -169,7 +142,9 @@ class Generation(Family):
         chosen = [max(each, key=lambda one: one.log_probability) if each[0] else None for each in told]
         own = [each[0] for each in told] if not answers.wanted[0].choices else chosen
         if answers.wanted[0].choices:
-            texts = [one.choices[_best(each, by_byte=False)] for one, each in zip(answers.wanted, told, strict=True)]
+            texts = [
+                one.choices[written.best(each, by_byte=False)] for one, each in zip(answers.wanted, told, strict=True)
+            ]
         return pa.table(
             {
                 "row_id": pa.array(examples.row_ids, pa.string()),
@@ -214,6 +189,26 @@ def _wanted(value: Any) -> Wanted | None:
     return None if value is None else Wanted(str(value))
 
 
+def _tested(tests: Any, answer: Any) -> Wanted | None:
+    return None if tests is None else Wanted(None if answer is None else str(answer), tests=str(tests))
+
+
+def _tried(
+    examples: Examples, wanted: Sequence[Wanted], texts: Sequence[Sequence[str]], settings: Measuring, note: Note
+) -> tuple[tuple[bool, ...], ...]:
+    """Which programs of each row passed its tests; each runs confined, in a process of its own."""
+    from modelyard.methods.evaluation.code import running
+
+    limits = running.Limits(settings.code_seconds, settings.code_megabytes)
+    found: list[tuple[bool, ...]] = []
+    for record, one, said in zip(examples.records(), wanted, texts, strict=True):
+        prompt = str(record.get("prompt") or record.get("text") or "")
+        programs = [running.program_of(prompt, each, one.tests or "") for each in said]
+        found.append(tuple(running.run(program, limits).passed for program in programs))
+        note(len(found), len(texts))
+    return tuple(found)
+
+
 def _choice(choices: Any, right: Any) -> Wanted | None:
     """The choices with the right one, given as a text or as its place from 0; None if it is not among them."""
     try:
@@ -254,80 +249,6 @@ def _likelihoods(
     return tuple(found)
 
 
-def _perplexity(told: Sequence[Any], missing: dict[str, str], seed: int) -> list[Estimate]:
-    """exp of -Σ log p / Σ tokens (or bytes), documents independent."""
-    losses = -np.array([one.log_probability for one in told])
-    n = losses.size
-    found = []
-    for name, sizes in (
-        ("perplexity_token", np.array([float(one.tokens) for one in told])),
-        ("perplexity_byte", np.array([float(one.bytes) for one in told])),
-    ):
-        if not sizes.sum() > 0:
-            missing[name] = "no token was scored"
-            continue
-        mean, ends = float(losses.sum() / sizes.sum()), ratio_interval(losses, sizes, seed)
-        found.append(Estimate(name, _exp(mean), (_exp(ends[0]), _exp(ends[1])) if ends else None, n))
-        if name == "perplexity_byte":
-            bits = (ends[0] / math.log(2), ends[1] / math.log(2)) if ends else None
-            found.append(Estimate("bits_per_byte", mean / math.log(2), bits, n))
-    return found
-
-
-def _exp(value: float) -> float:
-    return math.exp(min(value, 700.0))
-
-
-def _choices(answers: Written) -> list[Estimate]:
-    told, n = answers.likelihoods or (), len(answers.wanted)
-    found = []
-    for name, by_byte in (("choice_accuracy", False), ("choice_accuracy_normalised", True)):
-        hits = sum(_best(each, by_byte) == one.place for each, one in zip(told, answers.wanted, strict=True))
-        found.append(Estimate(name, hits / n, wilson(hits, n), n))
-    return found
-
-
-def _best(told: Sequence[Any], by_byte: bool) -> int:
-    """Place of the likeliest choice; the first of equals."""
-    values = [one.log_probability / max(1, one.bytes if by_byte else 1) for one in told]
-    return max(range(len(values)), key=lambda place: (values[place], -place))
-
-
-def _overlap(answers: Written, missing: dict[str, str], seed: int) -> list[Estimate]:
-    """Of the first answer drawn."""
-    said, wanted = [one[0] for one in answers.texts], [str(one.answer) for one in answers.wanted]
-    pairs, n = list(zip(said, wanted, strict=True)), len(said)
-    hits = sum(overlap.exact_match(*pair) for pair in pairs)
-    found = [Estimate("exact_match", hits / n, wilson(hits, n), n)]
-    shares = {"token_f1": np.array([overlap.token_f1(*pair) for pair in pairs])}
-    rouges = np.array([overlap.rouge(*pair) for pair in pairs])
-    shares |= {"rouge_1": rouges[:, 0], "rouge_2": rouges[:, 1], "rouge_l": rouges[:, 2]}
-    found += [Estimate(name, float(each.mean()), share_interval(each, seed), n) for name, each in shares.items()]
-    for name, measure in (("bleu", translation.bleu), ("chrf", translation.chrf)):
-        value, ends = measure(said, wanted)
-        found.append(Estimate(name, value, ends, n))
-        if ends is None:
-            missing[f"interval of {name}"] = "too few rows, or nothing in common"
-    return found
-
-
-def _passes(answers: Written, cutoffs: Sequence[int], seed: int) -> list[Estimate]:
-    drawn = len(answers.texts[0])
-    if drawn < 2:
-        return []
-    right = [
-        sum(overlap.exact_match(said, str(one.answer)) for said in texts)
-        for texts, one in zip(answers.texts, answers.wanted, strict=True)
-    ]
-    found = []
-    for k in sorted({k for k in cutoffs if k <= drawn}):
-        values = np.array([overlap.pass_at_k(drawn, each, k) for each in right])
-        found.append(
-            Estimate("pass_at_k", float(values.mean()), share_interval(values, seed), values.size, {"k": str(k)})
-        )
-    return found
-
-
 def _sample(answers: Written, place: int, record: Record) -> dict[str, str]:
     asked_for = record.get("text") or record.get("prompt") or ""
     if "messages" in record:
@@ -335,7 +256,7 @@ def _sample(answers: Written, place: int, record: Record) -> dict[str, str]:
     wanted = answers.wanted[place]
     said = answers.texts[place][0] if answers.texts else ""
     if wanted.choices and answers.likelihoods:
-        said = wanted.choices[_best(answers.likelihoods[place], by_byte=False)]
+        said = wanted.choices[written.best(answers.likelihoods[place], by_byte=False)]
     parts = {"text": str(asked_for), "wanted": wanted.answer or "", "said": said}
     return {name: value if len(value) <= 200 else value[:199] + "…" for name, value in parts.items() if value}
 
