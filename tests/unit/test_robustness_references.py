@@ -13,6 +13,9 @@ from modelyard.errors import InputError
 from modelyard.methods.evaluation.measuring.examples import Examples, Fields, Reader
 from modelyard.methods.evaluation.robustness import judging, marked, relative, slices, summary
 from modelyard.methods.evaluation.robustness.judging import Judged
+from modelyard.methods.tasks.tabular_regression import Quantity
+from modelyard.methods.tasks.text_classification import Classification
+from modelyard.methods.tasks.text_multi_label import Labels
 from modelyard.methods.tasks.token_classification import FoundSpan, Spans
 from modelyard.stages.evaluate import robustness
 
@@ -208,3 +211,15 @@ def test_the_stage_takes_a_reference_and_refuses_one_of_another_task(tmp_path) -
     assert np.mean(each) == pytest.approx(found["robustness.mce"].value)
     with pytest.raises(InputError, match="cannot stand beside"):
         robustness._beside_reference(robustness.Config(), context, "text-regression", None, [], judged([0.0]))
+
+
+def test_a_check_of_meaning_fits_the_answer_of_its_task() -> None:
+    one, two = Classification("a", {"a": 0.9, "b": 0.1}), Classification("a", {"a": 0.8, "b": 0.2})
+    assert (judging._fails("falls", one, two), judging._fails("falls", two, one)) == (0, 1)
+    assert (judging._fails("same", one, two), judging._fails("same", one, None)) == (0, 1)
+    both, none = Labels(("a", "b"), {"a": 0.9, "b": 0.8}), Labels((), {"a": 0.1, "b": 0.1})
+    assert (judging._fails("falls", both, none), judging._fails("same", both, none)) == (0, 1)
+    assert math.isnan(judging._fails("falls", none, both))
+    # A number is never quite the same, and has no probability.
+    assert math.isnan(judging._fails("same", Quantity(1.0), Quantity(1.1)))
+    assert math.isnan(judging._fails("falls", Quantity(1.0), None))

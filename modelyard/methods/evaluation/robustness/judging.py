@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -213,15 +213,17 @@ def _alone(predictor: Predictor, record: Record) -> Any:
 
 
 def _fails(check: str, before: Any, after: Any) -> float:
-    """Whether a check fails; NaN where the answer has nothing to check."""
+    """Whether a check fails; NaN where the answer has nothing to check: a number is never quite the same."""
+    if hasattr(before, "value"):
+        return float("nan")
     if after is None:
         return 1.0
     if check == "same":
         return float(said(before) != said(after))
-    scores: Mapping[str, float] = getattr(before, "scores", {})
-    if not scores:
+    labels = (before.label,) if hasattr(before, "label") else tuple(before.labels)
+    if not labels or not getattr(before, "scores", None):
         return float("nan")
-    return float(after.scores[before.label] >= scores[before.label])
+    return float(sum(after.scores[label] for label in labels) >= sum(before.scores[label] for label in labels))
 
 
 def said(answer: Any, record: Record | None = None) -> str:
