@@ -68,7 +68,10 @@ def test_each_kind_fails_where_the_answer_is_not_as_written() -> None:
 
 
 def test_a_text_that_the_model_refuses_fails_and_stops_nothing() -> None:
-    assert rate_of(kind="MFT", templates=["{a} good"], label="good", fill={"a": ["refuse", "a", "b"]}) == (1, 3)
+    fill = {"a": ["refuse", "a", "b"]}
+    (found,) = running.run(Words(), test_of(kind="MFT", templates=["{a} good"], label="good", fill=fill), 500, 2, 0)
+    assert (len(found.failures), found.num_cases) == (1, 3)
+    assert (found.num_refused, found.reason) == (1, "no")
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,9 @@ def run(config: Config, context: Context) -> None:
         words = t("{name} ({kind}): {failed} of {cases} cases fail", name=outcome.test.name, kind=outcome.test.kind,
                   failed=len(outcome.failures), cases=outcome.num_cases)  # fmt: skip
         context.say(words)
+        if outcome.num_refused:
+            context.say(t("{name}: the model would not read {n} records, which fail: {reason}", name=outcome.test.name,
+                          n=outcome.num_refused, reason=outcome.reason))  # fmt: skip
     blocks.write(context.output("report"), "checklist", "Checklist", _blocks(outcomes, config.examples))
 
 

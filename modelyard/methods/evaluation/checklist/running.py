@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelyard.base.messages import t
-from modelyard.errors import InputError
+from modelyard.errors import InputError, ModelyardError
 from modelyard.methods.evaluation.checklist.cases import Case, cases, key
 from modelyard.methods.evaluation.checklist.judges import JUDGES, Judge, problems, told
 from modelyard.methods.evaluation.checklist.mistakes import MOST
 from modelyard.methods.evaluation.checklist.suite import Suite, Test
 from modelyard.methods.evaluation.estimates import Estimate
 from modelyard.methods.evaluation.robustness.judging import ask
-from modelyard.methods.runtimes.predictor import Predictor
+from modelyard.methods.runtimes.predictor import Predictor, Record
 from modelyard.methods.statistics.wilson import wilson
 
 NAME = "failure_rate"
@@ -30,11 +30,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A test that was run: how many cases it had, and those that failed."""
+    """A test that was run: how many cases it had, and those that failed.
+
+    Attributes:
+        num_refused: records that the model would not read; `reason`: why not, of the first.
+    """
 
     test: Test
     num_cases: int
     failures: tuple[Failure, ...]
+    num_refused: int = 0
+    reason: str = ""
 
     @property
     def estimate(self) -> Estimate:
@@ -82,7 +88,17 @@ def _outcome(predictor: Predictor, suite: Suite, test: Test, found: Sequence[Cas
         if not holds(JUDGES[predictor.task], test, case, of_case):
             shown = tuple(told(test, one, case, place) for place, one in enumerate(of_case))
             failures.append(Failure(case.texts, shown))
-    return Outcome(test, len(found), tuple(failures))
+    refused = [record for record in records if answers[key(record)] is None]
+    return Outcome(test, len(found), tuple(failures), len(refused), _why(predictor, refused[0]) if refused else "")
+
+
+def _why(predictor: Predictor, record: Record) -> str:
+    """What the model says to a record that it refuses."""
+    try:
+        predictor.predict([record])
+    except ModelyardError as error:
+        return str(error.problems[0])
+    return ""
 
 
 def holds(judge: Judge, test: Test, case: Case, answers: Sequence[Any]) -> bool:
