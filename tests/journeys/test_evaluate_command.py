@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from support.tiny_reviews import reviews
 
 import modelyard
 from modelyard.app import evaluating
+from modelyard.app.deadline import Deadline
 from modelyard.app.show import history
+from modelyard.engine.bench import Bench
+from modelyard.engine.events import Silent
 from modelyard.errors import StoreError, UsageError
 
 PROJECT = """version: 1
@@ -73,6 +77,87 @@ def test_one_family_that_fails_does_not_stop_the_others(shop: Path) -> None:
     found = evaluating.evaluate("shop", families=("comparison", "quality"), against="shop", sets=sets, project=shop)
     assert set(found.failed) == {"comparison"}
     assert found.done == ("quality",)
+
+
+def test_families_side_by_side_measure_what_they_measure_one_by_one(shop: Path) -> None:
+    wanted = ("quality", "robustness", "uncertainty")
+    sets = ["steps.robustness.with.rows=30", "seed=4"]
+    one = evaluating.evaluate("shop", families=wanted, sets=sets, jobs=1, project=shop)
+    assert set(one.done) == set(wanted)
+    beside = evaluating.evaluate("shop", families=wanted, sets=[*sets[:1], "seed=5"], jobs=2, project=shop)
+    assert beside.done == one.done
+    # Only the seed differs, of which point values of quality know nothing.
+    values = [{e["claim"]: e["value"] for e in found.evidence if e["claim"].startswith("quality.") and not e["slice"]}
+              for found in (one, beside)]  # fmt: skip
+    assert values[0] == values[1]
+    heard = Heard()
+    evaluating.evaluate("shop", families=wanted, sets=sets, jobs=2, project=shop, listener=heard)
+    assert heard.cached >= set(wanted)
+
+
+class Heard(Silent):
+    """What was told."""
+
+    def __init__(self) -> None:
+        self.cached: set[str] = set()
+        self.done: set[str] = set()
+
+    def step_cached(self, step: str, uses: str, position: int, total: int) -> None:
+        self.cached.add(step)
+
+    def step_done(self, step: str, seconds: float) -> None:
+        self.done.add(step)
+
+
+def test_all_leaves_out_what_does_not_fit_and_says_why(shop: Path) -> None:
+    sets = ["steps.robustness.with.rows=30", "steps.explanation.with.rows=3", "steps.explanation.with.test_rows=20"]
+    heard = Heard()
+    found = evaluating.evaluate("shop", families=("all",), sets=sets, jobs=2, project=shop, listener=heard)
+    assert found.failed == {}
+    assert {"quality", "latency", "robustness", "uncertainty", "explanation"} <= set(found.done)
+    assert "columns" in found.left_out["fairness"]
+    assert "tests" in found.left_out["checklist"]
+    assert "language models" in found.left_out["memorization"]
+    assert {"latency", "robustness"} <= heard.done  # told by workers and here alike
+
+
+def test_what_is_cut_by_the_time_is_said_with_its_rows_and_passes_no_gate(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelyard.engine.repeat import side_by_side
+
+    real = side_by_side._here
+
+    def out_of_time(bench: Bench, name: str, *rest: object) -> object:
+        if name == "robustness":
+            raise KeyboardInterrupt
+        return real(bench, name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(side_by_side, "_here", out_of_time)
+    monkeypatch.setattr(evaluating, "Deadline", Never)
+    sets = ["steps.robustness.with.rows=48", "seed=9"]
+    found = evaluating.evaluate("shop", families=("robustness",), sets=sets, max_seconds=60, jobs=1, project=shop)
+    assert found.done == ()
+    assert found.undone == ()
+    assert found.cut == {"robustness": {"rows": (48, 6)}}
+    cut = [item for item in found.evidence if item["claim"] == "robustness.worst_accuracy" and not item["slice"]]
+    assert [item["n"] for item in cut] == [6]
+    assert found.report is not None
+    assert found.to_json()["cut"] == {"robustness": {"rows": [48, 6]}}
+    monkeypatch.undo()
+    again = evaluating.evaluate("shop", families=("robustness",), sets=sets, max_seconds=600, jobs=1, project=shop)
+    assert again.cut == {}
+    whole = [item for item in again.evidence if item["claim"] == "robustness.worst_accuracy" and not item["slice"]]
+    assert [item["n"] for item in whole] == [48]
+    # A gate reads evidence by evaluator: what was cut has another than what is whole.
+    assert whole[0]["evaluator"] != cut[0]["evaluator"]
+
+
+class Never(Deadline):
+    """A bound on time that is over as soon as something is interrupted."""
+
+    def over(self) -> bool:
+        return sys.exc_info()[0] is not None
 
 
 def test_what_cannot_be_measured_is_said_before_anything_runs(shop: Path) -> None:

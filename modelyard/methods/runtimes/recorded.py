@@ -148,4 +148,4 @@ def spent(folder: Path) -> Spent | None:
         costs = tuple(((one.tokens_in or 0) * price_in + (one.tokens_out or 0) * price_out) / 1e6 for one in kept)
     elif prices.get("record"):
         costs = tuple(float(prices["record"]) for _ in kept)
-    return Spent(costs, str(prices.get("currency", "")), tuple(one.seconds for one in kept))
+    return Spent(costs, str(prices.get("currency", "")), tuple(one.seconds for one in kept if one.seconds))

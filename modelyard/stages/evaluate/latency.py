@@ -51,8 +51,13 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.evaluation.measuring.examples import some_records
     from modelyard.methods.evaluation.opening import opened
     from modelyard.methods.runtimes.model_folder import ModelCard
+    from modelyard.methods.runtimes.recorded import spent
 
     data, model = Dataset.open(context.input("data")), context.input("model")
+    asked = spent(model)
+    if asked is not None:
+        document.write(context.output("report"), _of_endpoint(context, asked.seconds), "latency.json")
+        return
     task = ModelCard.read(model).task
     fields = measuring.find(task).fields(data, task)
     records = some_records(data, "test", fields, MOST_RECORDS, context.seed)
@@ -70,6 +75,24 @@ def run(config: Config, context: Context) -> None:
     value["load_ms"] = _loads(config, context, model)
     value["machine"] = _machine()
     document.write(context.output("report"), value, "latency.json")
+
+
+def _of_endpoint(context: Context, seconds: Sequence[float]) -> dict[str, Any]:
+    """The times of a service as they were when it was asked: over the network, several requests under way."""
+    import numpy as np
+
+    from modelyard.errors import InputError
+    from modelyard.methods.evaluation.latency import Timings, histogram
+
+    if not seconds:
+        raise InputError(t("the endpoint answered nothing that could be timed"))
+    timings = Timings(1, np.array(seconds) * 1000, np.zeros(len(seconds), np.int64))
+    found = {}
+    for name, (value, interval) in timings.percentiles().items():
+        _measure(context, name, value, interval, len(seconds), "ms")
+        found[name] = {"value": value, "interval": interval, "n": len(seconds)}
+    context.say(t("times of the endpoint, network included, as they were when it was asked; not its size or load"))
+    return {"version": 1, "percentiles": found, "histogram": histogram(timings.milliseconds)}
 
 
 def _time(config: Config, context: Context, predictor: Any, records: Sequence[Record]) -> list[Timings]:
