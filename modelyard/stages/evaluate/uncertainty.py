@@ -8,6 +8,9 @@ Measured on test, through the predictor that serving loads, with everything that
   at. `interval_score` is one figure for both width and misses.
 - `aurc`: the mean error if only the surest rows are answered; `answered` and `answered_error` at the model's own
   threshold.
+- `error_auroc`: whether doubt is larger where the answer is wrong, by score. For an ensemble, or a network asked with
+  its dropout on (`dropout_samples: 20`), doubt is split: `aleatoric`, what the rows do not say, and `epistemic`, what
+  was not learned.
 - `outside_auroc`: whether rows from elsewhere look strange to the model. They are a data set of their own
   (`in: {outside: STEP}`), or test rows with the labels in `outside_labels`. Scores: confidence, entropy, energy,
   distances of features from train, disagreement of an ensemble's members.
@@ -35,7 +38,8 @@ if TYPE_CHECKING:
     from modelyard.methods.evaluation.blocks import Block
     from modelyard.methods.evaluation.estimates import Estimate
     from modelyard.methods.evaluation.measuring.examples import Examples, Reader
-    from modelyard.methods.evaluation.uncertainty.estimating import Floats, Slices
+    from modelyard.methods.evaluation.uncertainty.doubt import Ask
+    from modelyard.methods.evaluation.uncertainty.estimating import Slices
 
 
 class Config(Asking):
@@ -45,6 +49,13 @@ class Config(Asking):
     min_n: int = Field(30, ge=1, le=1_000_000, description="rows a class or group needs to be measured (rows)")
     outside_labels: tuple[Label, ...] = Field(
         (), max_length=1000, description="labels of test rows that the model was not made for"
+    )
+    dropout_samples: int | None = Field(
+        None,
+        ge=2,
+        le=1000,
+        description="answers of a network with its dropout on, a row, which split doubt in its parts (passes); the "
+        "members of an ensemble do so by themselves",
     )
     train_rows: int = Field(
         5_000, ge=100, le=1_000_000, description="training rows for the distances of features, at random (rows)"
@@ -58,22 +69,25 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.evaluation.opening import opened
     from modelyard.methods.evaluation.recording import Recorder
     from modelyard.methods.evaluation.settings import Measuring
-    from modelyard.methods.evaluation.uncertainty import page
+    from modelyard.methods.evaluation.uncertainty import doubt, estimating, page, strangers
 
     data = Dataset.open(context.input("data"))
     settings = Measuring(batch_rows=config.batch_rows, threads=config.threads)
     with opened(context.input("model"), config.threads) as predictor:
         family = _family(predictor.task)
         reader = family.reader(data, predictor.task, settings)
-        examples = Examples.read(data, "test", _without(reader, config.outside_labels))
+        examples = Examples.read(data, "test", strangers.without(reader, config.outside_labels))
         recorder: Any = Recorder(predictor)
+        model = context.input("model")
+        members = doubt.asking(predictor, model, config.dropout_samples, context.seed, config.threads)
         answers = family.answer(recorder, examples, settings, lambda done, total: context.progress(done, total, "rows"))
         drawn = _of_labels(answers, context) if predictor.labels else []
-        slices = _slices(config, examples, answers if predictor.labels else None, predictor.labels)
+        slices = estimating.slices(examples, config.groups, answers, predictor.labels)
         drawn += _enclosures(config, context, recorder.said, examples, slices)
         if predictor.labels:
             drawn += _silence(config, context, recorder.said, answers.right, slices)
-            drawn += _strangers(config, context, data, predictor, examples, reader, answers.scores)
+            drawn += _doubt(config, context, examples, answers, members)
+            drawn += _strangers(config, context, data, predictor, members, examples, reader)
     blocks.write(context.output("report"), "uncertainty", page.TITLE, drawn)
 
 
@@ -88,13 +102,6 @@ def _family(task: str) -> Any:
             expected=t("a model that answers with one class or one number"),
         )
     return measuring.find(task)
-
-
-def _without(reader: Reader, labels: Sequence[str]) -> Reader:
-    """The reader, for which rows with such labels have no truth."""
-    from dataclasses import replace
-
-    return replace(reader, truth=lambda row: None if str(row[reader.columns[0]]) in labels else reader.truth(row))
 
 
 def _measure(context: Context, estimates: Sequence[Estimate]) -> None:
@@ -128,19 +135,6 @@ def _of_labels(answers: Any, context: Context) -> list[Block]:
     return page.of_confidence(sure, answers)
 
 
-def _slices(config: Config, examples: Examples, answers: Any, labels: Sequence[str]) -> Slices:
-    """By class of the truth, and by each group column."""
-    import numpy as np
-
-    found: list[tuple[Mapping[str, str], Any]] = []
-    if answers is not None:
-        found += [({"class": label}, answers.actual == place) for place, label in enumerate(labels)]
-    for name in config.groups:
-        values = np.array(["" if one is None else str(one) for one in examples.column(name)], dtype=object)
-        found += [({name: value}, values == value) for value in sorted(set(values.tolist()))]
-    return found
-
-
 def _fitted(context: Context, *kinds: str) -> Mapping[str, Any]:
     """The last of these steps that the model has, or nothing."""
     from modelyard.methods.runtimes.model_folder import ModelCard
@@ -152,56 +146,20 @@ def _fitted(context: Context, *kinds: str) -> Mapping[str, Any]:
 def _enclosures(
     config: Config, context: Context, said: Sequence[Any], examples: Examples, slices: Slices
 ) -> list[Block]:
-    import numpy as np
-
-    from modelyard.methods.evaluation.estimates import Estimate
-    from modelyard.methods.evaluation.intervals import bootstrap_t
-    from modelyard.methods.evaluation.uncertainty import estimating, page
+    from modelyard.methods.evaluation.uncertainty import estimating, page, telling
 
     step = _fitted(context, "conformal_set", "conformal_interval")
     if not step:
         context.say(t("the model gives no sets or intervals: add `calibrate.conformal` above"))
         return []
-    truths, n, extra = examples.truths, len(said), []
-    if step["kind"] == "conformal_set":
-        size, unit = "set_size", "labels"
-        inside = np.array([truth in one.set for truth, one in zip(truths, said, strict=True)])
-        sizes = np.array([len(one.set) for one in said], dtype=np.float64)
-    else:
-        size, unit = "interval_width", "width"
-        low, high = np.array([one.interval or (-np.inf, np.inf) for one in said]).T
-        wanted = np.array(truths, dtype=np.float64)
-        inside, sizes = (low <= wanted) & (wanted <= high), high - low
-        if np.isfinite(sizes).all() and "error" in step:
-            scores = estimating.interval_scores(low, high, wanted, float(step["error"]))
-            ends = bootstrap_t(scores, seed=context.seed, non_negative=True)
-            extra = [Estimate("interval_score", float(scores.mean()), ends, n)]
-    parts = [*slices, *estimating.by_size(sizes, unit)]
-    found = estimating.of_enclosures(inside, sizes, size, parts, config.min_n, context.seed) + extra
+    enclosed = estimating.enclosed(step, said, examples.truths)
+    found = estimating.of_enclosures(enclosed, slices, config.min_n, context.seed)
     _measure(context, found)
     goal = 1 - float(step["error"]) if "error" in step else None
-    _say_coverage(context, found, goal)
-    return page.of_enclosures(goal, [f"uncertainty.{size}", *(f"uncertainty.{one.name}" for one in extra)])
-
-
-def _say_coverage(context: Context, found: Sequence[Estimate], goal: float | None) -> None:
-    whole = found[0]
-    ends = whole.interval or (0.0, 1.0)
-    context.say(
-        t(
-            "coverage {value} ({low} to {high}), goal {goal}",
-            value=f"{whole.value:.1%}",
-            low=f"{ends[0]:.1%}",
-            high=f"{ends[1]:.1%}",
-            goal="-" if goal is None else f"{goal:.0%}",
-        )
-    )
-    parts = [one for one in found if one.name == "coverage" and one.slice and one.interval]
-    short = [one for one in parts if goal is not None and one.interval and one.interval[1] < goal]
-    if short:
-        named = ", ".join(f"{key} {value} {one.value:.0%}" for one in short[:5] for key, value in one.slice.items())
-        context.say(t("{n} of {total} parts are covered less than that: {named}", n=len(short), total=len(parts),
-                      named=named))  # fmt: skip
+    for line in telling.of_coverage(found, goal):
+        context.say(line)
+    sizes = {one.name: None for one in found if one.name != "coverage"}
+    return page.of_enclosures(goal, [f"uncertainty.{name}" for name in sizes])
 
 
 def _silence(config: Config, context: Context, said: Sequence[Any], right: Any, slices: Slices) -> list[Block]:
@@ -226,14 +184,37 @@ def _silence(config: Config, context: Context, said: Sequence[Any], right: Any, 
     return page.of_silence({name: step[name] for name in ("threshold", "error", "confidence") if name in step})
 
 
+def _doubt(config: Config, context: Context, examples: Examples, answers: Any, members: Ask | None) -> list[Block]:
+    """Whether doubt tells wrong answers from right ones; with members, in its parts."""
+    import numpy as np
+
+    from modelyard.methods.evaluation.measuring.examples import batched
+    from modelyard.methods.evaluation.uncertainty import doubt, outside, page
+
+    scores, found = outside.of_probabilities(answers.scores), []
+    if members is not None:
+        batches = [members(batch) for batch in batched(examples.records(), config.batch_rows)]
+        parts = doubt.parts(np.concatenate(batches, axis=1))
+        scores, found = scores | parts, doubt.estimates(parts, context.seed)
+    wrong = ~answers.right
+    judged = doubt.of_errors(scores, wrong, context.seed)
+    _measure(context, [*found, *judged])
+    if not judged:
+        return []
+    best = max((one for one in judged if one.name == "error_auroc"), key=lambda one: one.value)
+    context.say(t("wrong answers are best told by {score}, AUROC {value}", score=best.slice["score"],
+                  value=f"{best.value:.3f}"))  # fmt: skip
+    return page.of_doubt(scores, wrong, members is not None)
+
+
 def _strangers(
     config: Config,
     context: Context,
     data: Dataset,
     predictor: Any,
+    members: Ask | None,
     examples: Examples,
     reader: Reader,
-    scores: Floats,
 ) -> list[Block]:
     """Rows from elsewhere beside those of test, by every score the model allows."""
     from modelyard.errors import InputError
@@ -253,7 +234,7 @@ def _strangers(
                          expected=t("test rows with a label of `outside_labels`, or rows of `outside`"))  # fmt: skip
     inside = list(examples.records())
     model = context.input("model")
-    found = strangers.ask(predictor, model, inside, records, config.batch_rows)
+    found = strangers.ask(predictor, members, inside, records, config.batch_rows)
     near, why = strangers.distances(model, data, reader, inside, records, config.train_rows, context.seed)
     one, other_scores = {**found[0], **near[0]}, {**found[1], **near[1]}
     for reason in why:
@@ -282,46 +263,35 @@ STAGE = Stage(
     },
     outputs={"report": Port("report", description="uncertainty.json")},
     claims=(
-        Claim(
-            "uncertainty.calibration_error",
-            "root mean square gap of confidence and accuracy in 15 bins, less what chance adds",
-            better="lower",
-        ),
-        Claim(
-            "uncertainty.calibration_null",
-            "95th percentile of that error for a perfectly calibrated model",
-            better="lower",
-        ),
+        Claim("uncertainty.calibration_error",
+              "root mean square gap of confidence and accuracy in 15 bins, less what chance adds", better="lower"),
+        Claim("uncertainty.calibration_null", "95th percentile of that error for a perfectly calibrated model",
+              better="lower"),
         Claim("uncertainty.ece", "mean gap of confidence and accuracy in 15 bins of equal mass", better="lower"),
         Claim("uncertainty.brier", "mean over rows of the summed squared error of the probabilities", better="lower"),
         Claim("uncertainty.log_loss", "mean of -log of the probability of the right label, in nats", better="lower"),
         Claim("uncertainty.aurc", "mean over k of the share of wrong answers among the k surest rows", better="lower"),
         Claim("uncertainty.excess_aurc", "the same less that of the best possible order", better="lower"),
-        Claim(
-            "uncertainty.coverage",
-            "share of sets or intervals that hold the truth; by class, group, and size of the set or width",
-            sizing="rate",
-        ),
+        Claim("uncertainty.coverage",
+              "share of sets or intervals that hold the truth; by class, group, and size of the set or width",
+              sizing="rate"),
         Claim("uncertainty.set_size", "mean number of labels in a set; by class and group", better="lower"),
         Claim("uncertainty.interval_width", "mean width of an interval; by group and width", better="lower"),
-        Claim(
-            "uncertainty.interval_score",
-            "mean of the width and 2 / error times what the truth lies outside (Winkler)",
-            better="lower",
-        ),
+        Claim("uncertainty.interval_score", "mean of the width and 2 / error times what the truth lies outside "
+              "(Winkler)", better="lower"),
+        Claim("uncertainty.predictive_entropy", "mean entropy (nats) of the members' mean answer", better="lower"),
+        Claim("uncertainty.aleatoric", "mean of the members' own entropies: what the rows do not say", better="lower"),
+        Claim("uncertainty.epistemic", "the rest: on what the members disagree (mutual information)", better="lower"),
+        Claim("uncertainty.error_auroc", "chance that a wrong answer has more doubt than a right one; by score"),
+        Claim("uncertainty.error_aurc", "aurc, the least doubtful rows first; by score", better="lower"),
         Claim("uncertainty.answered", "share of the rows the model does not abstain on", sizing="rate"),
         Claim("uncertainty.answered_error", "share of wrong answers among those given", better="lower", sizing="rate"),
-        Claim(
-            "uncertainty.outside_auroc",
-            "chance that a row from elsewhere looks stranger than a test row; by score",
-        ),
-        Claim(
-            "uncertainty.outside_false_alarms",
-            "share of test rows that look as strange as 95 % of the rows from elsewhere; by score",
-            better="lower",
-            sizing="rate",
-        ),
+        Claim("uncertainty.outside_auroc",
+              "chance that a row from elsewhere looks stranger than a test row; by score"),
+        Claim("uncertainty.outside_false_alarms",
+              "share of test rows that look as strange as 95 % of the rows from elsewhere; by score",
+              better="lower", sizing="rate"),
     ),
     libraries=MODEL_LIBRARIES,
     loads=MODEL_CODE,
-)
+)  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from modelyard.methods.evaluation import calibration, intervals, ranking
 from modelyard.methods.evaluation.estimates import Estimate
 from modelyard.methods.evaluation.intervals import bootstrap_t
+from modelyard.methods.evaluation.measuring.examples import Examples
 from modelyard.methods.evaluation.quality import Answers
 from modelyard.methods.evaluation.uncertainty import outside, selective
 from modelyard.methods.evaluation.uncertainty.reliability import Calibration, measure
@@ -58,27 +60,67 @@ def of_confidence(answers: Answers, seed: int) -> Sure:
     return Sure(estimates, found, selective.risks(wrong, confidence))
 
 
-def of_enclosures(inside: Bools, sizes: Floats, size: str, slices: Slices, min_n: int, seed: int) -> list[Estimate]:
-    """Coverage and mean size of sets or intervals, of all rows and of each slice of at least `min_n`.
-
-    Args:
-        inside: whether the truth is in [n]; sizes: labels, or the width [n], infinite where there is no end.
-        size: name of the mean size.
-    """
-    everything: Slices = [({}, np.ones(inside.size, dtype=np.bool_)), *slices]
-    found = []
-    for name, rows in everything:
-        n = int(rows.sum())
-        if n < (min_n if name else 1):
+def of_enclosures(found: Enclosed, slices: Slices, min_n: int, seed: int) -> list[Estimate]:
+    """Coverage and mean size of sets or intervals, of all rows, of each slice of at least `min_n`, and by the size."""
+    inside, sizes, n = found.inside, found.sizes, found.inside.size
+    estimates = []
+    for name, rows in [({}, np.ones(n, dtype=np.bool_)), *slices, *by_size(sizes, found.unit)]:
+        count = int(rows.sum())
+        if count < (min_n if name else 1):
             continue
         hits = int(inside[rows].sum())
-        found.append(Estimate("coverage", hits / n, wilson(hits, n), n, name))
+        estimates.append(Estimate("coverage", hits / count, wilson(hits, count), count, name))
         finite = sizes[rows][np.isfinite(sizes[rows])]
-        if finite.size == n:
-            found.append(
-                Estimate(size, float(finite.mean()), bootstrap_t(finite, seed=seed, non_negative=True), n, name)
-            )
+        if finite.size == count:
+            estimates.append(Estimate(found.size, *_mean(finite, seed), count, name))
+    if found.scores is not None:
+        estimates.append(Estimate("interval_score", *_mean(found.scores, seed), n))
+    return estimates
+
+
+def _mean(values: Floats, seed: int) -> tuple[float, tuple[float, float] | None]:
+    return float(values.mean()), bootstrap_t(values, seed=seed, non_negative=True)
+
+
+def slices(examples: Examples, groups: Sequence[str], answers: Any, labels: Sequence[str]) -> Slices:
+    """Rows by class of the truth, if there are labels, and by the values of each group column."""
+    found: list[tuple[Mapping[str, str], Bools]] = [
+        ({"class": label}, answers.actual == place) for place, label in enumerate(labels)
+    ]
+    for name in groups:
+        values = np.array(["" if one is None else str(one) for one in examples.column(name)], dtype=object)
+        found += [({name: value}, values == value) for value in sorted(set(values.tolist()))]
     return found
+
+
+@dataclass(frozen=True)
+class Enclosed:
+    """Sets or intervals of a model beside the truths [n].
+
+    Attributes:
+        inside: whether the truth is in; sizes: labels, or the width, infinite where there is no end.
+        size, unit: names of the mean size and of what it counts.
+        scores: interval scores; None of sets, and where an interval has no end.
+    """
+
+    inside: Bools
+    sizes: Floats
+    size: str
+    unit: str
+    scores: Floats | None = None
+
+
+def enclosed(step: Mapping[str, Any], said: Sequence[Any], truths: Sequence[Any]) -> Enclosed:
+    """Answers with a `set` or an `interval`, by the step of the decision layer that gives them."""
+    if step["kind"] == "conformal_set":
+        inside = np.array([truth in one.set for truth, one in zip(truths, said, strict=True)])
+        return Enclosed(inside, np.array([len(one.set) for one in said], dtype=np.float64), "set_size", "labels")
+    low, high = np.array([one.interval or (-np.inf, np.inf) for one in said]).T
+    wanted, widths = np.array(truths, dtype=np.float64), high - low
+    scores = None
+    if np.isfinite(widths).all() and "error" in step:
+        scores = interval_scores(low, high, wanted, float(step["error"]))
+    return Enclosed((low <= wanted) & (wanted <= high), widths, "interval_width", "width", scores)
 
 
 def by_size(sizes: Floats, unit: str) -> Slices:

@@ -9,8 +9,10 @@ import numpy as np
 from modelyard.methods.evaluation.blocks import Block, Figures, Lines, Phrase, Series, Table, Text
 from modelyard.methods.evaluation.quality import Answers
 from modelyard.methods.evaluation.ranking import roc_curve
-from modelyard.methods.evaluation.uncertainty.estimating import Floats, Sure
+from modelyard.methods.evaluation.uncertainty.doubt import PARTS
+from modelyard.methods.evaluation.uncertainty.estimating import Bools, Floats, Sure
 from modelyard.methods.evaluation.uncertainty.reliability import brier_parts, log_parts
+from modelyard.methods.evaluation.uncertainty.selective import risks
 
 POINTS = 200
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -63,6 +65,24 @@ def of_enclosures(goal: float | None, claims: Sequence[str]) -> list[Block]:
             Text(Phrase("The model promises to hold the truth for {goal} of the rows.", {"goal": f"{goal:.0%}"}))
         )
     return [*shown, Figures("Coverage of the answers", ("uncertainty.coverage", *claims))]
+
+
+def of_doubt(scores: Mapping[str, Floats], wrong: Bools, split: bool) -> list[Block]:
+    """Doubt in its parts (if it was split), and risk over coverage by each score of doubt."""
+    series = tuple(Series(name, _thin(risks(wrong, -score))) for name, score in scores.items())
+    shown: list[Block] = []
+    if split:
+        shown.append(
+            Figures(
+                "Doubt: what the rows do not say, and what was not learned",
+                tuple(f"uncertainty.{name}" for name in PARTS),
+            )
+        )
+    return [
+        *shown,
+        Figures("Does doubt tell wrong answers?", ("uncertainty.error_auroc", "uncertainty.error_aurc")),
+        Lines("Risk over coverage, by score of doubt", "share answered", "share wrong", series),
+    ]
 
 
 def of_silence(bound: Mapping[str, float]) -> list[Block]:

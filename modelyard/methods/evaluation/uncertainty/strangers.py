@@ -13,12 +13,18 @@ from modelyard.errors import InputError
 from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.evaluation.measuring.examples import Examples, Reader
 from modelyard.methods.evaluation.uncertainty import outside
+from modelyard.methods.evaluation.uncertainty.doubt import Ask
 from modelyard.methods.evaluation.uncertainty.outside import Floats
 from modelyard.methods.runtimes.batching import BatchPredictor
-from modelyard.methods.runtimes.ensemble import EnsemblePredictor, probabilities
+from modelyard.methods.runtimes.ensemble import probabilities
 from modelyard.methods.runtimes.predictor import Record
 
 Scores = dict[str, Floats]
+
+
+def without(reader: Reader, labels: Sequence[str]) -> Reader:
+    """The reader, for which rows with such labels have no truth."""
+    return replace(reader, truth=lambda row: None if str(row[reader.columns[0]]) in labels else reader.truth(row))
 
 
 def labelled(data: Dataset, reader: Reader, labels: Sequence[str]) -> list[Record]:
@@ -32,23 +38,26 @@ def labelled(data: Dataset, reader: Reader, labels: Sequence[str]) -> list[Recor
 
 
 def ask(
-    predictor: Any, model: Path, inside: Sequence[Record], others: Sequence[Record], batch_rows: int
+    predictor: Any, members: Ask | None, inside: Sequence[Record], others: Sequence[Record], batch_rows: int
 ) -> tuple[Scores, Scores]:
-    """What follows from answers and logits, of test rows and of rows from elsewhere."""
-    one, other = (_scores(predictor, records, batch_rows) for records in (inside, others))
+    """What follows from answers and logits, of test rows and of rows from elsewhere.
+
+    Args:
+        members: how the members of the model are asked, if it has any.
+    """
+    one, other = (_scores(predictor, members, records, batch_rows) for records in (inside, others))
     return one, other
 
 
-def _scores(predictor: Any, records: Sequence[Record], batch_rows: int) -> Scores:
+def _scores(predictor: Any, members: Ask | None, records: Sequence[Record], batch_rows: int) -> Scores:
     parts: list[Scores] = []
     for start in range(0, len(records), batch_rows):
         asked = records[start : start + batch_rows]
         found = outside.of_probabilities(probabilities(predictor.predict(asked), predictor.labels))
         if isinstance(predictor, BatchPredictor):
             found["energy"] = outside.energy(predictor.logits(predictor.about.values(asked)))
-        if isinstance(predictor, EnsemblePredictor):
-            members = [probabilities(member.predict(asked), predictor.labels) for member in predictor.members]
-            found["disagreement"] = outside.disagreement(np.stack(members))
+        if members is not None:
+            found["disagreement"] = outside.disagreement(members(asked))
         parts.append(found)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
