@@ -163,6 +163,9 @@ def test_rows_of_a_table_have_their_class() -> None:
     assert failed(model, kind="INV", rows=[row, {**row, "income": 5}], vary="sex", fill={"sex": ["m", "f"]}) == (1, 2)
     assert failed(model, kind="DIR", rows=[row], set={"income": 1}, label="yes", direction="falls", least=0.5) == (0, 1)
     assert failed(model, kind="MFT", rows=[row, {**row, "sex": "f"}], label="yes") == (1, 2)
+    test = {"name": "one", "kind": "MFT", "rows": [{}, {"sex": "f"}], "label": "yes"}
+    whole = suite.Suite.model_validate_json(json.dumps({"base": row, "tests": [test]}))
+    assert [len(one.failures) for one in running.run(model, whole, 5, 5, 0)] == [1]
 
 
 def test_several_labels_are_all_those_written() -> None:

@@ -53,7 +53,7 @@ def cases(test: Test, suite: Suite, most: int, seed: int) -> list[Case]:
     for template in test.templates:
         found += _filled(test, template, values)
     for row in test.rows:
-        found += _of_row(test, row, values)
+        found += _of_row(test, {**suite.base, **row}, values)
     named = {"\n".join(map(key, case.records)): case for case in reversed(found)}
     unique = [named[name] for name in dict.fromkeys("\n".join(map(key, case.records)) for case in found)]
     if len(unique) <= most:

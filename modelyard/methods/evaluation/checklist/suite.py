@@ -14,7 +14,7 @@ A JSONL file has one test a line. `MFT`: the answer is what is written: `label`,
 number between the two of `value`. `INV`: the answer stays, whichever of the values of `vary` stands in the template (or
 the column), or when `change` or `set` is made, or between the texts of a pair. `DIR`: the probability of `label`, or
 the number, moves in `direction` by at least `least` when `change` or `set` is made, or from the first of a pair to the
-second. Models of texts have `templates` and `pairs`, models of tables `rows`.
+second. Models of texts have `templates` and `pairs`, models of tables `rows`; `base` holds what a row does not say.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class Suite(BaseModel):
 
     version: Literal[1] = 1
     fill: dict[str, Values] = Field({}, max_length=1000)
+    base: Row = Field({}, max_length=10_000)
     tests: tuple[Test, ...] = Field(min_length=1, max_length=10_000)
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
 
