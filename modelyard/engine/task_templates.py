@@ -29,12 +29,14 @@ class Kind:
         uses: its stage, with its settings as YAML.
         about: the comment before it.
         latency: milliseconds in which a record must be answered; None: latency is not measured.
+        leaks: whether columns that know the answer are looked for.
     """
 
     step: str
     uses: str
     about: str
     latency: int | None = 50
+    leaks: bool = False
 
 
 def _project(kind: Kind, name: str, reading: str, path: str | None, rule: str, lang: str) -> str:
@@ -56,6 +58,7 @@ def _project(kind: Kind, name: str, reading: str, path: str | None, rule: str, l
         f"  {source if source != 'reviews' else 'rows'}:\n    uses: data.read\n    with: {{{reading}}}",
         indent(say(t("The same row never lies on two sides. Only evaluate.* steps see the test rows.", lang=lang))),
         f"  split: {{uses: data.split, with: {{{shares}}}}}",
+        *(_leaks(lang) if kind.leaks else ()),
         indent(say(kind.about)),
         f"  {kind.step}: {{{kind.uses}}}",
         "  quality: {uses: evaluate.quality}",
@@ -68,11 +71,22 @@ def _project(kind: Kind, name: str, reading: str, path: str | None, rule: str, l
         say(t("A release is made only if every rule holds at the bad end of its 95 % interval.", lang=lang)),
         f"release:\n  model: {kind.step}\n  rules:\n{rule}",
     ]
+    if kind.leaks:
+        blocks.append("    - {claim: data.leak_columns, max: 0}")
     if kind.latency is not None:
         blocks.append(
             f"    - {{claim: latency.p95_ms, max: {kind.latency}}}  # {t('milliseconds for one record', lang=lang)}"
         )
     return join(blocks)
+
+
+def _leaks(lang: str) -> list[str]:
+    about = t(
+        "Columns that know the answer, such as one filled in afterwards. If it is known when the model answers, name it "
+        "in `known: [...]`; if not, in `leave_out: [...]` here and in the training step.",
+        lang=lang,
+    )
+    return [f"  # {about}", "  leaks: {uses: data.leaks}"]
 
 
 def _columns(path: str | None, guessed: Guessed | None, *roles: str) -> str:
@@ -97,7 +111,7 @@ def _table_classes(name: str, path: str | None, guessed: Guessed | None, lang: s
     about = t(
         "Boosted trees; every other column is learned from (`leave_out: [...]` names those that are not).", lang=lang
     )
-    kind = Kind("model", "uses: train.tabular, with: {kind: boosted_trees}", about)
+    kind = Kind("model", "uses: train.tabular, with: {kind: boosted_trees}", about, leaks=True)
     return _project(
         kind, name, _columns(path, guessed, f"label: {scalar(label)}"), path, _accuracy(guessed, lang), lang
     )
@@ -108,7 +122,7 @@ def _table_numbers(name: str, path: str | None, guessed: Guessed | None, lang: s
     about = t(
         "Boosted trees; every other column is learned from (`leave_out: [...]` names those that are not).", lang=lang
     )
-    kind = Kind("model", "uses: train.tabular, with: {kind: boosted_trees}", about)
+    kind = Kind("model", "uses: train.tabular, with: {kind: boosted_trees}", about, leaks=True)
     rule = _bound("quality.r2", 0.5, lang)
     return _project(kind, name, _columns(path, guessed, f"target: {scalar(target)}"), path, rule, lang)
 

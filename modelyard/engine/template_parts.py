@@ -16,7 +16,7 @@ from modelyard.engine.sample_size import sample_size
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.1
-STEPS = ("clean", "split", "classifier", "int8", "quality", "latency", "card")
+STEPS = ("clean", "split", "leaks", "model", "classifier", "int8", "quality", "latency", "card")
 _PLAIN = re.compile(r"[^\W\d][\w./-]*")
 
 

@@ -26,7 +26,7 @@ def table(seed: int = 0, num: int = NUM) -> dict[str, Any]:
     draw = np.random.default_rng(seed)
     numbers = draw.normal(size=(num, 5))
     city = draw.integers(0, 12, num)
-    score = numbers[:, :4] @ np.array([1.0, 0.8, 0.6, 0.4]) + 0.15 * (city - 6) + draw.normal(size=num)
+    score = numbers[:, :4] @ np.array([1.0, 0.8, 0.6, 0.4]) + 0.3 * (city - 6) + draw.normal(size=num)
     found = {f"x{place}": numbers[:, place] for place in range(5)}
     return {**found, "city": [f"city {one}" for one in city], "label": score > 0.5, "score": score}
 

@@ -19,8 +19,9 @@ Ints = NDArray[np.int64]
 FIT = 1.5
 """Largest mean square of (x - mean) over its standard error at which the two agree; 1 is chance, means over all rows
 stay below it."""
-SIGNAL = 10.0
-"""Least mean square of (mean - mean of all): below, the means differ by little more than chance and agree with much."""
+SIGNAL, SIGNAL_OF_ALL = 3.0, 40.0
+"""Least mean and least sum of the squares of (mean - mean of all) over its standard error: below, the means differ by
+little more than chance and agree with much."""
 FEWEST = 3
 SMOOTHING = (0.0, 1.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 """Rows by which usual encoders draw a category's mean to the mean of all (Micci-Barreca 2001)."""
@@ -80,7 +81,8 @@ def _is_mean(column: Column, label: Floats, is_number: bool) -> bool:
         edge = 0.5 / (counts + 1)
         held = np.clip(values, edge, 1 - edge)
         spread = held * (1 - held)
-    if float((counts * (means - mean) ** 2 / spread).mean()) < SIGNAL:
+    signal = counts * (means - mean) ** 2 / spread
+    if signal.mean() < SIGNAL or signal.sum() < SIGNAL_OF_ALL:
         return False
     return any(_agree(values + rows * (values - mean) / counts, means, counts, spread) for rows in SMOOTHING)
 
