@@ -59,6 +59,27 @@ def test_explanations_change_when_the_weights_are_shuffled(of_texts: Any) -> Non
     assert {one.n for one in context.measurements if one.claim == "explanation.sanity_correlation"} <= set(range(1, 9))
 
 
+def test_what_was_asked_and_how_well_it_is_known_is_measured_and_too_few_questions_are_said(
+    of_texts: Any, tmp_path: Path
+) -> None:
+    context, _ = of_texts
+    assert values(context, "explanation.questions")["lime"] == 64
+    assert 0 < values(context, "explanation.sampling_error")["lime"] < 2
+    assert values(context, "explanation.additivity_gap")["shap"] == pytest.approx(0, abs=1e-9)
+    data = small_models.divided(tmp_path)
+    few, _ = explained(
+        tmp_path / "few", small_models.ours("cnn"), data, questions=16, whole=False, sanity=False, methods=("shap",)
+    )
+    assert values(few, "explanation.sampling_error")["shap"] > 0.3
+    assert any("too few questions" in line for line in few.said)
+    enough, _ = explained(
+        tmp_path / "enough", small_models.ours("cnn"), data, questions=None, whole=False, sanity=False,
+        methods=("shap",), rows=5,
+    )  # fmt: skip
+    assert values(enough, "explanation.sampling_error")["shap"] == 0
+    assert not any("too few questions" in line for line in enough.said)
+
+
 def test_rules_of_a_text_model_ask_for_words(of_texts: Any) -> None:
     context, value = of_texts
     assert values(context, "explanation.surrogate_fidelity")[""] > 0.6
@@ -120,7 +141,25 @@ def test_boosted_trees_are_explained_from_inside_and_as_a_whole(tables: Path, tm
     assert "tree_shap" in values(context, "explanation.faithfulness_gain")
     assert values(context, "explanation.surrogate_fidelity")[""] > 0.6
     kinds = [one["kind"] for one in value["blocks"]]
-    assert {"bars", "lines", "table", "scatter", "figures"} <= set(kinds)
+    assert {"bars", "lines", "table", "swarm", "forces", "figures"} <= set(kinds)
+    by_title = {str(one["title"].get("template", one["title"]) if isinstance(one["title"], dict) else one["title"]): one
+                for one in value["blocks"]}  # fmt: skip
+    for row in by_title["The model as rules, nearly"]["rows"]:
+        assert row[4] is None or 0 <= float(row[4]) <= 1
+    assert sum(row[3] for row in by_title["The model as rules, nearly"]["rows"]) == 60
+    assert len(by_title["The rule each row falls under"]["rows"]) == 10
+    assert any(" < " in row[2] or "≤" in row[2] for row in by_title["Where {row} stays {answer}"]["rows"])
+    assert by_title["What would have to be different"]["rows"]
+    ends = {row["row_id"]: row["ends"]["tree_shap"] for row in value["data"]["rows"]}
+    for one in value["blocks"]:
+        if one["kind"] == "forces":
+            base, whole = ends[one["title"]["values"]["row"]]
+            assert one["base"] == base
+            assert one["base"] + sum(push["value"] for push in one["pushes"]) == pytest.approx(whole)
+    swarm = next(one for one in value["blocks"] if one["kind"] == "swarm")
+    ages = next(one for one in swarm["lines"] if one["name"] == "age")["spots"]
+    shares = [spot["share"] for spot in ages if spot["share"] is not None]
+    assert min(shares) < 0.3 < 0.7 < max(shares)
     for row in value["data"]["rows"]:
         base, whole = row["ends"]["shap"]
         assert sum(row["values"]["shap"]) == pytest.approx(whole - base)

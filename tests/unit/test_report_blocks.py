@@ -37,6 +37,14 @@ def whole() -> list[blocks.Block]:
         blocks.Lines("Curve", "x", "y", (series,), diagonal=True),
         blocks.Bars("Bars", (blocks.Bar("a", 1.0, 0.5, 1.5), blocks.Bar("b", -1.0))),
         blocks.Scatter("Map", "x", "y", tuple(blocks.Point(i, i * i, "even" if i % 2 else "odd") for i in range(9))),
+        blocks.Forces("Forces", 0.25, (blocks.Push("age = 30", 0.5), blocks.Push("city = x", -0.1))),
+        blocks.Swarm(
+            "Swarm",
+            (
+                blocks.Line("age", tuple(blocks.Spot(i / 9, i / 8, f"age = {i}") for i in range(9))),
+                blocks.Line("city", (blocks.Spot(-0.5), blocks.Spot(0.0))),
+            ),
+        ),
         blocks.Tokens("Tokens", (blocks.Marked("pos", (("好", 0.5), ("坏", -0.25))),)),
         blocks.Pictures("Pictures", (blocks.Picture(PNG, "a picture"),)),
     ]
@@ -78,6 +86,22 @@ def test_every_kind_of_block_is_drawn_in_a_fold_in_both_languages() -> None:
     assert '<th scope="col"><bdi>group</bdi></th>' in fold_of(page)
     assert "3 行" in fold_of(page, "zh")
     assert not reading.read(Document(**document(whole()))).losses
+
+
+def test_forces_end_at_the_answer_and_without_one_of_them_nothing_is_drawn() -> None:
+    shown = fold_of(render(record_with(document(whole()[6:7]))))
+    assert "base 0.25 → answer 0.65" in shown
+    assert len(re.findall(r'<rect[^>]*class="dot s0"', shown)) == 1
+    assert len(re.findall(r'<rect[^>]*class="dot s1"', shown)) == 1
+    broken = blocks.to_json(whole()[6])
+    broken["pushes"][1]["value"] = "much"
+    assert reading.read(Document(step="s", file="f.json", blocks=[broken])).blocks == ()
+
+
+def test_a_swarm_has_a_dot_a_row_and_charts_in_a_row_stand_side_by_side() -> None:
+    shown = fold_of(render(record_with(document(whole()[3:8]))))
+    assert len(re.findall("<circle[^>]*><title>age = ", shown)) == 9
+    assert shown.count('class="charts"') == 1
 
 
 def test_a_figure_names_claim_interval_rows_and_run_and_comes_from_the_evidence_alone() -> None:
@@ -242,7 +266,7 @@ def test_every_json_of_an_evaluation_reaches_the_record_and_a_broken_one_is_said
     (folder / "list.json").write_text("[1]")
     run = Run(3, RUN, "p", "fair", "evaluate.fairness", "done", 0, {}, {}, {}, "")
     made = Made("fair", run, {"report": folder}, {"report": "report"}, {"report": 1})
-    record = build_record("p", None, [made], [], {}, 0, {})
+    record = build_record("p", None, [made], [], {}, 0, 0, [], {})
     assert record["reports"]["fair"] == {"version": 1, "n": 3, "labels": ["a"]}
     told = {one["file"]: one.get("problem", "") for one in record["documents"]}
     assert told == {

@@ -1,9 +1,9 @@
 """What an evaluation shows, in pieces that every page can draw: `NAME.json` beside the evidence.
 
-A block is one of a closed list (`Text`, `Table`, `Lines`, `Bars`, `Scatter`, `Tokens`, `Pictures`, `Figures`). Texts
-are English templates of the message catalogue with their values, so that a page shows them in its own language. A
-number that decides something is not written here but measured as evidence: `Figures` names claims, and the page takes
-value, interval and n from the ledger.
+A block is one of a closed list (`Text`, `Table`, `Lines`, `Bars`, `Scatter`, `Forces`, `Swarm`, `Tokens`, `Pictures`,
+`Figures`). Texts are English templates of the message catalogue with their values, so that a page shows them in its own
+language. A number that decides something is not written here but measured as evidence: `Figures` names claims, and the
+page takes value, interval and n from the ledger.
 
 The document depends on rows, answers and settings alone: no times, no words in the user's language.
 """
@@ -128,6 +128,57 @@ class Scatter:
 
 
 @dataclass(frozen=True)
+class Push:
+    """What one part of a row adds to the answer."""
+
+    name: Words
+    value: float
+
+
+@dataclass(frozen=True)
+class Forces:
+    """How one answer came to be: from `base`, push by push, to the answer."""
+
+    kind: ClassVar[str] = "forces"
+    title: Words
+    base: float
+    pushes: tuple[Push, ...]
+    note: Words = ""
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A row's value in one line of a swarm.
+
+    Attributes:
+        share: where the row's own number stands among all rows, 0 to 1; None for what is no number.
+        name: shown when pointed at.
+    """
+
+    value: float
+    share: float | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a swarm."""
+
+    name: Words
+    spots: tuple[Spot, ...]
+
+
+@dataclass(frozen=True)
+class Swarm:
+    """Values of many rows, a line a column: SHAP's summary."""
+
+    kind: ClassVar[str] = "swarm"
+    title: Words
+    lines: tuple[Line, ...]
+    note: Words = ""
+
+
+@dataclass(frozen=True)
 class Marked:
     """A text in pieces with a weight each; positive weights speak for `label`, negative against it."""
 
@@ -164,7 +215,7 @@ class Pictures:
     note: Words = ""
 
 
-Block: TypeAlias = Text | Figures | Table | Lines | Bars | Scatter | Tokens | Pictures
+Block: TypeAlias = Text | Figures | Table | Lines | Bars | Scatter | Forces | Swarm | Tokens | Pictures
 
 
 def write(

@@ -13,7 +13,7 @@ import numpy as np
 from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.data.dataset import Dataset
-from modelyard.methods.evaluation.blocks import Bar, Bars, Block, Figures, Lines, Phrase, Series, Table, Text
+from modelyard.methods.evaluation.blocks import Bar, Bars, Block, Cell, Figures, Lines, Phrase, Series, Table, Text
 from modelyard.methods.evaluation.concepts import layers, probes
 from modelyard.methods.evaluation.concepts.reading import Concept, records
 from modelyard.methods.evaluation.estimates import Estimate
@@ -69,8 +69,12 @@ class Found:
 
     @property
     def followed(self) -> list[tuple[str, str, str]]:
-        """Concept, layer and class where the answer follows the concept, at a false discovery rate of 5 %."""
-        return [key for key, p in self.adjusted.items() if p <= 0.05]
+        """Concept, layer and class where the answer follows the concept, at a false discovery rate of 5 %.
+
+        Only where the layer holds the concept: a direction that does not tell its examples apart is not of it.
+        """
+        held = {(one.concept, one.layer) for one in self.asked if one.probe.held}
+        return [key for key, p in self.adjusted.items() if p <= 0.05 and key[:2] in held]
 
 
 def judge(folder: Path, data: Dataset, concepts: Sequence[Concept], settings: Mapping[str, Any], note: Note) -> Found:
@@ -151,13 +155,12 @@ def blocks(found: Found) -> list[Block]:
     places = list(dict.fromkeys(one.layer for one in found.asked))
     if len(places) > 1:
         shown.append(_through_layers(found, names, places))
-    rows = [
-        (one.concept, one.layer, label, round(tcav.score, 3), f"{tcav.of_random[0]:.2f} - {tcav.of_random[1]:.2f}",
-         round(tcav.p, 4), round(found.adjusted[one.concept, one.layer, label], 4))
-        for one in found.asked for label, tcav in one.by_class.items()
-    ]  # fmt: skip
-    heads = ("concept", "layer", "class", "TCAV score", "of random concepts", "p", "p, adjusted")
-    note = "The test compares mean slopes with those of random concepts; adjusted for all rows of this table."
+    rows = [_tested(found, one, label) for one in found.asked for label in one.by_class]
+    heads = ("concept", "layer", "held there", "class", "TCAV score", "of random concepts", "p", "p, adjusted")
+    note = (
+        "The test compares mean slopes with those of random concepts; adjusted for all rows of this table. "
+        "Where a layer does not hold a concept, its scores there say nothing about it."
+    )
     shown.append(Table("Do answers follow the concepts?", heads, tuple(rows), note))
     for concept in names:
         bars = [
@@ -167,6 +170,13 @@ def blocks(found: Found) -> list[Block]:
         title = Phrase("TCAV score of {concept}, by layer and class", {"concept": concept})
         shown.append(Bars(title, tuple(bars), "0.5: as many rows fall as rise along the concept."))
     return shown
+
+
+def _tested(found: Found, one: Asked, label: str) -> tuple[Cell, ...]:
+    tcav, held = one.by_class[label], "yes" if one.probe.held else "no"
+    by_chance = f"{tcav.of_random[0]:.2f} - {tcav.of_random[1]:.2f}"
+    adjusted = found.adjusted[one.concept, one.layer, label]
+    return one.concept, one.layer, held, label, round(tcav.score, 3), by_chance, round(tcav.p, 4), round(adjusted, 4)
 
 
 def _through_layers(found: Found, names: Sequence[str], places: Sequence[str]) -> Lines:

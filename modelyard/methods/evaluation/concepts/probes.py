@@ -47,6 +47,11 @@ class Probe:
         return self.accuracy - float(self.controls.mean())
 
     @property
+    def held(self) -> bool:
+        """Whether the layer holds the concept: the accuracy's interval lies above the mean with shuffled labels."""
+        return self.interval[0] > float(self.controls.mean())
+
+    @property
     def p(self) -> float:
         return float((1 + (self.controls >= self.accuracy - 1e-12).sum()) / (1 + len(self.controls)))
 

@@ -45,11 +45,16 @@ def partial_dependence(oracle: Oracle, records: Sequence[Record], column: str, a
 
 
 def quantile_grid(values: Sequence[float], points: int) -> list[float]:
-    """At most so many distinct quantiles of what is there, from the least to the most."""
+    """Distinct quantiles of what is there, from the least to the most: about so many."""
     there = np.array([value for value in values if value is not None and np.isfinite(value)], np.float64)
     if not there.size:
         return []
-    return [float(one) for one in np.unique(np.quantile(there, np.linspace(0, 1, points)))]
+    steps = np.linspace(0, 1, points)
+    found = np.unique(np.quantile(there, steps))
+    if len(found) <= points // 2:
+        # Most rows share one number: quantiles of the distinct numbers show the others too.
+        found = np.unique(np.concatenate([found, np.quantile(np.unique(there), steps)]))
+    return [float(one) for one in found]
 
 
 def accumulated_effects(

@@ -10,14 +10,17 @@ from modelyard.methods.evaluation.blocks import (
     Bar,
     Bars,
     Block,
+    Forces,
+    Line,
     Lines,
     Marked,
     Phrase,
     Picture,
     Pictures,
-    Point,
-    Scatter,
+    Push,
     Series,
+    Spot,
+    Swarm,
     Tokens,
 )
 from modelyard.methods.evaluation.explanation.cases import Case
@@ -65,32 +68,42 @@ def summary(found: Sequence[Explained], method: str, target: int | None) -> Bloc
     names = rows[0].case.players.names
     signs = np.array([-1.0 if target is not None and one.case.target != target else 1.0 for one in rows])
     values = np.stack([one.by_method[method].values for one in rows]) * signs[:, None]
-    order = np.argsort(-np.abs(values).mean(0), kind="stable")[:SHOWN].tolist()
-    points = []
-    for rank, place in enumerate(order):
+    lines = []
+    for place in np.argsort(-np.abs(values).mean(0), kind="stable")[:SHOWN].tolist():
         cells = [one.case.record[names[place]] for one in rows]
-        for row, (cell, group) in enumerate(zip(cells, _levels(cells), strict=True)):
-            spread = ((row * 7919) % 21 - 10) / 30
-            points.append(Point(float(values[row, place]), rank + spread, group, f"{names[place]} = {cell}"))
-    note = Phrase("From above: {names}", {"names": ", ".join(names[place] for place in order)})
-    return Scatter(Phrase("Values of {method}, a dot a row", {"method": method}), method, "column", tuple(points), note)
+        spots = tuple(
+            Spot(float(value), share, f"{names[place]} = {cell}"[:CHARS])
+            for value, share, cell in zip(values[:, place], _shares(cells), cells, strict=True)
+        )
+        lines.append(Line(names[place], spots))
+    return Swarm(Phrase("Values of {method}, a dot a row", {"method": method}), tuple(lines))
 
 
-def _levels(cells: Sequence[object]) -> list[str]:
-    """`low`, `high` by the median where cells are numbers, else the cell itself."""
+def _shares(cells: Sequence[object]) -> list[float | None]:
+    """Mean rank of each number among the numbers, 0 to 1; None for what is no number, in words or missing."""
+    from scipy.stats import rankdata
+
     from modelyard.methods.evaluation.explanation.surrogate import number_or_none
 
     numbers = [number_or_none(cell) for cell in cells]
-    there = [number for number in numbers if number is not None and np.isfinite(number)]
-    if len(there) < len([cell for cell in cells if cell is not None]) or not there:
-        return ["-"] * len(cells)
-    middle = float(np.median(there))
-    return ["-" if number is None or not np.isfinite(number) else "low" if number <= middle else "high"
-            for number in numbers]  # fmt: skip
+    if any(number is None for number in numbers):
+        return [None] * len(cells)
+    there = [place for place, number in enumerate(numbers) if number is not None and np.isfinite(number)]
+    ranks = rankdata([numbers[place] for place in there])
+    found: list[float | None] = [None] * len(cells)
+    for place, rank in zip(there, ranks.tolist(), strict=True):
+        found[place] = (rank - 1) / max(1, len(there) - 1)
+    return found
 
 
-def dependence(column: str, partial: Curve, accumulated: Curve | None, labels: Sequence[str], output: int) -> Block:
-    """Lines for numbers, bars for categories."""
+def dependence(
+    column: str, partial: Curve, accumulated: Curve | None, labels: Sequence[str], output: int, mean: float
+) -> Block:
+    """Lines for numbers, bars for categories.
+
+    Args:
+        mean: the mean answer to the rows the effects were asked about.
+    """
     what = Phrase("Answer by `{column}`", {"column": column})
     note = Phrase("Mean probability of `{label}`", {"label": labels[output]}) if labels else ""
     if accumulated is None:
@@ -98,9 +111,9 @@ def dependence(column: str, partial: Curve, accumulated: Curve | None, labels: S
         bars = [Bar(str(at), float(mean), low, high)
                 for at, mean, (low, high) in zip(partial.at, partial.means[:, output], ends, strict=True)]  # fmt: skip
         return Bars(what, tuple(bars), note)
-    lift = float(partial.means[:, output].mean())
+    # Effects are about their mean over the rows: they are shown about the mean answer to the same rows.
     series = (_series("partial dependence", partial, output, 0.0),
-              _series("accumulated local effects", accumulated, output, lift))  # fmt: skip
+              _series("accumulated local effects", accumulated, output, mean))  # fmt: skip
     return Lines(what, column, "answer", series, note=note)
 
 
@@ -137,13 +150,19 @@ def _marked(one: Explained, method: str) -> Marked:
     return Marked(one.case.answer, pieces, _caption(one.case))
 
 
-def _force(one: Explained, method: str, texts: bool) -> Bars:
-    """A row's columns from what speaks for the answer to what speaks against it."""
-    values, names = one.by_method[method].values, one.case.players.names
-    order = sorted(np.argsort(-np.abs(values), kind="stable")[:SHOWN].tolist(), key=lambda place: -values[place])
-    bars = [Bar(f"{names[place]} = {one.case.record[names[place]]}"[:CHARS] if texts else names[place],
-                float(values[place])) for place in order]  # fmt: skip
-    return Bars(_caption(one.case), tuple(bars), Phrase("Explained by {method}", {"method": method}))
+def _force(one: Explained, method: str, texts: bool) -> Block:
+    """From the base to the answer, the largest pushes first, the rest together; bars where values do not add up."""
+    found, names = one.by_method[method], one.case.players.names
+    order = np.argsort(-np.abs(found.values), kind="stable").tolist()
+    said = [f"{names[place]} = {one.case.record[names[place]]}"[:CHARS] if texts else names[place] for place in order]
+    note = Phrase("Explained by {method}", {"method": method})
+    if found.base is None:
+        bars = [Bar(name, float(found.values[place])) for name, place in zip(said, order, strict=True)]
+        return Bars(_caption(one.case), tuple(bars[:SHOWN]), note)
+    pushes = [Push(name, float(found.values[place])) for name, place in zip(said, order, strict=True)]
+    rest = sum(push.value for push in pushes[SHOWN:])
+    more = (Push("the other columns", rest),) if len(pushes) > SHOWN else ()
+    return Forces(_caption(one.case), found.base, (*pushes[:SHOWN], *more), note)
 
 
 def _picture(one: Explained, method: str) -> Picture:

@@ -84,14 +84,14 @@ class Surrogate:
         inner = self.tree.tree_
         found: list[Rule] = []
 
-        def visit(node: int, conditions: list[str]) -> None:
+        def visit(node: int, asked: list[tuple[Feature, float, bool]]) -> None:
             if inner.children_left[node] < 0:
-                said = " · ".join(conditions)
+                said = " · ".join(shortened(asked))
                 found.append(Rule(said, self._answer(node), int(inner.n_node_samples[node]), node))
                 return
             feature, threshold = self.features[inner.feature[node]], float(inner.threshold[node])
-            visit(int(inner.children_left[node]), [*conditions, feature.says(threshold, True)])
-            visit(int(inner.children_right[node]), [*conditions, feature.says(threshold, False)])
+            visit(int(inner.children_left[node]), [*asked, (feature, threshold, True)])
+            visit(int(inner.children_right[node]), [*asked, (feature, threshold, False)])
 
         visit(0, [])
         return sorted(found, key=lambda one: (-one.training_rows, one.conditions))
@@ -100,17 +100,26 @@ class Surrogate:
         """The conditions a record meets, from the root, and the answer at their end."""
         row = _matrix([record], self.features, self.medians)
         inner, nodes = self.tree.tree_, self.tree.decision_path(row).indices.tolist()
-        conditions = []
-        for node, child in pairwise(nodes):
-            feature, threshold = self.features[inner.feature[node]], float(inner.threshold[node])
-            conditions.append(feature.says(threshold, child == inner.children_left[node]))
-        return conditions, self._answer(nodes[-1])
+        asked = [
+            (self.features[inner.feature[node]], float(inner.threshold[node]), child == inner.children_left[node])
+            for node, child in pairwise(nodes)
+        ]
+        return shortened(asked), self._answer(nodes[-1])
 
     def _answer(self, node: int) -> str:
         value = self.tree.tree_.value[node][0]
         if not self.labels:
             return f"{float(value[0]):.4g}"
         return self.labels[int(self.tree.classes_[int(np.argmax(value))])]
+
+
+def shortened(asked: Sequence[tuple[Feature, float, bool]]) -> list[str]:
+    """Conditions (feature, threshold, whether it is at most that) in words; of several of one kind the narrowest."""
+    kept: dict[tuple[Feature, bool], float] = {}
+    for feature, threshold, left in asked:
+        before = kept.get((feature, left), threshold)
+        kept[feature, left] = min(before, threshold) if left else max(before, threshold)
+    return [feature.says(threshold, left) for (feature, left), threshold in kept.items()]
 
 
 def surrogate(

@@ -91,13 +91,14 @@ def _dependence(oracle: Oracle, records: Sequence[Record], one: Importance, outp
         by_name = {str(cell): cell for cell in cells}
         at = [by_name[value] for value in values[:MOST_VALUES]]
         partial = dependence.partial_dependence(oracle, records, one.column, at)
-        return showing.dependence(one.column, partial, None, oracle.labels, output)
+        return showing.dependence(one.column, partial, None, oracle.labels, output, 0.0)
     some = [float(numbers[place] or 0.0) for place in there]
     grid = dependence.quantile_grid(some, points)
     partial = dependence.partial_dependence(oracle, records, one.column, grid)
     rows = [records[place] for place in there]
     accumulated = dependence.accumulated_effects(oracle, rows, one.column, some, points)
-    return showing.dependence(one.column, partial, accumulated, oracle.labels, output)
+    mean = float(oracle.outputs(rows)[:, output].mean())
+    return showing.dependence(one.column, partial, accumulated, oracle.labels, output, mean)
 
 
 def _rules(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from modelyard.methods.evaluation import blocks
 from modelyard.methods.evaluation.blocks import Block, Phrase, Words
+from modelyard.methods.reporting.documents.values import items_of, maps, number
 from modelyard.methods.reporting.markup import clip
 from modelyard.methods.reporting.record import Document as Raw
 from modelyard.methods.reporting.words import mark
@@ -34,7 +34,6 @@ MAX_PICTURES = 24
 MAX_PNG = 300_000
 """Bytes of one picture; with both languages a page holds each twice."""
 PNG = b"\x89PNG\r\n\x1a\n"
-LARGEST = 1e300
 
 UNREADABLE = mark("blocks that cannot be read: {count}")
 MORE_BLOCKS = mark("blocks beyond the first {limit}: {count}")
@@ -91,6 +90,8 @@ class _Reader:
             blocks.Lines.kind: self._lines,
             blocks.Bars.kind: self._bars,
             blocks.Scatter.kind: self._scatter,
+            blocks.Forces.kind: self._forces,
+            blocks.Swarm.kind: self._swarm,
             blocks.Tokens.kind: self._tokens,
             blocks.Pictures.kind: self._pictures,
         }
@@ -128,17 +129,17 @@ class _Reader:
         return Phrase(self._string(value.get("template"), limit), filled)
 
     def _value(self, value: Any, limit: int) -> str | int | float:
-        return value if _number(value) is not None else self._string(value, limit)
+        return value if number(value) is not None else self._string(value, limit)
 
     def _string(self, value: Any, limit: int = MAX_CHARACTERS) -> str:
         """Only texts and numbers: how an object would spell itself is nobody's text."""
-        text = value if isinstance(value, str) else f"{value}" if _number(value) is not None else ""
+        text = value if isinstance(value, str) else f"{value}" if number(value) is not None else ""
         if len(text) > limit:
             self.lose(CUT, limit=limit)
         return clip(text, limit)
 
     def _numbers(self, values: Any, size: int) -> list[float] | None:
-        found = [_number(one) for one in values] if isinstance(values, list) and len(values) == size else [None]
+        found = [number(one) for one in values] if isinstance(values, list) and len(values) == size else [None]
         kept = [one for one in found if one is not None]
         if len(kept) < len(found):
             self.lose(NO_NUMBERS)
@@ -152,15 +153,15 @@ class _Reader:
         return blocks.Text(said) if said else None
 
     def _figures(self, item: Mapping[str, Any]) -> Block | None:
-        claims = tuple(one for one in _list(item.get("claims")) if isinstance(one, str) and len(one) <= 200)
+        claims = tuple(one for one in items_of(item.get("claims")) if isinstance(one, str) and len(one) <= 200)
         if not claims:
             return None
         return blocks.Figures(self.words(item.get("title")), claims, item.get("slices") is not False)
 
     def _table(self, item: Mapping[str, Any]) -> Block | None:
-        heads = self.first(_list(item.get("columns")), MAX_COLUMNS, MORE_COLUMNS)
+        heads = self.first(items_of(item.get("columns")), MAX_COLUMNS, MORE_COLUMNS)
         columns = tuple(self.words(head) for head in heads)
-        rows = [row for row in _list(item.get("rows")) if isinstance(row, list)]
+        rows = [row for row in items_of(item.get("rows")) if isinstance(row, list)]
         cells = tuple(self._row(row, len(columns)) for row in self.first(rows, MAX_ROWS, MORE_ROWS))
         if not columns:
             return None
@@ -171,7 +172,7 @@ class _Reader:
         return (*cells, *([None] * (width - len(cells))))
 
     def _lines(self, item: Mapping[str, Any]) -> Block | None:
-        found = [one for one in _list(item.get("series")) if isinstance(one, Mapping)]
+        found = maps(item.get("series"))
         series = tuple(self._series(one) for one in self.first(found, MAX_SERIES, MORE_PARTS))
         if not any(one.points for one in series):
             return None
@@ -181,8 +182,8 @@ class _Reader:
         )  # fmt: skip
 
     def _series(self, item: Mapping[str, Any]) -> blocks.Series:
-        points = [self._numbers(one, 2) for one in self.first(_list(item.get("points")), MAX_LINE, MORE_POINTS)]
-        band = [self._numbers(one, 3) for one in self.first(_list(item.get("band")), MAX_LINE, MORE_POINTS)]
+        points = [self._numbers(one, 2) for one in self.first(items_of(item.get("points")), MAX_LINE, MORE_POINTS)]
+        band = [self._numbers(one, 3) for one in self.first(items_of(item.get("band")), MAX_LINE, MORE_POINTS)]
         return blocks.Series(
             self.words(item.get("name")),
             tuple((one[0], one[1]) for one in points if one),
@@ -190,20 +191,20 @@ class _Reader:
         )
 
     def _bars(self, item: Mapping[str, Any]) -> Block | None:
-        found = [one for one in _list(item.get("bars")) if isinstance(one, Mapping)]
+        found = maps(item.get("bars"))
         bars = [self._bar(one) for one in self.first(found, MAX_BARS, MORE_PARTS)]
         kept = tuple(one for one in bars if one)
         return blocks.Bars(self.words(item.get("title")), kept, self.words(item.get("note"))) if kept else None
 
     def _bar(self, item: Mapping[str, Any]) -> blocks.Bar | None:
-        value, low, high = (_number(item.get(name)) for name in ("value", "low", "high"))
+        value, low, high = (number(item.get(name)) for name in ("value", "low", "high"))
         if value is None:
             self.lose(NO_NUMBERS)
             return None
         return blocks.Bar(self.words(item.get("name")), value, low, high)
 
     def _scatter(self, item: Mapping[str, Any]) -> Block | None:
-        found = [one for one in _list(item.get("points")) if isinstance(one, Mapping)]
+        found = maps(item.get("points"))
         points = [self._point(one) for one in self._thinned(found)]
         kept = tuple(one for one in points if one)
         if not kept:
@@ -213,12 +214,12 @@ class _Reader:
             self.words(item.get("note")),
         )  # fmt: skip
 
-    def _thinned(self, items: list[Any]) -> list[Any]:
-        """At most MAX_POINTS, evenly chosen: the first ones could all be of one group."""
-        if len(items) <= MAX_POINTS:
+    def _thinned(self, items: list[Any], most: int = MAX_POINTS) -> list[Any]:
+        """At most so many, evenly chosen: the first ones could all be of one group."""
+        if len(items) <= most:
             return items
-        self.lose(MORE_POINTS, len(items) - MAX_POINTS, MAX_POINTS)
-        return [items[place * len(items) // MAX_POINTS] for place in range(MAX_POINTS)]
+        self.lose(MORE_POINTS, len(items) - most, most)
+        return [items[place * len(items) // most] for place in range(most)]
 
     def _point(self, item: Mapping[str, Any]) -> blocks.Point | None:
         at = self._numbers([item.get("x"), item.get("y")], 2)
@@ -228,15 +229,44 @@ class _Reader:
             else None
         )
 
+    def _forces(self, item: Mapping[str, Any]) -> Block | None:
+        base, found = number(item.get("base")), maps(item.get("pushes"))
+        pushes = [(one, number(one.get("value"))) for one in self.first(found, MAX_BARS, MORE_PARTS)]
+        if base is None or any(value is None for _, value in pushes):
+            # Without one of its steps the others would end elsewhere.
+            self.lose(NO_NUMBERS)
+            return None
+        kept = tuple(blocks.Push(self.words(one.get("name")), value or 0.0) for one, value in pushes)
+        return blocks.Forces(self.words(item.get("title")), base, kept, self.words(item.get("note"))) if kept else None
+
+    def _swarm(self, item: Mapping[str, Any]) -> Block | None:
+        found = self.first(maps(item.get("lines")), MAX_BARS, MORE_PARTS)
+        most = max(1, MAX_POINTS // max(1, len(found)))
+        lines = tuple(self._line(one, most) for one in found)
+        if not any(one.spots for one in lines):
+            return None
+        return blocks.Swarm(self.words(item.get("title")), lines, self.words(item.get("note")))
+
+    def _line(self, item: Mapping[str, Any], most: int) -> blocks.Line:
+        spots = []
+        for one in self._thinned(maps(item.get("spots")), most):
+            value, share = number(one.get("value")), number(one.get("share"))
+            if value is None:
+                self.lose(NO_NUMBERS)
+            else:
+                inside = None if share is None else min(max(share, 0.0), 1.0)
+                spots.append(blocks.Spot(value, inside, self._string(one.get("name"), 120)))
+        return blocks.Line(self.words(item.get("name")), tuple(spots))
+
     def _tokens(self, item: Mapping[str, Any]) -> Block | None:
-        found = [one for one in _list(item.get("texts")) if isinstance(one, Mapping)]
+        found = maps(item.get("texts"))
         texts = tuple(self._marked(one) for one in self.first(found, MAX_TEXTS, MORE_PARTS))
         return blocks.Tokens(self.words(item.get("title")), texts, self.words(item.get("note"))) if texts else None
 
     def _marked(self, item: Mapping[str, Any]) -> blocks.Marked:
         pieces = []
-        for piece in self.first(_list(item.get("pieces")), MAX_PIECES, MORE_PARTS):
-            weight = _number(piece[1]) if isinstance(piece, list) and len(piece) == 2 else None
+        for piece in self.first(items_of(item.get("pieces")), MAX_PIECES, MORE_PARTS):
+            weight = number(piece[1]) if isinstance(piece, list) and len(piece) == 2 else None
             if weight is None:
                 self.lose(NO_NUMBERS)
             else:
@@ -244,7 +274,7 @@ class _Reader:
         return blocks.Marked(self._string(item.get("label"), 60), tuple(pieces), self.words(item.get("note")))
 
     def _pictures(self, item: Mapping[str, Any]) -> Block | None:
-        found = [one for one in _list(item.get("pictures")) if isinstance(one, Mapping)]
+        found = maps(item.get("pictures"))
         pictures = [self._picture(one) for one in self.first(found, MAX_PICTURES, MORE_PARTS)]
         kept = tuple(one for one in pictures if one)
         return blocks.Pictures(self.words(item.get("title")), kept, self.words(item.get("note"))) if kept else None
@@ -258,14 +288,3 @@ class _Reader:
             self.lose(NO_PICTURES)
             return None
         return blocks.Picture(png, self.words(item.get("caption")))
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _number(value: Any) -> float | None:
-    """A finite number that can be drawn; a whole number may be too large to be one."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST < value < LARGEST:
-        return None
-    return float(value) if math.isfinite(value) else None

@@ -10,20 +10,21 @@ from modelyard.base.canonical import short
 from modelyard.base.messages import catalogue
 from modelyard.methods.evaluation.blocks import (
     Bars,
-    Block,
     Cell,
     Figures,
+    Forces,
     Lines,
     Marked,
     Phrase,
     Pictures,
     Scatter,
+    Swarm,
     Table,
     Text,
     Tokens,
 )
 from modelyard.methods.evaluation.blocks import Words as Said
-from modelyard.methods.reporting.charts import bars, lines, scatter
+from modelyard.methods.reporting.charts import bars, forces, lines, scatter
 from modelyard.methods.reporting.documents.reading import Document, read
 from modelyard.methods.reporting.markup import Markup, Node, clip, el, isolated
 from modelyard.methods.reporting.record import Evidence
@@ -33,6 +34,7 @@ from modelyard.methods.reporting.words import DASH, count
 NAME = "evaluations"
 MAX_FIGURES = 120
 """Of one block; all are in the table of all evidence and in the JSON."""
+Charts = (Lines, Bars, Scatter, Forces, Swarm)
 _BRACES = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 _FORMAT = re.compile(r"[+,]?,?(\.\d{1,2})?[defg%]?")
 """Formats without a width: one of a billion characters would fill the page."""
@@ -82,13 +84,28 @@ def say(view: View, words: Said) -> str:
 
 
 def _fold(view: View, document: Document, index: int) -> Markup:
-    drawn = [part for block in document.blocks for part in _draw(view, document, block)]
+    drawn = _drawn(view, document)
     if document.problem:
         drawn = [el("p", view.t("Left out: {reason}.", reason=say(view, document.problem)), class_="note")]
     elif not drawn:
         drawn = [el("p", view.t("This document holds nothing that can be shown."), class_="note")]
     body = el("div", _about(view, document), drawn, _losses(view, document), class_="document", id=anchor(view, index))
     return fold(heading(view, document), body)
+
+
+def _drawn(view: View, document: Document) -> list[Markup]:
+    """The blocks as nodes; charts that follow each other stand side by side where there is room."""
+    found: list[Markup] = []
+    charts: list[Markup] = []
+    for block in document.blocks:
+        chart = _chart(view, block) if isinstance(block, Charts) else None
+        if chart:
+            charts.append(chart)
+            continue
+        found += [el("div", *charts, class_="charts")] if charts else []
+        charts = []
+        found += [] if isinstance(block, Charts) else _draw(view, document, block)
+    return [*found, el("div", *charts, class_="charts")] if charts else found
 
 
 def _about(view: View, document: Document) -> Markup | None:
@@ -108,8 +125,8 @@ def _losses(view: View, document: Document) -> Markup | None:
     return el("ul", el("li", view.t("Not shown on this page:")), *(el("li", one) for one in said), class_="lost")
 
 
-def _draw(view: View, document: Document, block: Block) -> list[Markup]:
-    """A block as nodes; the kinds are a closed list."""
+def _draw(view: View, document: Document, block: Text | Figures | Table | Tokens | Pictures) -> list[Markup]:
+    """A block that is no chart, as nodes; the kinds are a closed list."""
     if isinstance(block, Text):
         return [el("p", say(view, block.text))]
     if isinstance(block, Figures):
@@ -118,13 +135,10 @@ def _draw(view: View, document: Document, block: Block) -> list[Markup]:
         return _table(view, block)
     if isinstance(block, Tokens):
         return _tokens(view, block)
-    if isinstance(block, Pictures):
-        return _pictures(view, block)
-    chart = _chart(view, block)
-    return [el("div", chart, class_="charts")] if chart else []
+    return _pictures(view, block)
 
 
-def _chart(view: View, block: Lines | Bars | Scatter) -> Markup | None:
+def _chart(view: View, block: Lines | Bars | Scatter | Forces | Swarm) -> Markup | None:
     title, note = say(view, block.title), say(view, block.note) or None
     if isinstance(block, Lines):
         series = [
@@ -138,6 +152,16 @@ def _chart(view: View, block: Lines | Bars | Scatter) -> Markup | None:
         points = [(point.x, point.y, point.group, point.name) for point in block.points]
         others = view.t("other groups")
         return scatter.grouped(title, points, say(view, block.x), say(view, block.y), others, note=note)
+    if isinstance(block, Forces):
+        pushes = [(say(view, one.name), one.value) for one in block.pushes]
+        return forces.forces(title, block.base, pushes, (view.t("base"), view.t("answer")), note=note)
+    if isinstance(block, Swarm):
+        swarms = [
+            (say(view, one.name), [forces.Spot(spot.value, spot.share, spot.name) for spot in one.spots])
+            for one in block.lines
+        ]
+        keys = (view.t("low numbers"), view.t("high numbers"), view.t("no number"))
+        return forces.swarm(title, swarms, keys, note=note)
     rows = [
         bars.Whisker(say(view, one.name), one.value, one.low, one.high, f"{one.value:.4g}", strong=True)
         for one in block.bars
