@@ -101,6 +101,8 @@ def run(config: Config, context: Context) -> None:
         texts.documents(data, split, column, tokenizer, job.scratch / "tokens") for split in ("train", "validation")
     ]
     jobs.say_size(job, model, tokenizer)
+    if config.adapter is None:
+        jobs.say_cost(job, model, length)
     trained = fitting.fit(model, documents[0], documents[1], settings, job, texts.num_bytes(data, "validation", column))
     provenance = {
         "stage": "train.language_model",

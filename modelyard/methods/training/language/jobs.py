@@ -13,6 +13,7 @@ from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.training import choices, pretrained
 from modelyard.methods.training.hooks import Hooks
+from modelyard.methods.training.language import costs
 from modelyard.methods.training.language.fitting import Beside, Trained, num_weights
 from modelyard.methods.training.language.learning import Job, Learning
 from modelyard.methods.training.language.settings import Adapter
@@ -64,6 +65,18 @@ def say_size(job: Job, model: Any, tokenizer: Any) -> None:
     """Tell the user what is trained."""
     count, tokens = num_weights(model), len(tokenizer)
     job.hooks.say(t("{count:,} weights, {tokens:,} kinds of token", count=count, tokens=tokens))
+
+
+def say_cost(job: Job, model: Any, context: int) -> None:
+    """Tell the user what a token costs and what the weights' state takes."""
+    found = costs.cost(model, context)
+    job.hooks.say(
+        t(
+            "{operations:.3g} operations a token, {state:.3g} GiB of weights, gradients and moments",
+            operations=found.operations,
+            state=found.state_bytes / 2**30,
+        )
+    )
 
 
 def learning(config: Lengths) -> Learning:
