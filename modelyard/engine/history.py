@@ -11,7 +11,9 @@ from modelyard.core.run import Run
 from modelyard.engine.bound import BoundProject, BoundStep
 from modelyard.engine.events import StepOutcome
 from modelyard.engine.identity import evaluator_of
-from modelyard.engine.record import Made, build_record
+from modelyard.engine.openings import openings_of
+from modelyard.engine.record import Made, build_record, model_of
+from modelyard.engine.seeds import seeds_of
 from modelyard.store import Store
 
 
@@ -48,14 +50,19 @@ def record_of(store: Store, bound: BoundProject, outcomes: Sequence[StepOutcome]
     made = [_made(store, steps[outcome.step], store.ledger.run(outcome.run)) for outcome in outcomes]
     curves = {item.step: store.ledger.curves(item.run.id) for item in made}
     split = {b.digest for item in made for b in item.run.outputs if "test" in b.splits}
+    opened = [openings_of(store, digest) for digest in sorted(split)]
+    model_step, claims = _model_step(bound, made), claims_of(bound)
+    model = model_of(model_step, made)
     return build_record(
         project=bound.project.name,
-        model_step=_model_step(bound, made),
+        model_step=model_step,
         made=made,
         evidence=_current(bound, made, evidence_of(store, outcomes)),
         curves={step: curve for step, curve in curves.items() if curve},
-        openings=sum(len(store.ledger.openings(digest)) for digest in sorted(split)),
-        claims=claims_of(bound),
+        openings=sum(one.runs for one in opened),
+        opened_models=sum(one.models for one in opened),
+        seeds=seeds_of(store, bound.project.name, model, claims) if model else [],
+        claims=claims,
     )
 
 

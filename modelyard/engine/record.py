@@ -52,6 +52,8 @@ def build_record(
     evidence: Iterable[Evidence],
     curves: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]],
     openings: int,
+    opened_models: int,
+    seeds: Sequence[Mapping[str, Any]],
     claims: Mapping[str, Claim],
 ) -> dict[str, Any]:
     """The record of `made`, top to bottom; `model_step` is the step whose model the report is about."""
@@ -72,6 +74,9 @@ def build_record(
         "documents": documents,
         "data": _data(made),
         "openings": openings,
+        "opened_models": opened_models,
+        "seeds": list(seeds),
+        "seeds_of": model_of(model_step, made),
         "environment": dict(made[-1].run.environment) if made else {},
         "claims": {
             name: {"description": claim.description, "unit": claim.unit, "better": claim.better}
@@ -82,6 +87,12 @@ def build_record(
 
 def _read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def model_of(step: str | None, made: Sequence[Made]) -> str:
+    """Digest of the model a record is about; `` if no step made one."""
+    found = _model(step, made)
+    return str(found["digest"]) if found else ""
 
 
 def _model(step: str | None, made: Sequence[Made]) -> dict[str, Any] | None:

@@ -217,6 +217,14 @@ class About(_Part):
 Curve = list[tuple[float, float | None]]
 
 
+class Seed(_Part):
+    """A model of the same recipe: its seed, digest, and what it measured by `claim on split`."""
+
+    seed: int
+    model: str
+    values: dict[str, float | None] = Field(default_factory=dict)
+
+
 class Record(_Part):
     """The whole.
 
@@ -227,6 +235,8 @@ class Record(_Part):
         documents: what evaluations show in blocks, in the order of the steps.
         about: the owner's words; without it, those in the settings of the step that made a card (`report.card`).
         openings: how often the test split was opened to measure; None if not counted.
+        opened_models: for how many different models; None if not counted.
+        seeds: models made the same way with other seeds, this one among them (its digest is `seeds_of`).
         not_finite: places whose number was NaN or infinite (filled in by `parse`).
     """
 
@@ -244,6 +254,9 @@ class Record(_Part):
     data: Data = Field(default_factory=Data)
     about: About | None = None
     openings: int | None = None
+    opened_models: int | None = None
+    seeds: list[Seed] = Field(default_factory=list)
+    seeds_of: str = ""
     environment: dict[str, Any] = Field(default_factory=dict)
     claims: dict[str, Claim] = Field(default_factory=dict)
     not_finite: list[str] = Field(default_factory=list)

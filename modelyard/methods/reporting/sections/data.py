@@ -73,7 +73,12 @@ def _openings(view: View) -> Markup | None:
     if openings is None:
         return None
     once = view.t("The test split was opened once.")
-    often = view.t("The test split was opened {num} times.", num=openings)
+    models = view.record.opened_models
+    often = (
+        view.t("The test split was opened {num} times.", num=openings)
+        if models is None
+        else view.t("The test split was opened {num} times, for {models} models.", num=openings, models=models)
+    )
     never = view.t("The test split was never opened.")
     return el("p", never if openings == 0 else once if openings == 1 else often, class_="fact")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from modelyard.methods.evaluation import selection
 from modelyard.methods.reporting.markup import Markup, Node, el, isolated, join
 from modelyard.methods.reporting.sections.classes import rows_of
 from modelyard.methods.reporting.sections.data import claims as data_claims
@@ -146,6 +147,20 @@ def _openings(view: View) -> Iterator[Node]:
         )
 
 
+def _seeds(view: View) -> Iterator[Node]:
+    """Said of the best of several seeds even where nobody asked for the count."""
+    record = view.record
+    if len(record.seeds) < 2:
+        return
+    seeds = [
+        {"seed": one.seed, "model": one.model, "values": {k: v for k, v in one.values.items() if v is not None}}
+        for one in record.seeds
+    ]
+    claims = {name: {"better": claim.better} for name, claim in record.claims.items()}
+    about = selection.about(selection.compare(seeds, record.seeds_of, claims))
+    yield view.t(about.template, **about.values)
+
+
 def _rights(view: View) -> Iterator[Node]:
     if view.record.model and view.record.model.licence in ("", "unknown"):
         yield view.t("The model's licence is unknown.")
@@ -192,6 +207,7 @@ CHECKS = (
     _calibration,
     _labels,
     _openings,
+    _seeds,
     _rights,
     _speed,
     _unmeasured,
