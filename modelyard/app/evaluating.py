@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.app.deadline import Deadline
-from modelyard.app.evaluation_project import AGAINST, COMPARISON, CUT, FAMILY, MODEL, Asked, ask, families
+from modelyard.app.evaluation_project import AGAINST, CUT, FAMILY, MODEL, Asked, ask, families
 from modelyard.app.releases import folder_of
 from modelyard.app.session import Session, open_store
 from modelyard.app.show import evidence_json
@@ -176,17 +176,17 @@ class _Work:
             self._note(name, found, forgiving)
 
     def _with_other(self, bench: Bench) -> Iterator[str]:
-        """The families that can run; a comparison only if the other model could be had."""
+        """The families that can run; what takes the other model too only if that could be had."""
         from modelyard.engine.repeat.side_by_side import make_each
 
-        for name in self._asked.families:
-            if name == COMPARISON:
-                _, found = next(make_each(bench, [AGAINST], self._shared))
-                if isinstance(found, ModelyardError):
-                    self._failed[name] = found
-                    continue
+        steps = self._asked.value["steps"]
+        paired = [name for name in self._asked.families if AGAINST in steps[name]["in"]]
+        for _, found in make_each(bench, [AGAINST], self._shared) if paired else ():
+            if isinstance(found, ModelyardError):
+                self._failed |= dict.fromkeys(paired, found)
+            else:
                 self._shared.append(found)
-            yield name
+        yield from (name for name in self._asked.families if name not in self._failed)
 
     def _note(self, name: str, found: StepOutcome | ModelyardError, forgiving: bool) -> None:
         family = name.removeprefix(CUT)

@@ -62,7 +62,7 @@ class Asked:
             step = {**steps[name], "with": {**steps[name]["with"], **smaller}}
             chosen[f"{CUT}{name}" if as_steps else name] = step
         rest = {name: step for name, step in steps.items() if name not in self.families}
-        if COMPARISON not in chosen:
+        if not any(AGAINST in step["in"] for step in chosen.values()):
             rest.pop(AGAINST, None)
         gone = tuple(f"steps.{name}." for name in (*self.families, *(() if AGAINST in rest else (AGAINST,))))
         mine = [one for one in sets if not one.startswith(gone)]  # those of families are in their steps by now
@@ -215,8 +215,8 @@ def _measuring(name: str, steps: Mapping[str, Any], file: bool) -> dict[str, Any
     stage, _ = find(f"{FAMILY}{name}", Path())
     inputs = stage.stage.inputs if stage is not None else {"model": None, "data": None}
     given = {"model": f"{MODEL}.model", "data": SPLIT if file else f"{MODEL}.data"}
-    if name == COMPARISON:
-        given["against"] = f"{AGAINST}.model"
+    if AGAINST in steps:
+        given[AGAINST] = f"{AGAINST}.model"
     # Baselines learn from train, of which a file of test rows has none.
     settings: dict[str, Any] = {"baselines": False} if name == "quality" and file else {}
     bound = {port: source for port, source in given.items() if port in inputs}
@@ -227,7 +227,7 @@ def _alone(
     value: Mapping[str, Any], name: str, body: Any, names: Sequence[str], folder: Path, sets: Sequence[str]
 ) -> tuple[BoundProject | None, list[Problem]]:
     """The project with one of its families. Settings of the others are left out with them."""
-    others = {*names} - {name} | ({AGAINST} if name != COMPARISON else set())
+    others = {*names} - {name} | (set() if AGAINST in body["in"] else {AGAINST})
     steps = {key: step for key, step in value["steps"].items() if key not in others}
     mine = [one for one in sets if not one.startswith(tuple(f"steps.{other}." for other in others))]
     return _load({**value, "steps": {**steps, name: body}}, folder, mine)

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
-from modelyard.core.project import SecretName
 from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods.data.settings import ColumnName, Refresh, is_here, text_of
 from modelyard.methods.evaluation.settings import Measuring
+from modelyard.methods.runtimes.asking.settings import Asked, Money
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,29 +32,19 @@ if TYPE_CHECKING:
 
 ClassName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
 Description = Annotated[str, Field(max_length=2_000)]
-Money = Annotated[float, Field(ge=0, le=1e9)]
 Task = Literal[
     "text-classification", "tabular-classification", "text-regression", "tabular-regression", "text-generation",
     "text-to-text",
 ]  # fmt: skip
 
 
-class Config(BaseModel):
+class Config(Asked):
     """Settings of evaluate.endpoint."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    endpoint: str = Field(
-        pattern=r"^https?://[^\s/@]+(/\S*)?$",
-        max_length=500,
-        description="the address: `https://host/v1` of an OpenAI-compatible API, else of the service itself",
-    )
     task: Task = Field("text-classification", description="what is asked for; rows are read as for models of this task")
     model: str | None = Field(
         None, min_length=1, max_length=200, description="the model's name there; none: a service with `body`"
     )
-    key: SecretName | None = Field(None, description="`{secret: NAME}`: sent as bearer token")
-    sends_data: bool = Field(False, description="the rows may leave this machine for the endpoint's host")
     classes: dict[ClassName, Description] | list[ClassName] = Field(
         [], max_length=200, description="classification: the classes; with a description each if that helps"
     )
@@ -67,22 +57,10 @@ class Config(BaseModel):
     scores: str = Field("", max_length=500, description="path to the probabilities by class, if there are any")
     names: dict[ClassName, ClassName] = Field({}, description="what the service calls a class, to its name here")
     wanted: ColumnName | None = Field(None, description="text generation: column of the answer that is wanted")
-    price_in: Money = Field(0.0, description="of a million tokens that are sent")
-    price_out: Money = Field(0.0, description="of a million tokens that are answered")
     price_record: Money = Field(0.0, description="of a record, where the service counts no tokens")
-    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="of the prices")
-    max_requests: int = Field(10_000, ge=1, le=100_000_000, description="at most; a row takes up to `attempts`")
-    max_cost: Money | None = Field(
-        None, description="money at most, by the prices of tokens; requests under way may pass it"
-    )
     max_unanswered: float = Field(
         0.05, ge=0, le=1, description="share of rows without a valid answer; more is an error"
     )
-    requests_per_second: float = Field(5.0, ge=0.001, le=1_000, description="at most, in all")
-    workers: int = Field(4, ge=1, le=64, description="requests under way at once")
-    attempts: int = Field(2, ge=1, le=5, description="how often one row is asked, if the answer is none")
-    max_answer_tokens: int = Field(256, ge=1, le=100_000, description="of one answer; models that think need more")
-    timeout_s: float = Field(120.0, ge=1, le=3_600, description="seconds without a byte until a request is given up")
     refresh: Refresh = Field("never", description="when to ask anew: `never`, `always`, or after a time such as `30d`")
 
     @model_validator(mode="after")
@@ -93,18 +71,7 @@ class Config(BaseModel):
             raise ValueError("`classes`: at least two, each once")
         if self.model is None and not (self.body and self.answer):
             raise ValueError("a service without `model` needs `body` and `answer`")
-        if self.max_cost is not None and not (self.price_in or self.price_out):
-            raise ValueError("`max_cost` needs `price_in` and `price_out`")
-        if not self.sends_data and not is_here(self.host):
-            raise ValueError(f"the rows would leave this machine for {self.host}: say `sends_data: true` if they may")
         return self
-
-    @property
-    def host(self) -> str:
-        """Where the rows go."""
-        from urllib.parse import urlsplit
-
-        return urlsplit(self.endpoint).hostname or ""
 
     @property
     def name(self) -> str:
