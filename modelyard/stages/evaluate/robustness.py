@@ -151,7 +151,7 @@ def _beside_reference(
         if reference.task != task or not judged.is_rate:
             raise InputError(
                 t(
-                    "a reference of the task `{found}` cannot stand beside the task `{task}`",
+                    "a reference of the task `{found}` cannot stand beside `{task}`",
                     found=reference.task,
                     task=task,
                 ),
