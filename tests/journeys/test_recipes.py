@@ -13,7 +13,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = ROOT / "examples" / "recipes"
-PROJECTS = sorted(path.relative_to(RECIPES).as_posix() for path in RECIPES.rglob("*.yaml"))
+PROJECTS = sorted(
+    path.relative_to(RECIPES).as_posix() for path in RECIPES.rglob("*.yaml") if path.parent.name != "tasks"
+)
 
 
 def modelyard(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -81,3 +83,23 @@ def test_areas_come_from_scores_and_labels_in_their_place_are_refused(tmp_path: 
     assert wrong.returncode != 0
     assert "not measured: roc_auc (two distinct scores that only repeat the answer: hard labels" in wrong.stderr
     assert "quality.roc_auc >= 0.98: no evidence about rounded" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_harness_tasks_in_two_languages_are_asked_and_gated(tmp_path: Path) -> None:
+    folder = tmp_path / "recipes" / "harness"
+    shutil.copytree(RECIPES / "harness", folder, ignore=shutil.ignore_patterns(".modelyard"))
+    rows = (ROOT / "examples" / "reviews-zh" / "reviews.csv").read_text(encoding="utf-8").splitlines()[:300]
+    (tmp_path / "reviews-zh").mkdir()
+    (tmp_path / "reviews-zh" / "reviews.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    text = (folder / "modelyard.yaml").read_text(encoding="utf-8").replace("max_steps: 40", "max_steps: 3")
+    (folder / "modelyard.yaml").write_text(text.replace("min: 0.1", "min: 0.99"), encoding="utf-8")
+    done = modelyard(folder, "run")
+    assert done.returncode != 0
+    assert "harness.acc [task=everyday_zh] >= 0.99" in done.stdout + done.stderr
+    assert "everyday_en: acc_norm" in done.stdout + done.stderr
+    task = folder / "tasks" / "everyday_en.yaml"
+    task.write_text(task.read_text(encoding="utf-8") + "doc_to_target: !function ours.target\n", encoding="utf-8")
+    refused = modelyard(folder, "run")
+    assert refused.returncode != 0
+    assert "brings code" in refused.stderr
