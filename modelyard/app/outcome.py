@@ -16,6 +16,7 @@ from modelyard.core.gate import Decision, decide
 from modelyard.core.release import Release
 from modelyard.engine.events import StepOutcome
 from modelyard.engine.history import record_of, world_of
+from modelyard.engine.release_history import history_json
 from modelyard.engine.releases import is_whole, make
 
 
@@ -60,6 +61,7 @@ def full_record(
     """The record of all steps, with decision and release."""
     record = record_of(session.store, session.bound, outcomes)
     record["decision"] = _decision_json(decision) if decision else None
+    record["history"] = history_json(session.store, session.bound.project.name)
     if release is not None:
         record["release"] = {"name": release.name, "version": release.version, "created": release.created}
     return record

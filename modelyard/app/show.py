@@ -196,6 +196,8 @@ def history(
 
     Raises StoreError if there is no release of that name.
     """
+    from modelyard.engine.release_history import measured_of
+
     with open_store(folder_of(project), profile) as (_, store):
         releases = sorted(store.ledger.releases(name), key=lambda item: item.version)
         if not releases:
@@ -203,13 +205,6 @@ def history(
                              remedy=t("`modelyard release list` shows those that are there"))  # fmt: skip
         found = [
             {"version": release.version, "state": release.state, **evidence_json(item)}
-            for release in releases
-            for item in store.ledger.evidence_about([release.model])
-            if _in_history(item, claim)
+            for release, item in measured_of(store, releases, claim)
         ]
         return sorted(found, key=lambda item: (item["claim"], item["dataset"], item["version"], item["sequence"]))
-
-
-def _in_history(item: Evidence, claim: str | None) -> bool:
-    plain = not item.slice and item.against is None and item.withdrawn is None and item.split == "test"
-    return plain and claim in (None, item.claim)

@@ -21,6 +21,7 @@ from modelyard.methods.reporting.sections.environment import environment, reprod
 from modelyard.methods.reporting.sections.evidence import evidence
 from modelyard.methods.reporting.sections.gate import gate
 from modelyard.methods.reporting.sections.header import header
+from modelyard.methods.reporting.sections.history import history
 from modelyard.methods.reporting.sections.latency import latency
 from modelyard.methods.reporting.sections.limits import limits
 from modelyard.methods.reporting.sections.lineage import lineage
@@ -34,7 +35,7 @@ from modelyard.methods.reporting.words import Words, mark
 
 GROUPS: tuple[tuple[str, tuple[Callable[[View], Section | None], ...]], ...] = (
     (mark("Purpose and verdict"), (use, gate, limits)),
-    (mark("How good it is"), (quality, classes, mistakes, latency, blocks.evaluations)),
+    (mark("How good it is"), (quality, classes, mistakes, latency, history, blocks.evaluations)),
     (mark("Where it comes from"), (data, training, lineage)),
     (mark("To repeat it"), (environment, reproduce, evidence)),
 )

@@ -7,7 +7,6 @@ the page never shows one and the reader is told.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError, Problem
+from modelyard.methods.reporting.finite import finite
 
 VERSION = 1
 CARD_STAGE = "report.card"
@@ -225,6 +225,19 @@ class Seed(_Part):
     values: dict[str, float | None] = Field(default_factory=dict)
 
 
+class Version(_Part):
+    """What was measured of a claim on some test rows, of one version of the release."""
+
+    claim: str
+    dataset: str
+    version: int
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    unit: str = ""
+
+
 class Record(_Part):
     """The whole.
 
@@ -237,6 +250,7 @@ class Record(_Part):
         openings: how often the test split was opened to measure; None if not counted.
         opened_models: for how many different models; None if not counted.
         seeds: models made the same way with other seeds, this one among them (its digest is `seeds_of`).
+        history: what was measured of the versions of the release, where it has several.
         not_finite: places whose number was NaN or infinite (filled in by `parse`).
     """
 
@@ -259,6 +273,7 @@ class Record(_Part):
     seeds_of: str = ""
     environment: dict[str, Any] = Field(default_factory=dict)
     claims: dict[str, Claim] = Field(default_factory=dict)
+    history: list[Version] = Field(default_factory=list)
     not_finite: list[str] = Field(default_factory=list)
 
     def words_of_owner(self) -> About:
@@ -281,22 +296,3 @@ def parse(value: Mapping[str, Any]) -> Record:
             for detail in error.errors()
         ]
         raise InputError.of(problems) from None
-
-
-def finite(value: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The record with null for every number that is not finite, and where those were."""
-    places: list[str] = []
-    clean: dict[str, Any] = _finite(dict(value), "", places)
-    return clean, places
-
-
-def _finite(value: Any, place: str, places: list[str]) -> Any:
-    """`value` with null for every number that is not finite; their places are appended to `places`."""
-    if isinstance(value, float) and not math.isfinite(value):
-        places.append(place)
-        return None
-    if isinstance(value, Mapping):
-        return {key: _finite(item, f"{place}.{key}".lstrip("."), places) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item, f"{place}[{index}]", places) for index, item in enumerate(value)]
-    return value
