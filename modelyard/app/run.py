@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ class RunResult:
         new_release: whether this run made it.
         report: the report's page, None if there was no release section.
         seconds: the whole run.
+        sample: a record that the released model answers; None without a release.
     """
 
     project: str
@@ -36,6 +38,7 @@ class RunResult:
     new_release: bool
     report: Path | None
     seconds: float
+    sample: Mapping[str, Any] | None = None
 
     @property
     def refused(self) -> bool:
@@ -136,4 +139,15 @@ def _result(
     began: float,
 ) -> RunResult:
     name = session.bound.project.name
-    return RunResult(name, tuple(outcomes), decision, release, new, report, monotonic() - began)
+    sample = _sample(session, release.model) if release is not None else None
+    return RunResult(name, tuple(outcomes), decision, release, new, report, monotonic() - began, sample)
+
+
+def _sample(session: Session, model: str) -> Mapping[str, Any] | None:
+    """The first golden record, without what says how is answered; None if the model has none that is JSON."""
+    path = session.store.artifacts.path(model) / "golden.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))["records"][0]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return record if isinstance(record, dict) else None

@@ -11,7 +11,7 @@ import traceback
 import click
 
 from modelyard.base.messages import t
-from modelyard.cli import streams
+from modelyard.cli import click_words, streams
 from modelyard.cli.output import is_json, print_error
 from modelyard.errors import Interrupted, ModelyardError, StoreError, UsageError
 
@@ -82,6 +82,7 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code: 0, or the code of the error's branch (see errors.py)."""
     streams.prepare()
+    click_words.translate()
     code = run(arguments)
     failure = streams.finish()
     if failure is not None and code == 0:

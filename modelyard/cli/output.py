@@ -110,7 +110,9 @@ def size(num_bytes: float) -> str:
 def duration(seconds: float) -> str:
     """Seconds for people."""
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return t("{seconds:.1f} s", seconds=seconds)
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+    if hours:
+        return t("{hours} h {minutes:02d} min", hours=hours, minutes=minutes)
+    return t("{minutes} min {seconds:02d} s", minutes=minutes, seconds=rest)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
+from collections.abc import Mapping
 from types import FrameType
+from typing import Any
 
 import click
 
@@ -15,6 +19,9 @@ from modelyard.cli.output import duration, print_json, table
 from modelyard.cli.progress import TerminalListener
 from modelyard.core.gate import Decision, Finding
 from modelyard.errors import GateError, Problem
+
+MOST_ASKED = 2_000
+"""Characters of a record that is shown to be asked about."""
 
 
 @click.command("run", help=t("Run the project: data in, a release out. What is done is kept and reused."))
@@ -91,6 +98,16 @@ def decision_table(decision: Decision) -> str:
     return table(["", t("rule"), t("measured"), t("95 % interval"), "n"], rows)
 
 
+def question(record: Mapping[str, Any] | None) -> str:
+    """What to ask `predict`: a text in general, a record of the model's own as JSON, a picture's path."""
+    if record is None or set(record) == {"text"}:
+        return "'…'"
+    if "image" in record:
+        return "…"
+    asked = shlex.quote(json.dumps(record, ensure_ascii=False))
+    return asked if len(asked) <= MOST_ASKED else "--file records.jsonl"
+
+
 def _print(result: RunResult) -> None:
     cached = sum(step.cached for step in result.steps)
     words = t("{steps} steps, {cached} cached, {time}", steps=len(result.steps), cached=cached,
@@ -110,7 +127,7 @@ def _print(result: RunResult) -> None:
         new = t("new") if result.new_release else t("as before")
         state = t("draft") if result.release.state == "draft" else t("released")
         print(f"{t('release')}:  {result.release.name} v{result.release.version} ({state}, {new})")
-        print(f"{t('ask it')}:   modelyard predict {result.release.name} '…'")
+        print(f"{t('ask it')}:   modelyard predict {result.release.name} {question(result.sample)}")
         print(f"{t('serve it')}: modelyard serve {result.release.name}")
     elif result.decision.releasable:
         print(t("not released: settings were overridden or --no-release was given; --release makes one"))

@@ -6,6 +6,7 @@ values that repeat. A name that says so counts first.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ LONG = 20
 """Characters on average past which values are texts rather than names, whatever the column is called."""
 SENTENCE = 3
 """Words on average that make values texts, however short."""
+_PARTS = re.compile(r"[\W_]+")
 IMAGE_ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"))
 
 
@@ -193,7 +195,9 @@ def _table(
 ) -> Guessed:
     """A table: what is predicted is the column whose name says so, else the last; few values are classes."""
     filled = [column for column in statistics if column.num_rows]
-    named = [column for column in filled if column.name.lower() in LABEL_NAMES | TARGET_NAMES]
+    names = LABEL_NAMES | TARGET_NAMES
+    named = [column for column in filled if column.name.lower() in names]
+    named = named or [column for column in filled if set(_PARTS.split(column.name.lower())) & names]
     chosen_from = named or filled
     goal = chosen_from[-1] if chosen_from else None
     why = t("its name says so") if named else t("the last column, as is usual")

@@ -8,6 +8,7 @@ columns] float64 for trees (missing numbers are NaN, categories are codes) and, 
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelyard.base.canonical import canonical_json
-from modelyard.base.messages import did_you_mean, t
+from modelyard.base.messages import t
 from modelyard.errors import InputError
 
 FILE = "table.json"
@@ -126,7 +127,7 @@ class Table:
         try:
             return self.code(column, record[column.name])
         except KeyError:
-            near = did_you_mean(column.name, [str(name)[:SHOWN] for name in record])
+            near = renamed(column.name, record, [one.name for one in self.columns])
             remedy = t("a value that is missing is said with null")
             raise InputError(
                 t("the record has no column `{name}`", name=column.name),
@@ -148,6 +149,13 @@ class Table:
         return {"kind": "table", "file": FILE}
 
 
+def renamed(name: str, record: Mapping[str, Any], known: Sequence[str]) -> str:
+    """A remedy if the record has a column of a similar name that the model does not know; else nothing."""
+    strange = [str(one)[:SHOWN] for one in record if one not in known]
+    near = difflib.get_close_matches(name, strange, n=1, cutoff=0.5)
+    return t("`{given}` in the record: did you mean `{name}`?", given=near[0], name=name) if near else ""
+
+
 def scale(values: NDArray[np.float64], column: Column) -> NDArray[np.float32]:
     """A number column as a network reads it; missing values are 0, the middle."""
     scaled = np.interp(values, column.knots, column.heights)
@@ -165,8 +173,8 @@ def number_of(value: Any, missing: Sequence[str] = ()) -> float:
         if not NUMBER.fullmatch(text):
             raise ValueError
         value = text
-    elif not isinstance(value, int | float):
-        raise ValueError
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError  # true is no 1: a column of them is a category
     try:
         number = float(value)
     except OverflowError:

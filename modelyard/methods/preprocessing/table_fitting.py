@@ -147,7 +147,8 @@ def _column(name: str, values: Distinct, as_category: bool, min_rows: int) -> Co
     if len(present) < 2 and (not present or (counts.sum() == len(values.index) and None not in words)):
         return t("`{name}` has the same value in every row: left out", name=name)
     strings = any(isinstance(value, str) for value in values.values)
-    if not as_category and (not strings or _are_numbers(values, counts)):
+    truths = any(isinstance(value, bool) for value in values.values)
+    if not as_category and not truths and (not strings or _are_numbers(values, counts)):
         return Column(name, "number", tuple(sorted(_strange(values))))
     of_word: dict[str, int] = {}
     for word, count in zip(words, counts.tolist(), strict=True):

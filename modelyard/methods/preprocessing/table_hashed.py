@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelyard.base.canonical import canonical_json
-from modelyard.base.messages import did_you_mean, t
+from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.preprocessing import hashing
 from modelyard.methods.preprocessing.ngrams import pad_rows
 from modelyard.methods.preprocessing.ngrams_hashed import LEAST_BITS, MOST_BITS
-from modelyard.methods.preprocessing.table import Placed, number_of, word_of
+from modelyard.methods.preprocessing.table import Placed, number_of, renamed, word_of
 from modelyard.methods.preprocessing.table_fitting import LEADING_ZERO
 
 FILE = "table_hashed.json"
@@ -125,7 +125,7 @@ class HashedTable:
             return self.cells(record)
         except KeyError as error:
             name = str(error.args[0])
-            near = did_you_mean(name, [str(one)[:SHOWN] for one in record])
+            near = renamed(name, record, [one.name for one in self.columns])
             remedy = t("a value that is missing is said with null")
             raise InputError(
                 t("the record has no column `{name}`", name=name),

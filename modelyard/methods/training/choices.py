@@ -22,8 +22,12 @@ class Choices:
     threads: int
 
 
-def settle(compute: Compute, scratch: Path, hooks: Hooks) -> Choices:
-    """The recorded choices of this run, made now if it is new."""
+def settle(compute: Compute, scratch: Path, hooks: Hooks, in_format: bool = True) -> Choices:
+    """The recorded choices of this run, made now if it is new.
+
+    Args:
+        in_format: whether anything is computed in the number format; trees and linear models have their own.
+    """
     known = remembering.recall(scratch)
     names = [one.name for one in fields(Choices)]
     if all(name in known for name in names):
@@ -31,12 +35,8 @@ def settle(compute: Compute, scratch: Path, hooks: Hooks) -> Choices:
     device = devices.pick(compute.device)
     made = Choices(device.type, precision.resolve(compute.precision, device), compute.threads or devices.usable_cores())
     remembering.remember(scratch, **asdict(made))
-    hooks.say(
-        t(
-            "computing on {device} in {precision} with {threads} threads",
-            device=devices.describe(device),
-            precision=made.precision,
-            threads=made.threads,
-        )
-    )
+    template = "computing on {device} in {precision} with {threads} threads"
+    if not in_format:
+        template = "computing on {device} with {threads} threads"
+    hooks.say(t(template, device=devices.describe(device), precision=made.precision, threads=made.threads))
     return made

@@ -139,7 +139,7 @@ def run(config: Config, context: Context) -> None:
     for note in splits.notes:
         context.say(note)
     fair = _fair(config, data, splits, unseen, context)
-    settled = choices.settle(config.compute, context.scratch(), hooks)
+    settled = choices.settle(config.compute, context.scratch(), hooks, config.kind != "boosted_trees")
     settings = work.Settings(
         config.kind, frozenset(config.categories), config.min_rows, config.trees, config.linear, config.transformer,
         config.quantiles,

@@ -136,7 +136,8 @@ def run(config: Config, context: Context) -> None:
     fair = None
     if config.fairness is not None:
         fair = arranging.opened(data, config.fairness, (training.names, validation.names), labels, context.say)
-    settled = choices.settle(config.compute, context.scratch(), hooks)
+    is_linear = config.base == SCRATCH and config.size == "linear"
+    settled = choices.settle(config.compute, context.scratch(), hooks, not is_linear)
     work = text_classifier.Work(
         training=training,
         validation=validation,

@@ -90,7 +90,16 @@ def future_rate(rows: Rows, sides: Sides) -> float | None:
 def check(rows: Rows, sides: Sides, wanted: Sequence[int]) -> None:
     """Raise InputError if a wanted side has no row, or train has fewer than two classes."""
     counts = side_counts(sides)
+    different = len(np.unique(rows.texts))
     for side in wanted:
+        if not counts[side] and different < max(2, len(wanted)) <= len(sides):
+            raise InputError(
+                t("no row goes to {split}: the {n:,} rows hold {different:,} different texts or records in all",
+                  split=NAMES[side], n=len(sides), different=different),
+                where="data.split",
+                expected=t("a different one for each split at least: equal ones never lie on two sides"),
+                remedy=t("is `text` the right column in data.read? is it empty, or the same in all rows?"),
+            )  # fmt: skip
         if not counts[side]:
             raise InputError(
                 t("no row goes to {split}: {n:,} rows are too few", split=NAMES[side], n=len(sides)),
