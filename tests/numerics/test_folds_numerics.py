@@ -82,3 +82,22 @@ def test_where_a_row_goes_depends_on_the_seed_and_not_on_the_order():
 def test_fewer_texts_than_folds_are_refused():
     with pytest.raises(InputError, match="2 texts or groups cannot be cut into 3 folds"):
         assign(rows(["a", "b", "a"], ["x", "y", "x"]), 3, 0)
+
+
+def test_classes_are_alike_with_groups_whole_as_well_as_scikit_learn_has_them():
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    ours, theirs = [], []
+    for seed in range(6):
+        draw = np.random.default_rng(seed)
+        groups = draw.integers(0, 80, 900)
+        labels = (draw.random(900) < draw.beta(0.5, 0.5, 80)[groups]).astype(int)
+        folds = assign(rows([f"t {n}" for n in range(900)], labels.astype(str).tolist(), groups.tolist()), 5, seed)
+        other = np.empty(900, dtype=int)
+        cut = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(np.zeros(900), labels, groups)
+        for fold, (_, held) in enumerate(cut):
+            other[held] = fold
+        for found, worst in ((folds, ours), (other, theirs)):
+            worst.append(max(abs(labels[found == fold].mean() - labels.mean()) for fold in range(5)))
+        assert max(abs(np.bincount(folds) - 180)) <= 8
+    assert np.mean(ours) <= np.mean(theirs)

@@ -7,12 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.fake_stages import PROJECT, write_project
+from test_folds import ROWS, write_toy
 
+import modelyard
+from modelyard.app import show
 from modelyard.engine.bind import load_project
 from modelyard.errors import InputError
 from modelyard.methods.data.splitting.sides import REMOVED, TRAIN, VALIDATION, Rows
 from modelyard.methods.data.splitting.time_folds import TimeFolds, cut_by_time, newest
 from modelyard.methods.data.text import text_key
+
+pytest_plugins = ("support.quick_disk",)
 
 DAY = 86_400
 MICRO = 1_000_000
@@ -105,3 +110,40 @@ def test_a_gap_or_window_without_times_is_refused(tmp_path):
     line = "  cv: {folds: {steps: [classifier, int8], k: 3, gap: 7d}}\n  quality:"
     _, problems = load_project(write_project(tmp_path, PROJECT.replace("  quality:", line)))
     assert "`gap` is a time: it needs `by: time`" in problems[0].expected
+
+
+TOY = """version: 1
+project: later
+steps:
+  data: {uses: ./rows.py}
+  model: {uses: ./fit.py}
+  judge: {uses: ./judge.py}
+  cv: {folds: {steps: [model, judge], k: 3, by: time, gap: 10s, window: 25s, predictions: false}}
+"""
+
+
+def test_every_block_in_time_is_a_figure_of_its_own(quick_disk):
+    timed = ROWS.replace('names = ("row_id", "text", "label")', 'names = ("row_id", "text", "label", "time")')
+    timed = timed.replace('[Column(name, {"row_id": "other"}.get(name, name), "string") for name in names]',
+                          '[Column(name, {"row_id": "other"}.get(name, name), KIND.get(name, "string"))'
+                          ' for name in names]')  # fmt: skip
+    timed = timed.replace("schema = pa.schema([(name, pa.string()) for name in names])",
+                          'schema = pa.schema([(name, getattr(pa, "string")() if name != "time" else'
+                          ' pa.timestamp("us")) for name in names])')  # fmt: skip
+    timed = timed.replace('"label": "ab"[n % 2]}', '"label": "ab"[n % 2], "time": AT[split] + n * 1_000_000}')
+    head = 'KIND = {"time": "timestamp[us]"}\nAT = {"validation": 0, "train": 10_000_000, "test": 60_000_000}\n'
+    timed = timed.replace("\n\nclass Config", f"\n\n{head}\n\nclass Config", 1)
+    write_toy(quick_disk / "toy", text=TOY)
+    (quick_disk / "toy" / "rows.py").write_text(timed.replace('("train", 20)', '("train", 70)'))
+    result = modelyard.run(quick_disk / "toy")
+    found = modelyard.evidence("cv.report", project=quick_disk / "toy")
+    assert [item["slice"] for item in found] == [{}, {"fold": "1"}, {"fold": "2"}, {"fold": "3"}]
+    values = [item["value"] for item in found]
+    assert values[0] == pytest.approx(sum(values[1:]) / 3)
+    value = show.folds("cv", project=quick_disk / "toy")
+    assert [fold["held"] for fold in value["folds"]] == [20, 20, 20]
+    assert [fold["train"] for fold in value["folds"]] == [10, 25, 25], "the gap and the window leave rows out"
+    assert [fold["first"] for fold in value["folds"]] == [f"1970-01-01 00:00:{n}" for n in (20, 40)] + [
+        "1970-01-01 00:01:00"
+    ]
+    assert result.project == "later"

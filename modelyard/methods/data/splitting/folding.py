@@ -1,9 +1,10 @@
 """Folds of a data set for cross-validation: every row of train and validation in the held-out part of one fold.
 
 Rows that share a normalised text or a group form a cluster, which is never cut (clusters.py). Clusters are dealt out
-largest first, those of one size in the order of a keyed hash of their text; each goes to the fold that has the fewest
-rows of its class, then the fewest rows. So classes are alike in all folds, and where a row goes does not depend on the
-order rows come in. Near-copies are not looked for: data.deduplicate does that before the split.
+largest first, those of one size in the order of a keyed hash of their text; each goes to the fold whose class counts it
+brings nearest to equal shares, in squares by class; of equal ones to that with the fewest rows. So classes are alike in
+all folds, and where a row goes does not depend on the order rows come in. Near-copies are not looked for:
+data.deduplicate does that before the split.
 """
 
 from __future__ import annotations
@@ -42,14 +43,19 @@ def assign(rows: Rows, k: int, seed: int) -> NDArray[np.int64]:
             remedy=t("a smaller `k`, or more data"),
         )
     table = Table.of(members, codes, num_classes)
-    sizes, own, ranks = table.sizes(), table.own(), _ranks(rows, members, num_clusters, seed)
-    of_class = np.zeros((num_classes, k), dtype=np.int64)
+    sizes, ranks = table.sizes(), _ranks(rows, members, num_clusters, seed)
+    total = np.bincount(codes, minlength=num_classes)
+    missing = np.repeat(total[None, :] / k, k, axis=0)  # [folds, classes]
+    weights = 1.0 / np.maximum(1, total)
+    of_fold = np.zeros(k, dtype=np.int64)
     place = np.empty(num_clusters, dtype=np.int64)
     for cluster in np.lexsort((ranks, -sizes.astype(np.int64))):
         row = table.row(int(cluster))
-        fold = int(np.lexsort((np.arange(k), of_class.sum(axis=0), of_class[own[cluster]]))[0])
+        change = np.round(((missing - row) ** 2 - missing**2) @ weights, 9)
+        fold = int(np.lexsort((np.arange(k), of_fold, change))[0])
         place[cluster] = fold
-        of_class[:, fold] += row
+        missing[fold] -= row
+        of_fold[fold] += sizes[cluster]
     return place[members]
 
 
