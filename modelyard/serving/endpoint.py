@@ -155,7 +155,7 @@ class Endpoint:
             "inputs": {
                 name: _tensor(name, DTYPES.get(kind, "DT_STRING")) for name, kind in self.inputs.columns.items()
             },
-            "outputs": self._outputs(),
+            "outputs": self._outputs() | {name: ADDED[name] for name in self.inputs.more if name in ADDED},
             "method_name": "tensorflow/serving/predict",
         }
         return {
@@ -166,6 +166,7 @@ class Endpoint:
                 "task": self.predictor.task,
                 "inputs": {name: {"type": kind} for name, kind in self.inputs.columns.items()},
                 "labels": list(self.predictor.labels),
+                "adds": list(self.inputs.more),
                 "runtime": self.predictor.runtime,
             },
         }
@@ -192,6 +193,14 @@ def _tensor(name: str, dtype: str, width: str = "") -> dict[str, Any]:
     """TensorFlow Serving's description of one input or output with a row a record."""
     dims = [{"size": size, "name": ""} for size in ("-1", width) if size]
     return {"dtype": dtype, "tensor_shape": {"dim": dims, "unknown_rank": False}, "name": name}
+
+
+ADDED = {
+    "set": _tensor("set", "DT_STRING"),
+    "abstained": _tensor("abstained", "DT_BOOL"),
+    "interval": _tensor("interval", "DT_DOUBLE", "2"),
+}
+"""What the decision layer of a model adds to an answer; quantiles are an object, no tensor."""
 
 
 def _no_size(record: Record) -> int:

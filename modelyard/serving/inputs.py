@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
-from modelyard.methods import tasks
+from modelyard.methods import postprocessing, tasks
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import Record
 from modelyard.methods.tasks import image_classification, text_classification, text_generation
@@ -42,6 +42,7 @@ class Inputs:
         columns: fields of a record and their types, as in `model.json`.
         outputs: fields of an answer, likewise.
         chats: whether it has a template for chats.
+        more: fields that its decision layer adds to an answer: `set`, `abstained`, `interval`, `quantiles`.
     """
 
     task: str = text_classification.NAME
@@ -49,6 +50,7 @@ class Inputs:
     columns: Mapping[str, str] = field(default_factory=lambda: {TEXT: "string"})
     outputs: Mapping[str, Any] = field(default_factory=dict)
     chats: bool = False
+    more: tuple[str, ...] = ()
 
     @property
     def writes(self) -> bool:
@@ -61,9 +63,10 @@ def inputs_of(folder: Path) -> Inputs:
         card = ModelCard.read(folder)
         fields = card.inputs or tasks.find(card.task).inputs
         columns = {name: str(about["type"]) for name, about in fields.items()}
+        more = postprocessing.fields(card.postprocessing)
     except (InputError, KeyError, TypeError):
         return Inputs()
-    return Inputs(card.task, _kind(card.task, columns), columns, card.outputs, _chats(folder))
+    return Inputs(card.task, _kind(card.task, columns), columns, card.outputs, _chats(folder), more)
 
 
 def _kind(task: str, columns: Mapping[str, str]) -> Kind:

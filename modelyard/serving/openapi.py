@@ -82,7 +82,8 @@ def _errors() -> Schema:
 
 def _suffix(name: str, inputs: Inputs) -> str:
     """Of the schemas of one model: those that classify texts share theirs."""
-    return "" if inputs == Inputs() or (inputs.kind == "text" and "scores" in inputs.outputs) else f"_{name}"
+    plain = inputs.kind == "text" and "scores" in inputs.outputs and not inputs.more
+    return "" if inputs == Inputs() or plain else f"_{name}"
 
 
 def _predict(name: str, operation: str, inputs: Inputs) -> Schema:
@@ -200,14 +201,38 @@ def _reply(inputs: Inputs, settings: ServingSettings) -> Schema:
     answers = {"type": "array", "maxItems": settings.max_instances}
     if inputs.outputs and "scores" not in inputs.outputs:
         columns = {"type": "object", "maxProperties": 64, "additionalProperties": answers}
-        rows = {**answers, "items": {"type": "object", "required": list(inputs.outputs), "maxProperties": 64}}
+        row = {"type": "object", "required": list(inputs.outputs), "maxProperties": 64}
+        rows = {**answers, "items": {**row, **({"properties": _more(inputs)} if inputs.more else {})}}
         return {"oneOf": [_object({"predictions": rows}), _object({"outputs": columns})]}
     label = {"type": "string", "maxLength": 10_000}
     score = {"type": "number", "minimum": 0, "maximum": 1}
     scores = {"type": "object", "additionalProperties": score, "maxProperties": _MAX_LABELS}
-    row_reply = _object({"predictions": {**answers, "items": _object({"label": label, "scores": scores})}})
-    outputs = _object({"label": {**answers, "items": label}, "scores": {**answers, "items": scores}})
+    fields = {"label": label, "scores": scores, **_more(inputs)}
+    row_reply = _object({"predictions": {**answers, "items": _object(fields, ["label", "scores"])}})
+    outputs = _object({name: {**answers, "items": one} for name, one in fields.items()}, ["label", "scores"])
     return {"oneOf": [row_reply, _object({"outputs": outputs})]}
+
+
+def _more(inputs: Inputs) -> Schema:
+    """What the decision layer of a model adds to its answers."""
+    number = {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST}
+    label = {"type": "string", "maxLength": 10_000}
+    known: Schema = {
+        "set": {
+            "type": "array", "maxItems": _MAX_LABELS, "items": label,
+            "description": "Labels that hold the right one with the model's stated probability, the likeliest first",
+        },
+        "abstained": {"type": "boolean", "description": "Whether the model is too unsure to answer; its label stands"},
+        "interval": {
+            "type": "array", "minItems": 2, "maxItems": 2, "items": number,
+            "description": "Ends between which the truth lies with the model's stated probability; absent: no ends",
+        },
+        "quantiles": {
+            "type": "object", "maxProperties": 99, "additionalProperties": number,
+            "description": "By level, what the truth lies below with that probability",
+        },
+    }  # fmt: skip
+    return {name: known[name] for name in inputs.more}
 
 
 def _object(properties: Schema, required: list[str] | None = None) -> Schema:

@@ -37,6 +37,21 @@ KINDS: Mapping[str, Callable[[Mapping[str, Any], Sequence[str]], Step]] = {
 }
 
 
+FIELDS: Mapping[str, str] = {
+    "abstention": "abstained",
+    "conformal_interval": "interval",
+    "conformal_set": "set",
+    "quantiles": "quantiles",
+}
+"""What a kind adds to answers."""
+
+
+def fields(settings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The fields that a model's steps add to its answers, in their order."""
+    found = [FIELDS.get(str(one.get("kind"))) for one in settings if isinstance(one, Mapping)]
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
 class Chain:
     """The steps of a model in order; none leaves outputs and answers untouched."""
 
