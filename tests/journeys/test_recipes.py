@@ -53,6 +53,25 @@ def test_a_rare_class_is_balanced_right_and_the_wrong_order_is_refused(tmp_path:
 
 
 @pytest.mark.slow
+def test_shap_says_that_hours_and_sector_set_women_apart_though_the_model_is_not_shown_the_sex(tmp_path: Path) -> None:
+    folder = tmp_path / "shap"
+    shutil.copytree(RECIPES / "shap", folder, ignore=shutil.ignore_patterns(".modelyard", "__pycache__"))
+    done = modelyard(folder, "run", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["release"]["state"] == "released"
+    report = next(folder.glob(".modelyard/artifacts/*/*/explanation.json"))
+    blocks = json.loads(report.read_text(encoding="utf-8"))["blocks"]
+    apart = next(one for one in blocks if one["kind"] == "bars" and "sets" in str(one["title"]))["bars"]
+    assert {one["name"] for one in apart[:2]} == {"hours", "sector"}
+    assert all(one["low"] > 0 for one in apart[:2])
+    names = [one["kind"] for one in blocks]
+    assert "swarm" in names
+    assert names.count("forces") == 12
+    swarm = next(one for one in blocks if one["kind"] == "swarm")
+    assert "sex" not in {one["name"] for one in swarm["lines"]}
+
+
+@pytest.mark.slow
 def test_a_chinese_bert_without_a_network_says_that_it_begins_at_random_and_answers(tmp_path: Path) -> None:
     folder = tmp_path / "recipes" / "chinese-bert"
     shutil.copytree(RECIPES / "chinese-bert", folder, ignore=shutil.ignore_patterns(".modelyard", "__pycache__"))

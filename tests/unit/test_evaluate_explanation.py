@@ -166,6 +166,27 @@ def test_boosted_trees_are_explained_from_inside_and_as_a_whole(tables: Path, tm
     assert any("gbdt" in line for line in context.said)
 
 
+def test_what_sets_groups_apart_adds_up_to_the_difference_of_their_answers(tables: Path, tmp_path: Path) -> None:
+    model = tables / "class-run" / "outputs" / "model"
+    settings: dict[str, Any] = {"rows": 40, "background": 2, "methods": ("tree_shap",), "sanity": False, "whole": False}
+    context, value = explained(tmp_path, model, tables / "class", group="city", **settings)
+    found = {
+        (one.slice["group"], one.slice["column"]): one.value
+        for one in context.measurements if one.claim == "explanation.group_gap"
+    }  # fmt: skip
+    assert {group for group, _ in found} == {"Bonn", "Ulm", "重庆"}
+    for group in ("Bonn", "Ulm"):
+        parts = [found[group, column] for column in ("age", "city", "income", "code")]
+        assert sum(parts) == pytest.approx(found[group, "all columns"])
+        assert abs(found[group, "city"]) == max(map(abs, parts))
+    assert found["Ulm", "city"] > 0.5 > -0.5 > found["Bonn", "city"]
+    assert any(one["kind"] == "bars" and "city" in str(one["title"]) for one in value["blocks"])
+    with pytest.raises(InputError, match="town"):
+        explained(tmp_path / "no", model, tables / "class", group="town", **settings)
+    with pytest.raises(InputError, match="two groups"):
+        explained(tmp_path / "many", model, tables / "class", group="income", **settings)
+
+
 def test_numbers_are_explained_too(tables: Path, tmp_path: Path) -> None:
     model = tables / "number-run" / "outputs" / "model"
     context, _ = explained(tmp_path, model, tables / "number", background=4)

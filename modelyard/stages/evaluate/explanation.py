@@ -23,6 +23,7 @@ from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods import MODEL_CODE
+from modelyard.methods.data.settings import ColumnName
 
 if TYPE_CHECKING:
     from modelyard.methods.evaluation.explanation.whole import Whole
@@ -67,6 +68,9 @@ class Config(BaseModel):
     points: int = Field(15, ge=2, le=200, description="points of a curve of dependence at most (points)")
     leaves: int = Field(8, ge=2, le=64, description="rules at most (rules)")
     texts: bool = Field(True, description="show the rows' texts, values and pictures; off keeps only row ids")
+    group: ColumnName | None = Field(
+        None, description="of tables: a column of groups; says by SHAP which columns set their answers apart"
+    )
     threads: int | None = Field(None, ge=1, le=1024, description="threads of the runtime (threads); none: all cores")
 
 
@@ -94,7 +98,7 @@ def run(config: Config, context: Context) -> None:
     _tell(context, found.estimates, everything)
     shown: list[Any] = [blocks.Figures("How far explanations can be believed", ("explanation.",))]
     shown += everything.blocks if everything else []
-    shown += showing.of_rows(found.explained, found.methods, config.texts)
+    shown += showing.of_rows(found.explained, found.methods, config.texts, found.labels, found.apart)
     if config.texts:
         tree = everything.tree if everything else None
         shown += [*(decisions.paths(found.explained, tree) if tree else ()), *found.beside]
@@ -145,6 +149,11 @@ CLAIMS = (
         "explanation.sanity_correlation",
         "mean rank correlation of the sizes of explanations of the model and of it with shuffled weights; by method",
         better="lower",
+    ),
+    Claim(
+        "explanation.group_gap",
+        "mean SHAP value of a column in a group less that in the other rows; by column and group",
+        better="none",
     ),
     Claim(
         "explanation.questions",

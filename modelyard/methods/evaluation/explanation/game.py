@@ -157,7 +157,8 @@ class Attribution:
         if self.base is None or self.whole is None:
             return None
         total, sum_ = self.whole - self.base, float(self.values.sum())
-        return abs(sum_ - total) / max(abs(total), abs(sum_), 1e-9)
+        # Below a millionth it is the rounding of the sums.
+        return round(abs(sum_ - total) / max(abs(total), abs(sum_), 1e-9), 6)
 
 
 def jackknife(parts: Floats) -> Floats:

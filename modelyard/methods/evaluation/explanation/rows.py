@@ -10,7 +10,7 @@ from typing import Any
 from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.evaluation.blocks import Block, Table
 from modelyard.methods.evaluation.estimates import Estimate
-from modelyard.methods.evaluation.explanation import local
+from modelyard.methods.evaluation.explanation import group_gaps, local
 from modelyard.methods.evaluation.explanation.budgets import Budget, precision
 from modelyard.methods.evaluation.explanation.cases import (
     Case,
@@ -33,6 +33,7 @@ from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import Record
 
 CHARS = 80
+SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Found:
     Attributes:
         methods: that were used; missing: those that were not, with the reason.
         beside: nearest rows with another answer, and the boxes of boosted trees.
+        labels: the model's; apart: what sets groups apart, to draw.
         data: the attributions, for programs.
     """
 
@@ -50,6 +52,8 @@ class Found:
     missing: Mapping[str, str]
     estimates: tuple[Estimate, ...]
     beside: tuple[Block, ...] = ()
+    labels: tuple[str, ...] = ()
+    apart: tuple[Block, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -76,11 +80,26 @@ def explain(
         beside = (*beside, *boxes(folder, explained))
     estimates = local.measured(explained, bool(card.labels), seed)
     estimates += precision([one.by_method for one in explained if one.case.sampled], seed)
+    apart: list[Block] = []
+    by_shap = next((name for name in ("tree_shap", "shap") if name in methods), None)
+    if settings["group"] and by_shap:
+        gaps = group_gaps.gaps(explained, by_shap, settings["group"], card.labels)
+        estimates += group_gaps.estimates(gaps, by_shap)
+        apart += group_gaps.bars(gaps, settings["group"], card.labels, SHOWN)
     if settings["sanity"] and card.format in FORMATS:
         estimates += _sanity(folder, card, explained, list(methods), budget, settings, scratch)
     elif settings["sanity"]:
         missing = missing | {"sanity": "the weights of this format are not shuffled"}
-    return Found(tuple(explained), tuple(methods), missing, tuple(estimates), beside, _data(explained))
+    return Found(
+        tuple(explained),
+        tuple(methods),
+        missing,
+        tuple(estimates),
+        beside,
+        tuple(card.labels),
+        tuple(apart),
+        _data(explained),
+    )
 
 
 def _suiting(task: str) -> tuple[str, ...]:

@@ -56,17 +56,17 @@ def shap_means(found: Sequence[Explained], method: str) -> Block | None:
     return Bars(Phrase("Mean size of the values of {method}", {"method": method}), tuple(bars))
 
 
-def summary(found: Sequence[Explained], method: str, target: int | None) -> Block | None:
+def summary(found: Sequence[Explained], method: str, towards: str) -> Block | None:
     """SHAP's summary plot: a dot a row and column, coloured by whether the column's number is low or high there.
 
     Args:
-        target: the output all values are turned to where there are two classes; None leaves them as they are.
+        towards: the second of two labels, which all values are turned to; without it they are for each row's own.
     """
     rows = [one for one in found if one.case.sampled and isinstance(one.case.players, TablePlayers)]
     if not rows:
         return None
     names = rows[0].case.players.names
-    signs = np.array([-1.0 if target is not None and one.case.target != target else 1.0 for one in rows])
+    signs = np.array([-1.0 if towards and one.case.target == 0 else 1.0 for one in rows])
     values = np.stack([one.by_method[method].values for one in rows]) * signs[:, None]
     lines = []
     for place in np.argsort(-np.abs(values).mean(0), kind="stable")[:SHOWN].tolist():
@@ -76,7 +76,8 @@ def summary(found: Sequence[Explained], method: str, target: int | None) -> Bloc
             for value, share, cell in zip(values[:, place], _shares(cells), cells, strict=True)
         )
         lines.append(Line(names[place], spots))
-    return Swarm(Phrase("Values of {method}, a dot a row", {"method": method}), tuple(lines))
+    note = Phrase("To the right: towards `{label}`", {"label": towards}) if towards else ""
+    return Swarm(Phrase("Values of {method}, a dot a row", {"method": method}), tuple(lines), note)
 
 
 def _shares(cells: Sequence[object]) -> list[float | None]:
@@ -202,12 +203,22 @@ def curves(found: Sequence[Explained], steps: int = 11) -> list[Block]:
     return blocks
 
 
-def of_rows(found: Sequence[Explained], methods: Sequence[str], texts: bool) -> list[Block]:
-    """Curves of faithfulness, what columns do over the sampled rows, then each row by each method."""
-    blocks = curves(found)
+def of_rows(
+    found: Sequence[Explained],
+    methods: Sequence[str],
+    texts: bool,
+    labels: Sequence[str] = (),
+    apart: Sequence[Block] = (),
+) -> list[Block]:
+    """Curves of faithfulness, what columns do over the sampled rows, then each row by each method.
+
+    Args:
+        labels: the model's; apart: what sets groups apart, to stand beside what matters for all.
+    """
+    blocks = [*curves(found), *apart]
     for method in [name for name in ("tree_shap", "shap") if name in methods]:
-        two = {one.case.target for one in found} <= {0, 1}
-        parts = (shap_means(found, method), summary(found, method, 1 if two else None) if texts else None)
+        towards = labels[1] if len(labels) == 2 else ""
+        parts = (shap_means(found, method), summary(found, method, towards) if texts else None)
         blocks += [part for part in parts if part is not None]
     tables = bool(found) and isinstance(found[0].case.players, TablePlayers)
     # A table's rows are a chart each: one method is enough to read, all are in the data.

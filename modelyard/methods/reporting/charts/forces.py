@@ -44,13 +44,18 @@ def forces(
     scale = Scale(*spread(steps), 8, WIDTH - 14)
     bottom = TOP + PITCH * len(pushes)
     lines = [
-        el("line", el("title", f"{name}: {at:.4g}"), class_="chance", x1=scale(at), x2=scale(at), y1=TOP, y2=bottom)
+        el("path", el("title", f"{name}: {at:.4g}"), class_="chance", d=_beside_names(scale(at), len(pushes)))
         for name, at in zip(ends, (base, steps[-1]), strict=True)
     ]
     marks = [_push(scale, TOP + PITCH * row, name, start, start + value)
              for row, ((name, value), start) in enumerate(zip(pushes, steps, strict=False))]  # fmt: skip
     said = el("p", f"{ends[0]} {base:.4g} → {ends[1]} {steps[-1]:.4g}", class_="note")
     return figure(title, svg(WIDTH, bottom + 20, title, _ticks(scale, bottom), lines, marks), said, note=note)
+
+
+def _beside_names(x: float, rows: int) -> str:
+    """Path data of an upright line that leaves out the rows' names."""
+    return "".join(f"M{x:g} {TOP + PITCH * row + 16:g}v14" for row in range(rows))
 
 
 def _push(scale: Scale, top: float, name: str, start: float, end: float) -> Markup:
@@ -79,7 +84,7 @@ def swarm(
         return None
     scale = Scale(*spread([*values, 0.0]), 8, WIDTH - 14)
     bottom = TOP + PITCH * len(rows)
-    zero = el("line", class_="chance", x1=scale(0.0), x2=scale(0.0), y1=TOP, y2=bottom)
+    zero = el("path", class_="chance", d=_beside_names(scale(0.0), len(rows)))
     marks = [
         el("g", el("text", clip(name, 34), class_="row", x=8, y=TOP + PITCH * place + 8),
            _dots(scale, TOP + PITCH * place + 21, spots))

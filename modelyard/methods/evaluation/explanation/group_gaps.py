@@ -1,0 +1,122 @@
+"""Which columns carry the difference between groups' answers.
+
+Values of a row add up to its answer less the base, so the difference between two groups' mean answers is the sum over
+columns of the differences between their mean values (Lundberg 2020, "Explaining Quantitative Measures of Fairness"). A
+column that the model does not read may still come in through others: those are what is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelyard.base.messages import did_you_mean, t
+from modelyard.errors import InputError
+from modelyard.methods.evaluation.blocks import Bar, Bars, Phrase
+from modelyard.methods.evaluation.estimates import Estimate, Interval
+from modelyard.methods.evaluation.explanation.game import Floats
+from modelyard.methods.evaluation.explanation.local import Explained
+from modelyard.methods.evaluation.explanation.players import TablePlayers
+from modelyard.methods.statistics.wilson import Z95
+
+FEWEST = 5
+"""Rows of a group that is compared."""
+WHOLE = "all columns"
+NOTE = "Difference of the mean values between the groups; all columns add up to that of the answers."
+TOWARDS = (
+    "Difference of the mean values between the groups, above 0 towards `{label}`; all columns add up to that of the "
+    "answers."
+)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One column's part of the difference between a group's mean answer and that of all other rows.
+
+    Attributes:
+        interval: 95 %, from both groups' variances (Welch).
+        n: rows of the group and of the others.
+    """
+
+    column: str
+    group: str
+    value: float
+    interval: Interval
+    n: int
+
+
+def gaps(found: Sequence[Explained], method: str, column: str, labels: Sequence[str]) -> list[Gap]:
+    """For each group its columns, the largest first, and WHOLE; of two groups only the second.
+
+    Args:
+        column: whose values are the groups; any column of the data, read by the model or not.
+        labels: of the model; empty for numbers.
+
+    Raises:
+        InputError: rows of no table, no such column, more than two classes, or fewer than two groups of FEWEST rows.
+    """
+    rows = [one for one in found if one.case.sampled and isinstance(one.case.players, TablePlayers)]
+    _refuse(rows, column, labels)
+    signs = np.array([-1.0 if len(labels) == 2 and one.case.target == 0 else 1.0 for one in rows])
+    values = np.stack([one.by_method[method].values for one in rows]) * signs[:, None]
+    groups = np.array([str(one.case.record[column]) for one in rows])
+    there = [name for name in sorted(set(groups.tolist())) if FEWEST <= (groups == name).sum() <= len(rows) - FEWEST]
+    if not there:
+        raise InputError(
+            t("the sample has no two groups of {least} rows in `{column}`", least=FEWEST, column=column),
+            where="group", remedy=t("explain more rows: set `rows` higher"),
+        )  # fmt: skip
+    names = rows[0].case.players.names
+    return [
+        gap for name in (there[-1:] if len(there) == 2 else there) for gap in _of(values, groups == name, names, name)
+    ]
+
+
+def _refuse(rows: Sequence[Explained], column: str, labels: Sequence[str]) -> None:
+    if not rows or len(labels) > 2:
+        raise InputError(
+            t("groups are compared for tables with two classes or numbers"),
+            where="group",
+            remedy=t("leave out `group`"),
+        )
+    known = list(rows[0].case.record)
+    if column not in known:
+        raise InputError(
+            t("no column `{name}` in the rows", name=column), where="group", expected=", ".join(known),
+            remedy=did_you_mean(column, known),
+        )  # fmt: skip
+
+
+def _of(values: Floats, inside: np.ndarray, names: Sequence[str], group: str) -> list[Gap]:
+    parts = np.concatenate([values, values.sum(1, keepdims=True)], 1)
+    mine, others = parts[inside], parts[~inside]
+    apart = mine.mean(0) - others.mean(0)
+    half = Z95 * np.sqrt(mine.var(0, ddof=1) / len(mine) + others.var(0, ddof=1) / len(others))
+    order = [*np.argsort(-np.abs(apart[:-1]), kind="stable").tolist(), len(names)]
+    return [
+        Gap((*names, WHOLE)[place], group, float(apart[place]),
+            (float(apart[place] - half[place]), float(apart[place] + half[place])), len(parts))
+        for place in order
+    ]  # fmt: skip
+
+
+def estimates(found: Sequence[Gap], method: str) -> list[Estimate]:
+    return [
+        Estimate("group_gap", one.value, one.interval, one.n,
+                 {"column": one.column, "group": one.group, "method": method})
+        for one in found
+    ]  # fmt: skip
+
+
+def bars(found: Sequence[Gap], column: str, labels: Sequence[str], most: int) -> list[Bars]:
+    """A drawing a group: the columns, and what they add up to."""
+    blocks = []
+    for group in dict.fromkeys(one.group for one in found):
+        own = [one for one in found if one.group == group]
+        shown = (*own[: min(most, len(own) - 1)], own[-1])
+        title = Phrase("What sets {column} = {group} apart from the other rows", {"column": column, "group": group})
+        note = Phrase(TOWARDS, {"label": labels[1]}) if labels else NOTE
+        blocks.append(Bars(title, tuple(Bar(one.column, one.value, *one.interval) for one in shown), note))
+    return blocks
