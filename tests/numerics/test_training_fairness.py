@@ -180,7 +180,7 @@ def test_exponentiated_gradient_over_our_models_is_fairlearn_s_own(name, constra
         model = LogisticRegression().fit(x, targets, sample_weight=sample_weights)
         return Learned("linear", Table(()), np.log(model.predict_proba(x)).astype(np.float32), 4)
 
-    maker = reductions.Maker(make, lambda one: one.outputs.argmax(1), np.arange(400))
+    maker = reductions.Maker(make, lambda one: one.outputs, np.arange(400))
     fair = Fair(Fairness(kind="exponentiated_gradient", constraint=name, gap=0.05, rounds=8),
                 Groups(("a", "b"), groups, groups), ("no", "yes"))  # fmt: skip
     found = reductions.mixture(maker, labels, fair, 1, Hooks())

@@ -58,8 +58,10 @@ class Fairness(BaseModel):
         le=500,
         description="`exponentiated_gradient`: rounds at most, of several models each (rounds)",
     )
-    answer: Literal["mixture", "single"] = Field(
-        "mixture", description="`exponentiated_gradient`: an ensemble by weights, or the one model best on validation"
+    answer: Literal["best", "mixture", "single"] = Field(
+        "best",
+        description="`exponentiated_gradient`: an ensemble by the mixture's weights; one of the models trained on the "
+        "way; or the `best` of these: the most accurate on validation within `gap`",
     )
     step_size: float = Field(
         0.01, gt=0, le=10, description="`group_dro`: how fast the weight of a group follows its loss"

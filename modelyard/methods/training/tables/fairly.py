@@ -59,7 +59,7 @@ def trees(
             details={"rounds": rounds, "threads": plan.threads, "settings": settings.model_dump()},
         )  # fmt: skip
 
-    maker = reductions.Maker(make, lambda one: scores(one.trees, matrix).argmax(1), rows)
+    maker = reductions.Maker(make, lambda one: scores(one.trees, matrix), rows)
     targets = splits.training.targets[rows], splits.validation.targets
     return reductions.train(maker, plain, *targets, fair, hooks)
 
@@ -69,7 +69,7 @@ def linear_models(plain: Learned, arrays: Sequence[Arrays], splits: Splits, fair
     rows = _rows(splits, fair, hooks)
     mine = {name: values[rows] for name, values in arrays[0].items()}
     fit = linear.refit(plain.table, plain, (mine, arrays[1]))
-    maker = reductions.Maker(fit, lambda one: linear.answers(one, mine), rows)
+    maker = reductions.Maker(fit, lambda one: linear.outputs(one, mine), rows)
     targets = splits.training.targets[rows], splits.validation.targets
     return reductions.train(maker, plain, *targets, fair, hooks)
 

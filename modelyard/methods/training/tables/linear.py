@@ -81,11 +81,10 @@ def refit(table: Table, before: Learned, arrays: tuple[Arrays, Arrays]) -> Refit
     return fit
 
 
-def answers(learned: Learned, arrays: Arrays) -> NDArray[np.int64]:
-    """Places of the labels that a model answers."""
+def outputs(learned: Learned, arrays: Arrays) -> NDArray[np.float32]:
+    """[rows, outputs] of a model that was fitted."""
     assert learned.module is not None
-    result: NDArray[np.int64] = _outputs(learned.module, arrays).argmax(1)
-    return result
+    return _outputs(learned.module, arrays)
 
 
 def _design(arrays: Arrays, spec: Mapping[str, Any]) -> Any:

@@ -3,8 +3,10 @@ Wallach 2018, "A reductions approach to fair classification"), fairlearn's algor
 
 It ends in a mixture: models with a weight each, of which one is drawn for every answer; the mixture's rates differ by
 no more than was allowed on the training rows. What is shipped draws nothing: it answers with the mean score of the
-mixture, its members' probabilities by weight; or one member alone, the most accurate on validation of those within the
-gap there. So what the theory promises of the drawn answer holds of neither to the letter, and is measured.
+mixture, its members' probabilities by weight; or it is one of the models trained on the way. `best` is the most
+accurate of them all on validation whose gap is small enough there and in train, or the one of the smallest: with one
+of the two alone, the smallest of many gaps would be the luckiest. So what the theory promises of
+the drawn answer holds of neither to the letter, and is measured.
 
 Every model is trained on all rows with labels and weights of the algorithm's choosing. How strong a model may be is
 settled once, on the rows as they are (rounds of trees; penalty of a linear model), for validation has no such labels.
@@ -35,8 +37,8 @@ CALLS = 6
 """Models a round trains, about; for the bar of progress."""
 Make = Callable[[Ints, NDArray[np.float32]], Learned]
 """A model from targets and weights of the rows learned from."""
-Ask = Callable[[Learned], Ints]
-"""What it answers to the rows learned from."""
+Ask = Callable[[Learned], NDArray[np.float32]]
+"""Its logits [rows, 2] of the rows learned from."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class _Oracle:
         chosen = np.asarray(wanted).astype(np.int64)
         targets = np.where(chosen == 1, self.positive, 1 - self.positive)
         self.model = self.maker.make(targets, np.asarray(sample_weight, np.float32))
-        self.answers = (self.maker.ask(self.model) == self.positive).astype(np.int64)
+        self.answers = (self.maker.ask(self.model).argmax(1) == self.positive).astype(np.int64)
         self.count[0] += 1
         self.tell(self.count[0])
         return self
@@ -79,12 +81,14 @@ class Mixture:
 
     Attributes:
         members: models of a weight above 0, and their weights, which sum to 1.
+        models: all that some multiplier called for, members among them.
         error, gap: of the drawn answer in train: share of wrong answers, largest violation against the mean of all.
         trained: models in all.
     """
 
     members: tuple[Learned, ...]
     weights: tuple[float, ...]
+    models: tuple[Learned, ...]
     error: float
     gap: float
     trained: int
@@ -108,18 +112,6 @@ def train(maker: Maker, plain: Learned, targets: Ints, validation: Ints, fair: F
         )
     positive = fair.positives()[0]
     found = mixture(maker, (targets == positive).astype(np.int64), fair, positive, hooks)
-    judged = [_judged(one.outputs, validation, fair, positive) for one in (plain, *found.members)]
-    together = mixed(found.members, found.weights)
-    with_all = _judged(together, validation, fair, positive)
-    hooks.say(
-        t(
-            "exponentiated gradient: {trained} models trained, {kept} in the mixture; drawn answers in train: error "
-            "{error:.4f}, largest violation {gap:.4f}",
-            trained=found.trained, kept=len(found.members), error=found.error, gap=found.gap,
-        )
-    )  # fmt: skip
-    _say(hooks, t("as it would be without"), judged[0])
-    _say(hooks, t("mean score of the mixture"), with_all)
     details = {
         "fairness": fair.settings.model_dump(mode="json"),
         "groups": list(fair.groups.names),
@@ -127,19 +119,36 @@ def train(maker: Maker, plain: Learned, targets: Ints, validation: Ints, fair: F
         "train_error": found.error,
         "train_violation": found.gap,
     }
-    if fair.settings.answer == "single" or len(found.members) == 1:
-        place = chosen(judged[1:], fair.settings.gap)
-        _say(hooks, t("the one model that is kept"), judged[1 + place])
-        one = found.members[place]
-        return replace(one, details={**one.details, **details})
-    return replace(
+    hooks.say(
+        t(
+            "exponentiated gradient: {trained} models trained, {kept} in the mixture; drawn answers in train: error "
+            "{error:.4f}, largest violation {gap:.4f}",
+            trained=found.trained, kept=len(found.members), error=found.error, gap=found.gap,
+        )
+    )  # fmt: skip
+    candidates = _candidates(plain, found, fair.settings.answer)
+    judge = _Judge(maker, targets, validation, fair, positive)
+    judged = [judge(one) for one in (plain, *candidates)]
+    place = chosen(judged[1:], fair.settings.gap)
+    kept = candidates[place]
+    _say(hooks, t("as it would be without"), judged[0])
+    _say(hooks, t("mean score of the mixture") if kept.members else t("the one model that is kept"), judged[1 + place])
+    return replace(kept, details={**kept.details, **details})
+
+
+def _candidates(plain: Learned, found: Mixture, answer: str) -> list[Learned]:
+    """What may be shipped; the mixture first."""
+    if answer == "single" or len(found.members) == 1:
+        return list(found.models)
+    together = replace(
         plain,
-        outputs=together,
+        outputs=mixed([one.outputs for one in found.members], found.weights),
         num_parameters=sum(one.num_parameters for one in found.members),
-        details={**plain.details, **details, "weights": [round(one, 6) for one in found.weights]},
+        details={**plain.details, "weights": [round(one, 6) for one in found.weights]},
         members=found.members,
         shares=found.weights,
     )
+    return [together] if answer == "mixture" else [together, *found.models]
 
 
 def mixture(maker: Maker, labels: Ints, fair: Fair, positive: int, hooks: Hooks) -> Mixture:
@@ -169,8 +178,10 @@ def mixture(maker: Maker, labels: Ints, fair: Fair, positive: int, hooks: Hooks)
     drawn = sum(share * np.asarray(one.predict(places)) for share, one in zip(shares, predictors, strict=True))
     answers = algorithm.constraints_.gamma(lambda _: drawn)
     error = float(np.abs(labels - drawn).mean())
-    members = tuple(_model(one, maker, labels, positive) for one in predictors)
-    return Mixture(members, tuple(shares.tolist()), error, float(answers.max()), oracle.count[0])
+    models = {place: _model(one, maker, labels, positive) for place, one in algorithm.predictors_.items()}
+    members = tuple(models[place] for place in weights)
+    shares_of = tuple(shares.tolist())
+    return Mixture(members, shares_of, tuple(models.values()), error, float(answers.max()), oracle.count[0])
 
 
 def _model(predictor: Any, maker: Maker, labels: Ints, positive: int) -> Learned:
@@ -182,19 +193,36 @@ def _model(predictor: Any, maker: Maker, labels: Ints, positive: int) -> Learned
     return maker.make(np.full(len(labels), always), np.ones(len(labels), np.float32))
 
 
-def mixed(members: Sequence[Learned], weights: Sequence[float]) -> NDArray[np.float32]:
-    """[rows, classes] logarithms of the members' mean probabilities."""
-    parts = [weight * np.exp(evaluation.log_softmax(one.outputs))
-             for one, weight in zip(members, weights, strict=True)]  # fmt: skip
+def mixed(outputs: Sequence[NDArray[np.float32]], weights: Sequence[float]) -> NDArray[np.float32]:
+    """[rows, classes] logarithms of the members' mean probabilities, from the logits of each."""
+    parts = [weight * np.exp(evaluation.log_softmax(one)) for one, weight in zip(outputs, weights, strict=True)]
     result: NDArray[np.float32] = np.log(np.maximum(np.sum(parts, axis=0), 1e-7)).astype(np.float32)
     return result
 
 
-def _judged(outputs: NDArray[np.float32], labels: Ints, fair: Fair, positive: int) -> tuple[float, float]:
-    """(accuracy, gap) on validation."""
-    answers = outputs.argmax(1)
-    gap = judging.gap(answers, labels, fair.groups.validation, [positive], fair.settings.constraint)
-    return float((answers == labels).mean()), gap
+@dataclass(frozen=True)
+class _Judge:
+    """(accuracy on validation, larger of the gaps there and in train) of a model or mixture."""
+
+    maker: Maker
+    targets: Ints
+    validation: Ints
+    fair: Fair
+    positive: int
+
+    def __call__(self, one: Learned) -> tuple[float, float]:
+        parts = one.members or (one,)
+        trained = [self.maker.ask(part) for part in parts]
+        before = mixed(trained, one.shares or (1.0,)).argmax(1)
+        answers, groups = one.outputs.argmax(1), self.fair.groups
+        gaps = (
+            self._gap(answers, self.validation, groups.validation),
+            self._gap(before, self.targets, groups.training[self.maker.rows]),
+        )
+        return float((answers == self.validation).mean()), max(gaps)
+
+    def _gap(self, answers: Ints, labels: Ints, groups: Ints) -> float:
+        return judging.gap(answers, labels, groups, [self.positive], self.fair.settings.constraint)
 
 
 def chosen(judged: Sequence[tuple[float, float]], allowed: float) -> int:
@@ -206,5 +234,8 @@ def chosen(judged: Sequence[tuple[float, float]], allowed: float) -> int:
 
 
 def _say(hooks: Hooks, what: str, judged: tuple[float, float]) -> None:
-    hooks.say(t("{what}: validation accuracy {accuracy:.4f}, gap {gap:.4f}", what=what, accuracy=judged[0],
-                gap=judged[1]))  # fmt: skip
+    accuracy, gap = judged
+    hooks.say(
+        t("{what}: validation accuracy {accuracy:.4f}, gap there or in train {gap:.4f}",
+          what=what, accuracy=accuracy, gap=gap)
+    )  # fmt: skip
