@@ -93,7 +93,9 @@ def run(name: str, data: Path, rows: int) -> tuple[Path, Any]:
     folder = WORK / "explanation" / name
     folder.mkdir(parents=True, exist_ok=True)
     MAKE[name](data, folder)
-    (folder / "modelyard.yaml").write_text(PROJECT.format(name=name, rows=rows, **DATA[name]), encoding="utf-8")
+    (folder / "modelyard.yaml").write_text(
+        PROJECT.format(name=name.replace("_", "-"), rows=rows, **DATA[name]), encoding="utf-8"
+    )
     return folder, modelyard.run(folder)
 
 
