@@ -10,6 +10,9 @@ threshold below which the model keeps silent. Everything is measured on test, th
 Rows from elsewhere: every tenth intent of banking77 is taken from training and asked about, and text messages of
 sms_spam are; reviews of meals (waimai_10k) are shown to a model of hotels, books and computers (chnsenticorp); and
 posts about the epidemic (smp2020 "virus") to a model of everyday ones ("usual"), which is also measured on them.
+
+Doubt: a network asked with its dropout on, and three networks trained on drawn rows, whether it tells wrong answers and
+the intents left out.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import uncertainty_doubt as doubt
 import uncertainty_elsewhere as elsewhere
 from common import WORK, markdown, write_result
 from uncertainty_evidence import item, run, shown
@@ -42,11 +46,21 @@ CLASSES = """  raw: {uses: evaluate.uncertainty, in: {model: model}}
   byclass: {uses: calibrate.conformal, in: {model: honest}, with: {by: class}}
   measuredbyclass: {uses: evaluate.uncertainty, in: {model: byclass}}
 """
-NUMBERS = """  sets: {uses: calibrate.conformal, in: {model: model}}
-  measured: {uses: evaluate.uncertainty, in: {model: sets}, with: {groups: [ocean_proximity]}}
-  bins: {uses: calibrate.conformal, in: {model: model}, with: {by: answer}}
-  measuredbins: {uses: evaluate.uncertainty, in: {model: bins}, with: {groups: [ocean_proximity]}}
-"""
+INTERVALS = {
+    "one width": "{}",
+    "a width for each fifth of the answers": "{by: answer}",
+    "errors near the answer": "{method: normalized}",
+    "quantiles moved (CQR)": "{method: cqr}",
+    "CQR, by ocean_proximity": "{method: cqr, by: ocean_proximity}",
+}
+NUMBERS = "".join(
+    f"  sets{place}: {{uses: calibrate.conformal, in: {{model: model}}, with: {settings}}}\n"
+    f"  measured{place}: {{uses: evaluate.uncertainty, in: {{model: sets{place}}}, "
+    "with: {groups: [ocean_proximity]}}\n"
+    for place, settings in enumerate(INTERVALS.values())
+)
+TABLE = "train.tabular, with: {compute: {threads: 1}}"
+TREES = "train.tabular, with: {quantiles: [0.05, 0.95], compute: {threads: 1}}"
 TEXT = "train.text_classification, with: {{size: {size}, compute: {{threads: 1}}}}"
 # name: settings of data.read (PATH is the folder), share kept for test, error allowed among the given answers
 SETS: Mapping[str, tuple[str, float, float]] = {
@@ -91,7 +105,7 @@ def of_set(name: str, data: Path, size: str) -> dict[str, list[dict[str, Any]]]:
     head = HEAD.format(
         read=read.replace("PATH", str(data / name)),
         split=f"{{validation: 0.1, calibration: 0.2, test: {test}}}",
-        train="train.tabular, with: {compute: {threads: 1}}" if table else TEXT.format(size=size),
+        train=TREES if error == 0 else TABLE if table else TEXT.format(size=size),
     )
     return run(folder, head + (NUMBERS if error == 0 else CLASSES.replace("ERROR", str(error))))
 
@@ -123,17 +137,18 @@ def lowest(found: list[dict[str, Any]], key: str) -> str:
 
 def numbers_rows(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
     rows = []
-    for step, what in (("measured", "one width"), ("measuredbins", "a width for each fifth of the answers")):
-        part = found[step]
-        width = f"{item(part, 'interval_width')['value']:,.0f}"
-        rows.append(["california_housing", what, shown(item(part, "coverage")), width, lowest(part, "ocean_proximity")])
+    for place, what in enumerate(INTERVALS):
+        part = found[f"measured{place}"]
+        sizes = [f"{item(part, name)['value']:,.0f}" for name in ("interval_width", "interval_score")]
+        parts = [lowest(part, key) for key in ("ocean_proximity", "width")]
+        rows.append(["california_housing", what, shown(item(part, "coverage")), *sizes, *parts])
     return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--only", nargs="*", default=[*SETS, "elsewhere"])
+    parser.add_argument("--only", nargs="*", default=[*SETS, "elsewhere", "doubt"])
     parser.add_argument("--size", default="linear", help="of the text models")
     parser.add_argument("--elsewhere-size", nargs="*", default=["linear", "cnn"])
     options = parser.parse_args()
@@ -144,6 +159,8 @@ def main() -> None:
                 for size in options.elsewhere_size:
                     folder = made(f"elsewhere-{world}-{size}")
                     rows[f"elsewhere {world} {size}"] = elsewhere.rows(world, options.data, folder, size, run)
+        elif name == "doubt":
+            rows[name] = doubt.rows("intents", options.data, made("doubt"), run)
         elif (options.data / name).is_dir():
             found = of_set(name, options.data, options.size)
             rows[name] = numbers_rows(found) if name == "california_housing" else classes_row(name, found)
@@ -173,7 +190,8 @@ def report(rows: Mapping[str, Any]) -> None:
     )  # fmt: skip
     if "california_housing" in rows:
         body += "\n\n## 90 % intervals on test\n\n" + markdown(
-            ("data", "how", "coverage", "mean width", "least covered group"), rows["california_housing"]
+            ("data", "how", "coverage", "mean width", "interval score", "least covered group", "least covered width"),
+            rows["california_housing"],
         )
     body += "\n\n## Silence: errors among the answers given, bounded with 95 % confidence\n\n" + markdown(
         ("data", "bound", "answered", "wrong among them", "AURC"), [rows[name][2] for name in names]
@@ -186,6 +204,11 @@ def report(rows: Mapping[str, Any]) -> None:
         body += "\n\n## The same model on test and on the rows from elsewhere\n\n" + markdown(
             elsewhere.MEASURED, drifted
         )
+    if "doubt" in rows:
+        body += "\n\n## Doubt: does it tell wrong answers, and rows from elsewhere?\n\n" + markdown(
+            doubt.HEAD, rows["doubt"]["errors"]
+        )
+        body += "\n\n## Doubt in parts (nats)\n\n" + markdown(doubt.PARTS_HEAD, rows["doubt"]["parts"])
     body += (
         "\n\nText models: n-grams and a linear layer unless named; tables: boosted trees. 95 % intervals in brackets."
     )

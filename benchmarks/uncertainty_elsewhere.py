@@ -95,15 +95,20 @@ def rows(
 ) -> dict[str, list[list[str]]]:
     """Lines of the two tables: `scores` of strangeness, and the model `measured` here and there."""
     about = WORLDS[world]
+    write_files(about, data, folder)
+    text = PROJECT.format(size=size) + "".join(STRANGE.format(name=name) for name in about.outside)
+    evidence = run(folder, text + (SHIFTED.format(name=about.shifted) if about.shifted else ""))
+    scores = [line for name in about.outside for line in _scores(about, name, size, folder, evidence)]
+    return {"scores": scores, "measured": _measured(about, size, evidence) if about.shifted else []}
+
+
+def write_files(about: World, data: Path, folder: Path) -> None:
+    """The files a project of this world reads."""
     for name, found in about.files(data).items():
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, ["text", "label"])
             writer.writeheader()
             writer.writerows(found)
-    text = PROJECT.format(size=size) + "".join(STRANGE.format(name=name) for name in about.outside)
-    evidence = run(folder, text + (SHIFTED.format(name=about.shifted) if about.shifted else ""))
-    scores = [line for name in about.outside for line in _scores(about, name, size, folder, evidence)]
-    return {"scores": scores, "measured": _measured(about, size, evidence) if about.shifted else []}
 
 
 def _scores(about: World, name: str, size: str, folder: Path, evidence: Mapping[str, Any]) -> list[list[str]]:
