@@ -153,6 +153,8 @@ def test_spans_are_judged_where_they_moved_to() -> None:
     # Noise behind and marks left out move the span or leave it: the model still finds it.
     assert by["accuracy", "appended_noise", "1"].value == by["span_f1", "punctuation_dropped", "1"].value == 1
     assert by["span_f1_drop", "punctuation_dropped", "1"].value == 0
+    # A doubled comma in front moves the place by one.
+    assert by["accuracy", "punctuation_added", "1"].value == by["span_f1", "punctuation_added", "1"].value == 1
     # Another case of the name, or another name, it does not know: its F1 is 0, and the drop is whole.
     for kind in ("upper_case", "entities"):
         assert by["span_f1", kind, "1"].value == 0
