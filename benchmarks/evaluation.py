@@ -37,10 +37,12 @@ def prepare(rows: int) -> None:
     """Two releases of the example: as it is, and of a linear model."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     shutil.copytree(EXAMPLE, FOLDER, ignore=shutil.ignore_patterns(".modelyard"))
+    project = (FOLDER / "modelyard.yaml").read_text(encoding="utf-8")
+    (FOLDER / "modelyard.yaml").write_text(project.partition("  rules:")[0], encoding="utf-8")
     lines = (FOLDER / "reviews.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     (FOLDER / "reviews.csv").write_text("".join(lines[: rows + 1]), encoding="utf-8")
-    run(["run", "--quiet", "--set", "release.rules=[]", "--set", "steps.classifier.with.size=linear"])
-    run(["run", "--quiet", "--set", "release.rules=[]"])
+    run(["run", "--quiet", "--set", "steps.classifier.with.size=linear"])
+    run(["run", "--quiet"])
 
 
 def run(arguments: list[str]) -> str:

@@ -228,6 +228,7 @@ class _Work:
         from modelyard.engine.plan import finished
 
         bound = self._asked.bound(self._folder, self._sets, cut, whole)
+        bound = replace(bound, release=(MODEL, "model"))  # whom the page is about, whatever stands beside it
         session = Session(bound, self._profile, self._store)
         outcomes, _ = finished(Bench(bound, self._store, self._profile, Silent(), parts=frozenset(cut)))
         record = full_record(session, outcomes, None, None)

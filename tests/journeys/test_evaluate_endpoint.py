@@ -154,6 +154,10 @@ def test_an_api_that_is_slow_down_at_times_is_waited_for_and_priced(
     price = figure(found, "comparison.price_per_1000", "against")
     assert price["value"] == pytest.approx(1000 * (50 * 1.0 + 2 * 2.0) / 1e6)
     assert figure(found, "comparison.accuracy_gain")["interval"][0] < 1
+    # The page is about the model, not about what stands beside it.
+    record = json.loads(Path(found["report"]).with_suffix(".json").read_text(encoding="utf-8"))
+    assert record["model"]["digest"] == figure(found, "comparison.accuracy")["subject"]
+    assert "Two models on the same rows" in Path(found["report"]).read_text(encoding="utf-8")
 
 
 def test_what_an_api_answered_before_it_died_is_kept_and_not_asked_again(
