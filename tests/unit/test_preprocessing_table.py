@@ -28,7 +28,7 @@ def fit(rows: dict, **settings) -> tuple[Table, tuple[str, ...]]:
         (["a", "b", "1", "2", "3"], "category"),
         (["01", "02", "13", "44", "5"], "category"),
         ([1, 2, 3, None, 5], "number"),
-        ([True, False, True, None, False], "number"),
+        ([True, False, True, None, False], "category"),
         (["1"] * 4 + ["NaN"] + ["2"], "number"),
         (["1_000", "2", "3", "4", "5"], "category"),
         (["1"] * 99 + ["2"] * 100 + ["lots"], "number"),

@@ -60,6 +60,14 @@ def sample(dataset: Dataset, splits: Sequence[str], num: int, seed: int, by: str
     Raises:
         UsageError: there is no such column, or it has more than MOST_STRATA values.
     """
+    places, offsets = drawn_places(dataset, splits, num, seed, by)
+    return list(fetch(dataset, [_split_of(place, offsets) for place in places]))
+
+
+def drawn_places(
+    dataset: Dataset, splits: Sequence[str], num: int, seed: int, by: str | None = None
+) -> tuple[list[int], dict[str, int]]:
+    """Positions of the drawn rows over all splits, rising, and where each split begins. As `sample`."""
     if by is not None and by not in {column.name for column in dataset.columns}:
         names = ", ".join(column.name for column in dataset.columns)
         raise UsageError(t("there is no column `{name}`", name=by), expected=t("one of: {names}", names=names))
@@ -78,8 +86,7 @@ def sample(dataset: Dataset, splits: Sequence[str], num: int, seed: int, by: str
                 )
             start += batch.num_rows
     shares = allot({value: least.num_rows for value, least in strata.items()}, num)
-    chosen_rows = sorted(place for value, least in strata.items() for _, place in least.first(shares[value]))
-    return list(fetch(dataset, [_split_of(place, offsets) for place in chosen_rows]))
+    return sorted(place for value, least in strata.items() for _, place in least.first(shares[value])), offsets
 
 
 def allot(rows: Mapping[object, int], num: int) -> dict[object, int]:

@@ -15,7 +15,7 @@ from modelyard.methods.reporting.words import count
 MAX_NAMED = 6
 ECE_WORTH_SAYING = 0.02
 """Of the interval's low end: even a calibrated model has an estimate above zero."""
-LEAKS = ("leak", "leakage", "overlap", "contamination")
+LEAKS = ("leakage", "overlap", "contamination")
 FAMILIES = ("fairness", "robustness", "privacy")
 
 
@@ -138,6 +138,26 @@ def _leaks(view: View) -> Iterator[Node]:
             yield join(text, " ", view.figure(item), " (", view.uncertainty(item), ")")
 
 
+def _telling(view: View) -> Iterator[Node]:
+    for item in view.measured("data.leak_columns", split=None):
+        if item.value:
+            yield view.t(
+                "Columns suspected to know the answer: {num}. If they are not known when the model answers, quality is "
+                "not what was measured.",
+                num=count(int(item.value)),
+            )
+
+
+def _sampled(view: View) -> Iterator[Node]:
+    for item in view.measured("data.sample_rate", split=None):
+        if item.value < 1:
+            yield view.t(
+                "The data is a sample: {share} of {num} rows. Every figure is of it.",
+                share=f"{item.value:.2%}",
+                num=count(item.n),
+            )
+
+
 def _openings(view: View) -> Iterator[Node]:
     openings = view.record.openings
     if openings is not None and openings > 1:
@@ -201,11 +221,13 @@ CHECKS = (
     _decision,
     _out_of_scope,
     _leaks,
+    _telling,
     _quality,
     _baseline,
     _classes,
     _calibration,
     _labels,
+    _sampled,
     _openings,
     _seeds,
     _rights,
