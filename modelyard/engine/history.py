@@ -49,10 +49,9 @@ def record_of(store: Store, bound: BoundProject, outcomes: Sequence[StepOutcome]
     outcomes = [outcome for outcome in outcomes if outcome.step not in inner]
     made = [_made(store, steps[outcome.step], store.ledger.run(outcome.run)) for outcome in outcomes]
     curves = {item.step: store.ledger.curves(item.run.id) for item in made}
-    split = {b.digest for item in made for b in item.run.outputs if "test" in b.splits}
-    opened = [openings_of(store, digest) for digest in sorted(split)]
     model_step, claims = _model_step(bound, made), claims_of(bound)
     model = model_of(model_step, made)
+    opened = [openings_of(store, digest) for digest in sorted(_tested_on(store, made, model))]
     return build_record(
         project=bound.project.name,
         model_step=model_step,
@@ -61,9 +60,16 @@ def record_of(store: Store, bound: BoundProject, outcomes: Sequence[StepOutcome]
         curves={step: curve for step, curve in curves.items() if curve},
         openings=sum(one.runs for one in opened),
         opened_models=sum(one.models for one in opened),
-        seeds=seeds_of(store, bound.project.name, model, claims) if model else [],
+        seeds=seeds_of(store, model, claims) if model else [],
         claims=claims,
     )
+
+
+def _tested_on(store: Store, made: Sequence[Made], model: str) -> set[str]:
+    """Data sets with test rows that these steps made; if there are none, those that the model was measured on."""
+    split = {b.digest for item in made for b in item.run.outputs if "test" in b.splits}
+    evidence = store.ledger.evidence_about([model]) if model and not split else ()
+    return split or {item.dataset for item in evidence if item.split == "test"}
 
 
 def _model_step(bound: BoundProject, made: Sequence[Made]) -> str | None:

@@ -20,8 +20,9 @@ LOOK_BACK = 1000
 SPLITS = ("test", "validation")
 
 
-def seeds_of(store: Store, project: str, model: str, claims: Mapping[str, Claim]) -> list[dict[str, Any]]:
-    """Every seed that made a model of its own in the way `model` was made, itself among them, in order.
+def seeds_of(store: Store, model: str, claims: Mapping[str, Claim]) -> list[dict[str, Any]]:
+    """Every seed that made a model of its own in the way `model` was made, in the project that made it first, itself
+    among them, in order.
 
     Args:
         claims: what the project measures; of these, the values on `SPLITS` are given.
@@ -37,7 +38,7 @@ def seeds_of(store: Store, project: str, model: str, claims: Mapping[str, Claim]
     port = next(binding.port for binding in maker.outputs if binding.digest == model)
     wanted = recipes.of(model)
     found = {maker.seed: model}
-    runs = store.ledger.runs(project=project, uses=maker.uses, status="done", limit=LOOK_BACK)
+    runs = store.ledger.runs(project=maker.project, uses=maker.uses, status="done", limit=LOOK_BACK)
     for run in runs:
         made = next((binding.digest for binding in run.outputs if binding.port == port), None)
         if made and run.seed not in found and made not in found.values() and recipes.of(made) == wanted:

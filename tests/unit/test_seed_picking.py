@@ -138,6 +138,15 @@ def test_models_that_saw_the_test_rows_are_counted(quick_disk):
     assert "The test split was opened 3 times, for 3 models." in card(quick_disk, result)
 
 
+def test_a_release_evaluated_by_itself_is_counted_with_what_its_project_did(quick_disk):
+    for seed in (0, 1):
+        run(quick_disk, seed)
+    found = modelyard.evaluate("lucky", families=["selection"], project=quick_disk)
+    values = {item["claim"]: item["value"] for item in found.evidence}
+    assert (values["selection.seeds"], values["selection.test_openings"]) == (2, 2)
+    assert "selection.seed_gain" not in values, "nothing was compared here, so there is no evidence of it"
+
+
 def seeds(*values, name="quality.rmse on test"):
     return [{"seed": place, "model": f"m{place}", "values": {name: value}} for place, value in enumerate(values)]
 

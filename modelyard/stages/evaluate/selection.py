@@ -43,12 +43,17 @@ def run(config: Config, context: Context) -> None:
 
     count = max(1, len(seeds))
     exact("seeds", count, count, "seeds")
-    exact("seed_gain", found.gain, count)
-    exact("seed_range", found.spread, count)
+    if found.claim or count == 1:  # without a comparison there is no evidence, and a rule that asks for it fails
+        exact("seed_gain", found.gain, count)
+        exact("seed_range", found.spread, count)
     exact("test_openings", record["openings"], max(1, record["openings"]), "runs")
     exact("test_models", record["opened_models"], max(1, record["opened_models"]), "models")
-    if config.claim and not found.claim and len(seeds) > 1:
-        context.say(t("not every seed has measured `{claim}`: they cannot be compared by it", claim=config.claim))
+    if not found.claim and count > 1:
+        context.say(
+            t("not every seed has measured `{claim}`: they cannot be compared by it", claim=config.claim)
+            if config.claim
+            else t("the seeds have measured nothing in common: they cannot be compared")
+        )
     if len(seeds) > 1:
         context.say(
             t("{num} seeds made models this way: {seeds}", num=len(seeds), seeds=", ".join(map(str, found.seeds)))
