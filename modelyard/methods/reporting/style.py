@@ -218,7 +218,8 @@ PRINT = """
   .hero{padding-top:0}
  .scroll{overflow:visible} figure,.mistake,.figure,.tokens p,tr,.limits li{break-inside:avoid}
   h2,h3,h4,summary,figcaption{break-after:avoid} thead{display:table-header-group} p,li{orphans:3;widows:3}
-  td,th{white-space:normal!important;overflow-wrap:anywhere}
+  td,th{white-space:normal!important;padding:3px 6px!important;font-size:9pt}
+  th,td.n{white-space:nowrap!important} td code,td .claim{overflow-wrap:anywhere} td *{line-height:1.25}
   details::details-content{content-visibility:visible;height:auto;display:block} details:not([open])>*{display:block}
   summary{list-style:none} .toc+section,#en-evaluations,#zh-evaluations{break-before:page}
  section{padding-top:16px} *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
