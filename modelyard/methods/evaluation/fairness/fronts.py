@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelyard.methods.data.group_columns import Grouping
-from modelyard.methods.evaluation.blocks import Bar, Bars, Block, Figures, Phrase, Point, Scatter, Table, Text
+from modelyard.methods.evaluation.blocks import Bar, Bars, Block, Figures, Phrase, Point, Scatter, Text
 from modelyard.methods.evaluation.fairness import classes
 from modelyard.methods.evaluation.paired import Pairs, difference_interval
 from modelyard.methods.evaluation.quality import Answers
@@ -95,7 +95,7 @@ def page(spots: Sequence[Spot], metric: str, names: Sequence[str]) -> list[Block
         for place, one in enumerate(spots)
         if one.gap is not None
     )
-    told: list[Block] = [
+    return [
         Text(
             "Each point is a model: to the left the groups differ less, upwards more answers are right. A model is "
             "beaten if another is no worse in both. What is near may be chance: see the intervals."
@@ -108,8 +108,3 @@ def page(spots: Sequence[Spot], metric: str, names: Sequence[str]) -> list[Block
         ),
         Figures("Every model", tuple(names)),
     ]
-    rows = tuple(
-        (one.name, one.accuracy, one.gap, one.cost, "front" if place in kept else "") for place, one in enumerate(spots)
-    )
-    told.append(Table("Models, as they were named", ("model", "accuracy", metric, "cost", "front"), rows))
-    return told
