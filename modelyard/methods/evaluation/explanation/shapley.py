@@ -61,6 +61,7 @@ def kernel(game: Game, budget: int, generator: np.random.Generator) -> Attributi
         groups[num_whole:] = _pairs(masks[num_whole:]) % GROUPS
         errors = jackknife(np.stack([_without(masks, values, weights, gain, groups, each) for each in range(GROUPS)]))
     elif len(masks) > num_whole:
+        # Too few were drawn to tell: a value is then known to no better than its own size.
         errors = np.abs(found)
     return Attribution(found, game.nothing, game.whole, errors, len(masks) + 2)
 
