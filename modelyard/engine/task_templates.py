@@ -82,11 +82,11 @@ def _project(kind: Kind, name: str, reading: str, path: str | None, rule: str, l
 
 def _leaks(lang: str) -> list[str]:
     about = t(
-        "Columns that know the answer, such as one filled in afterwards. If it is known when the model answers, name "
+        "Columns that know the answer, such as one filled in afterwards. If it is known when the model answers, name\n"
         "it in `known: [...]`; if not, in `leave_out: [...]` here and in the training step.",
         lang=lang,
     )
-    return [f"  # {about}", "  leaks: {uses: data.leaks}"]
+    return [*(f"  # {line}" for line in about.split("\n")), "  leaks: {uses: data.leaks}"]
 
 
 def _columns(path: str | None, guessed: Guessed | None, *roles: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from support.fake_context import FakeContext
-from support.sample_record import evidence, sample_record
+from support.sample_record import digest, evidence, sample_record
 
 from modelyard.errors import UsageError
 from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
@@ -80,5 +80,5 @@ def test_few_rows_are_all_taken_and_nothing_is_said(tmp_path: Path) -> None:
 def test_the_card_says_what_its_figures_rest_on(claim: str, value: float, said: str) -> None:
     record = sample_record()
     assert said not in render(parse(record))
-    record["evidence"].append(evidence(claim, value, value, value, 5000, split=""))
+    record["evidence"].append(evidence(claim, value, value, value, 5000, split="", subject=digest("split")))
     assert said in render(parse(record))

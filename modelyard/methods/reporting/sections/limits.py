@@ -139,8 +139,8 @@ def _leaks(view: View) -> Iterator[Node]:
 
 
 def _telling(view: View) -> Iterator[Node]:
-    for item in view.measured("data.leak_columns", split=None):
-        if item.value:
+    for item in data_claims(view):
+        if item.claim == "data.leak_columns" and item.value:
             yield view.t(
                 "Columns suspected to know the answer: {num}. If they are not known when the model answers, quality is "
                 "not what was measured.",
@@ -149,8 +149,8 @@ def _telling(view: View) -> Iterator[Node]:
 
 
 def _sampled(view: View) -> Iterator[Node]:
-    for item in view.measured("data.sample_rate", split=None):
-        if item.value < 1:
+    for item in data_claims(view):
+        if item.claim == "data.sample_rate" and item.value < 1:
             yield view.t(
                 "The data is a sample: {share} of {num} rows. Every figure is of it.",
                 share=f"{item.value:.2%}",
