@@ -195,3 +195,13 @@ def test_the_step_is_looked_at_where_the_paper_says() -> None:
     assert sorted(strong.checkpoints(100)) == [22, 41, 57, 70, 80, 87, 93, 99]
     assert strong.side_at(0, 100, 28, 28) == round((0.8 * 784) ** 0.5)
     assert strong.side_at(99, 100, 28, 28) == 1
+
+
+def test_apgd_halves_its_step_until_it_is_inside_a_small_spot() -> None:
+    """Only within 0.15 of a centre, half a radius away, is the answer wrong: a step of the whole ball jumps over it."""
+    centre = torch.zeros(12)
+    centre[0] = 0.5
+    spot = Pixels(lambda x: torch.stack([((x - centre) ** 2).sum(1) - 0.15**2, torch.zeros(len(x))], 1))
+    records = [{"image": np.zeros((1, 3, 4), np.float32)} for _ in range(8)]
+    labels = np.zeros(8, np.int64)
+    assert not strong.apgd(spot, records, NAMES[:8], labels, "pixels", Ball(1.0, "l2"), 60, "ce").any()
