@@ -49,7 +49,7 @@ CLASSES = """  raw: {uses: evaluate.uncertainty, in: {model: model}}
 INTERVALS = {
     "one width": "{}",
     "a width for each fifth of the answers": "{by: answer}",
-    "errors near the answer": "{method: normalized}",
+    "over the distance of the quantiles": "{method: normalized}",
     "quantiles moved (CQR)": "{method: cqr}",
     "CQR, by ocean_proximity": "{method: cqr, by: ocean_proximity}",
 }
