@@ -205,3 +205,15 @@ def test_apgd_halves_its_step_until_it_is_inside_a_small_spot() -> None:
     records = [{"image": np.zeros((1, 3, 4), np.float32)} for _ in range(8)]
     labels = np.zeros(8, np.int64)
     assert not strong.apgd(spot, records, NAMES[:8], labels, "pixels", Ball(1.0, "l2"), 60, "ce").any()
+
+
+@pytest.mark.parametrize("how", ["square", "apgd"])
+def test_no_attack_leaves_the_range_of_pixels(how: str) -> None:
+    """Wrong only where a pixel is brighter than white, which no picture can be."""
+    beyond = Pixels(lambda x: torch.stack([1 - 100 * torch.relu(x - 1.0001).sum(1), torch.zeros(len(x))], 1))
+    records = [{"image": np.full((1, 4, 4), 0.9, np.float32)} for _ in range(5)]
+    labels, ball = np.zeros(5, np.int64), Ball(0.2, "linf", 0.0, 1.0)
+    given = beyond, records, NAMES[:5], labels, "pixels"
+    right = strong.square(*given, ball, 30) if how == "square" else strong.apgd(*given, ball, 10, "ce")
+    assert right.all()
+    assert not strong.square(*given, Ball(0.2), 30).any()
