@@ -192,9 +192,10 @@ def main() -> None:
     )
     if "trees" in given.only:
         body += "\n\n## Boosted trees beside the shap package\n\n" + trees(given.data)
+        body += "\n\nPath-dependent values of both come out of LightGBM: it checks places, not values."
     print(body)
     versions = [
-        f"modelyard {modelyard.__version__}",
+        f"modelyard {version('modelyard')}",
         *(f"{name} {version(name)}" for name in ("shap", "torch", "lightgbm")),
     ]
     write_result("explanation", "Explanations: how faithful, by method", body, versions)

@@ -16,6 +16,7 @@ import argparse
 import csv
 import time
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ def main() -> None:
     print(body)
     if given.write:
         write_result("explanation_speed", "SHAP on texts beside the shap package", body,
-                     (f"shap {shap.__version__}", f"modelyard {modelyard.__version__}"))  # fmt: skip
+                     (f"shap {shap.__version__}", f"modelyard {version('modelyard')}"))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ FEWEST = 512
 MOST = 4096
 CHARS = 400_000
 """Characters a row's questions may hold together; half of a text is there in the mean."""
-PER_PLAYER = 16
+PER_PLAYER = 32
 """Questions for each player of tables and pictures, whose coalitions are drawn from all."""
 
 
