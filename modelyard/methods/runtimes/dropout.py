@@ -144,7 +144,7 @@ def open_dropout(folder: Path, samples: int, seed: int = 0, threads: int | None 
         raise InputError(
             t("the network has no layer of dropout: every sample would be the same"),
             where=str(folder),
-            expected=t("a network trained with `regularization: {{dropout: 0.1}}` or more"),
+            expected=t("a network trained with `regularization.dropout` of 0.1 or more"),
             remedy=t("train one, or use several models together (`combine.ensemble`)"),
         )
     return DropoutPredictor(inner, samples, seed)
