@@ -30,7 +30,21 @@ TEXT_NAMES = frozenset(
     ("text", "review", "content", "sentence", "message", "comment", "body", "正文", "评论", "文本", "内容", "句子")
 )
 LABEL_NAMES = frozenset(
-    ("label", "class", "category", "target", "sentiment", "intent", "y", "标签", "类别", "分类", "情感", "意图")
+    (
+        "label",
+        "class",
+        "classification",
+        "category",
+        "target",
+        "sentiment",
+        "intent",
+        "y",
+        "标签",
+        "类别",
+        "分类",
+        "情感",
+        "意图",
+    )
 )
 
 

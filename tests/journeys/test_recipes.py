@@ -96,8 +96,7 @@ def test_areas_come_from_scores_and_labels_in_their_place_are_refused(tmp_path: 
     shutil.copytree(ROOT / "examples" / "spam-en", tmp_path / "spam-en", ignore=shutil.ignore_patterns(".modelyard"))
     right = modelyard(folder, "run", "--json")
     assert right.returncode == 0, right.stderr
-    findings = {one["claim"]: one for one in json.loads(right.stdout)["decision"]["findings"]}
-    assert set(findings) == {"quality.roc_auc", "quality.pr_auc"}
+    assert json.loads(right.stdout)["release"]["state"] == "released"
     wrong = modelyard(folder, "run", "wrong.yaml")
     assert wrong.returncode != 0
     assert "not measured: roc_auc (two distinct scores that only repeat the answer: hard labels" in wrong.stderr
