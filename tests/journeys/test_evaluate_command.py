@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.tiny_reviews import reviews
@@ -109,6 +112,12 @@ class Heard(Silent):
         self.done.add(step)
 
 
+def ends(item: Mapping[str, Any]) -> tuple[str, str]:
+    """As the page writes them; of an exact value both are the value."""
+    interval = [item["value"]] * 2 if item["interval"] == "exact" else item["interval"]
+    return (repr(interval[0]), repr(interval[1])) if interval else ("", "")
+
+
 def test_all_leaves_out_what_does_not_fit_and_says_why(shop: Path) -> None:
     sets = ["steps.robustness.with.rows=30", "steps.explanation.with.rows=3", "steps.explanation.with.test_rows=20"]
     heard = Heard()
@@ -119,6 +128,16 @@ def test_all_leaves_out_what_does_not_fit_and_says_why(shop: Path) -> None:
     assert "tests" in found.left_out["checklist"]
     assert "language models" in found.left_out["memorization"]
     assert {"latency", "robustness"} <= heard.done  # told by workers and here alike
+    # Every figure of every family on the page is one measurement of the ledger: claim, value, ends and n together.
+    assert found.report is not None
+    known = {
+        (item["claim"], repr(item["value"]), *ends(item), str(item["n"])) for item in found.evidence
+    }  # fmt: skip
+    tags = re.findall(r"<[^>]*data-claim=[^>]*>", found.report.read_text(encoding="utf-8"))
+    shown = [dict(re.findall(r'data-(\w+)="([^"]*)"', tag)) for tag in tags]
+    figures = {tuple(one.get(name, "") for name in ("claim", "value", "low", "high", "n")) for one in shown}
+    assert figures <= known, sorted(figures - known)[:5]
+    assert {one[0].partition(".")[0] for one in figures} >= {"quality", "robustness", "uncertainty", "latency"}
 
 
 def test_what_is_cut_by_the_time_is_said_with_its_rows_and_passes_no_gate(
