@@ -52,9 +52,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("model", lambda place: (short, long)[place % 2](place)),
         ("against", lambda place: (long, short)[place % 2](place)),
     ):
-        kept = [
-            Kept(recorded.key_of({"text": ask}), {"text": answer(place)}, 0.1) for place, ask in enumerate(prompts)
-        ]
+        kept = [Kept(recorded.key_of({"text": ask}), {"text": answer(place)}, 0.1) for place, ask in enumerate(prompts)]
         (root / name).mkdir()
         recorded.write(root / name, ModelCard("text-generation", recorded.FORMAT, (), {"kind": recorded.FORMAT},
                                               network={"kind": recorded.FORMAT, "name": name}), kept)  # fmt: skip

@@ -150,7 +150,7 @@ def _telling(view: View) -> Iterator[Node]:
 
 def _sampled(view: View) -> Iterator[Node]:
     for item in data_claims(view):
-        if item.claim == "data.sample_rate" and item.value < 1:
+        if item.claim == "data.sample_rate" and item.value is not None and item.value < 1:
             yield view.t(
                 "The data is a sample: {share} of {num} rows. Every figure is of it.",
                 share=f"{item.value:.2%}",
