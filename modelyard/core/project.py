@@ -30,6 +30,7 @@ class Step:
         line: where the step begins in the file, 1-based; 0 if made in Python.
         setting_lines: dotted setting path to line.
         repeat: `search` or `folds` for a step that repeats others; its `settings` are what stands under that key.
+        seed: of its own; None for the project's.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Step:
     line: int = 0
     setting_lines: Mapping[str, int] = field(default_factory=dict)
     repeat: str = ""
+    seed: int | None = None
 
     @property
     def block(self) -> str:
@@ -101,6 +103,10 @@ class Project:
     release: ReleaseSpec | None
     path: Path
     seed: int = 0
+
+    def seed_of(self, step: Step) -> int:
+        """The seed of a step's random choices: its own, else the project's."""
+        return self.seed if step.seed is None else step.seed
 
     @property
     def folder(self) -> Path:

@@ -96,7 +96,7 @@ def _make(bench: Bench, prepared: Prepared) -> StepOutcome:
         project=bench.bound.project.name,
         step=step.name,
         uses=step.step.uses,
-        seed=bench.bound.project.seed,
+        seed=bench.bound.project.seed_of(step.step),
         settings=settings_json(step.config),
         identity=prepared.identity,
         environment=environment(),
@@ -135,7 +135,7 @@ def _run_stage(bench: Bench, prepared: Prepared, room: Path) -> StageContext:
     context = StageContext(
         step=step.name,
         stage=step.stage,
-        seed=bench.bound.project.seed,
+        seed=bench.bound.project.seed_of(step.step),
         base=bench.base,
         room=room,
         folders=lay_out(step, prepared.bindings, prepared.record, room, bench.store),

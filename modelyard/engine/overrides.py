@@ -65,8 +65,8 @@ def _allowed(value: Mapping[str, Any], parts: list[str], where: str, problems: l
         found = t("there is no step `{step}`", step=parts[1])
         problems.append(Problem(where, found, remedy=did_you_mean(parts[1], names)))
         return False
-    if len(parts) < 4 or parts[2] not in ("with", "in"):
-        remedy = did_you_mean(parts[2], ["with", "in"]) if len(parts) > 2 else ""
+    if parts[2:] != ["seed"] and (len(parts) < 4 or parts[2] not in ("with", "in")):
+        remedy = did_you_mean(parts[2], ["with", "in", "seed"]) if len(parts) > 2 else ""
         problems.append(Problem(where, t("not the path of a setting or an input"), FORM, remedy))
         return False
     return True

@@ -43,7 +43,7 @@ def prepare(bench: Bench, step: BoundStep, above: list[StepOutcome], renew: bool
     needs_record = any(port.kind == "record" for port in step.stage.inputs.values())
     record = record_bytes(record_of(bench.store, bench.bound, above)) if needs_record else b""
     bindings = bindings_of(step, outputs, record, bench.store)
-    secret, seed = bench.profile.resolve_secret, bench.bound.project.seed
+    secret, seed = bench.profile.resolve_secret, bench.bound.project.seed_of(step.step)
     identity = identity_of(step.found, step.config, seed, bindings, bench.base, bench.memo, secret)
     if isinstance(step, BoundSearch):
         from modelyard.engine.repeat.search import identity_of_members

@@ -27,7 +27,7 @@ PROJECT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 STEP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KEYS = ("version", "project", "seed", "steps", "release")
-STEP_KEYS = ("uses", "with", "in")
+STEP_KEYS = ("uses", "with", "in", "seed")
 RELEASE_KEYS = ("model", "rules")
 RULE_KEYS = ("claim", "min", "max", "of", "on", "slice")
 REPEATS = ("search", "folds")
@@ -186,7 +186,8 @@ def _step(name: str, body: Mapping[str, Any], path: KeyPath, fields: Fields) -> 
     if uses is None:
         return None
     source = fields.source
-    return Step(name, uses, settings, inputs, source.line(path), source.setting_lines((*path, "with")))
+    seed = fields.whole((*path, "seed"), body["seed"], 0, MAX_SEED) if "seed" in body else None
+    return Step(name, uses, settings, inputs, source.line(path), source.setting_lines((*path, "with")), seed=seed)
 
 
 def _settings(path: KeyPath, value: object, fields: Fields) -> Mapping[str, Any]:

@@ -39,7 +39,7 @@ def project_schema(stages: Iterable[FoundStage] | None = None) -> dict[str, Any]
         "properties": {
             "version": {"const": 1, "description": "Version of the file's format."},
             "project": _pattern(PROJECT_NAME.pattern, "The project's name; its releases bear it."),
-            "seed": {"type": "integer", "minimum": 0, "maximum": MAX_SEED, "description": "Of every run."},
+            "seed": _seed("Of every step that has none of its own."),
             "steps": {
                 "type": "object",
                 "minProperties": 1,
@@ -51,6 +51,10 @@ def project_schema(stages: Iterable[FoundStage] | None = None) -> dict[str, Any]
         },
         "$defs": definitions,
     }
+
+
+def _seed(description: str) -> dict[str, Any]:
+    return {"type": "integer", "minimum": 0, "maximum": MAX_SEED, "description": description}
 
 
 def _pattern(pattern: str, description: str) -> dict[str, Any]:
@@ -107,6 +111,7 @@ def _step(uses: list[str], branches: list[dict[str, Any]]) -> dict[str, Any]:
                 "anyOf": [{"enum": uses}, {"type": "string", "pattern": r"^\.{1,2}/.*\.py$"}],
             },
             "with": {"type": ["object", "null"], "description": "The stage's settings."},
+            "seed": _seed("Of this step alone, such as of one of several networks that answer together."),
             "in": {
                 "type": ["object", "null"],
                 "description": "Inputs by name; what is not named binds to the nearest output of its kind above.",

@@ -153,6 +153,14 @@ def test_a_rule_keeps_its_place_when_another_is_broken(read):
     assert [rule.claim for rule in result.project.release.rules] == ["a.b"]
 
 
+def test_a_step_may_have_a_seed_of_its_own(read):
+    assert [step.seed for step in read(GOOD).project.steps] == [None, None]
+    for own in (read(GOOD.replace("{uses: ./fit.py,", "{uses: ./fit.py, seed: 3,")), read(GOOD, ["steps.fit.seed=3"])):
+        assert [own.project.seed_of(step) for step in own.project.steps] == [7, 3]
+    wrong = read(GOOD.replace("{uses: ./fit.py,", "{uses: ./fit.py, seed: true,"))
+    assert "`seed` is true" in told(wrong)[0][1]
+
+
 def test_set_writes_settings_inputs_and_the_seed(read):
     sets = ["seed=3", "steps.fit.with.epochs=2", "steps.data.with.path=[a, 'b']", "steps.data.with.deep.list.1.x=1e-3",
             "steps.fit.in.data=data.rest", "steps.fit.with.o.rate=on", "seed=4"]  # fmt: skip

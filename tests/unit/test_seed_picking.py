@@ -174,3 +174,27 @@ def test_a_record_without_seeds_is_read():
 
     assert parse({"version": 1, "project": "p"}).seeds == []
     assert json.dumps(parse({"version": 1, "project": "p"}).opened_models) == "null"
+
+
+OWN = """version: 1
+project: several
+seed: 0
+steps:
+  data: {uses: ./make.py}
+  one: {uses: ./fit.py, seed: 1}
+  three: {uses: ./fit.py, seed: 3}
+  score: {uses: ./evaluate/score.py, in: {model: three}}
+  plain: {uses: ./fit.py}
+  chosen: {uses: evaluate.selection, in: {model: three}}
+"""
+
+
+def test_steps_may_have_seeds_of_their_own_which_are_counted_and_kept(quick_disk):
+    result = run(quick_disk, 0, OWN)
+    models = {step.step: step.outputs["model"] for step in result.steps if "model" in step.outputs}
+    assert len(set(models.values())) == 3
+    found = {item["claim"]: item["value"] for item in modelyard.evidence("three.model", project=quick_disk)}
+    assert found["score.rate"] == pytest.approx(0.8)
+    assert found["selection.seeds"] == 3
+    again = run(quick_disk, 0, OWN.replace("seed: 3", "seed: 4"))
+    assert [step.step for step in again.steps if not step.cached] == ["three", "score", "chosen"]

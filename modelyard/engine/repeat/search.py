@@ -143,11 +143,11 @@ def read_trials(bench: Bench, run: Run) -> dict[str, Any]:
 
 def identity_of_members(bench: Bench, search: BoundSearch) -> dict[str, Any]:
     """What else decides a search: what its members are, and how they hang together."""
-    seed, secret = bench.bound.project.seed, bench.profile.resolve_secret
+    project, secret = bench.bound.project, bench.profile.resolve_secret
     names = {item.name for item in search.members}
     found: dict[str, Any] = {}
     for item in search.members:
-        identity = identity_of(item.found, item.config, seed, (), bench.base, bench.memo, secret)
+        identity = identity_of(item.found, item.config, project.seed_of(item.step), (), bench.base, bench.memo, secret)
         inside = {port: [output for output in given if output[0] in names] for port, given in item.bindings.items()}
         found[item.name] = {**identity, "inputs": inside}
     return found

@@ -226,6 +226,8 @@ def project_json(project: Project) -> dict[str, Any]:
         body: dict[str, Any] = {step.block: _plain(step.settings)}
         if not step.repeat:
             body |= {"uses": step.uses, "in": {port: list(names) for port, names in step.inputs.items()}}
+        if step.seed is not None:
+            body["seed"] = step.seed
         steps[step.name] = body
     return {"version": 1, "project": project.name, "seed": project.seed, "steps": steps}
 
