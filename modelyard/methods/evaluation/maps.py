@@ -76,12 +76,14 @@ def network_features(folder: Path, card: ModelCard, records: Sequence[Record]) -
 
     Of a layer that reads every token, the mean over the real ones.
     """
-    import torch
-
-    from modelyard.methods.runtimes.differentiable import gradients_problem, open_differentiable
+    from modelyard.methods.runtimes.gradients import gradients_problem
 
     if gradients_problem(card):
         return None
+    import torch
+
+    from modelyard.methods.runtimes.differentiable import open_differentiable
+
     opened = open_differentiable(folder)
     read: list[torch.Tensor] = []
     linears = [one for one in opened.module.modules() if isinstance(one, torch.nn.Linear)]

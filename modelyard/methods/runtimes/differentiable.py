@@ -31,12 +31,12 @@ from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods import preprocessing
 from modelyard.methods.runtimes.batching import Arrays
+from modelyard.methods.runtimes.gradients import FORMATS, gradients_problem
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import Record
 from modelyard.methods.tasks import Task, find
 
 Leaves: TypeAlias = dict[str, Tensor]
-FORMATS = ("hf", "modelyard")
 DIRECT = {"ngram_weights": "ngrams", "pixel_values": "pixels", "numbers": "numbers"}
 """Arrays that are continuous already, and their leaves."""
 
@@ -153,21 +153,6 @@ def open_differentiable(folder: Path, attention: str | None = None) -> Different
         _set_attention(module, attention)
     encoder = preprocessing.load(folder, card.preprocessing)
     return Differentiable(card, module, network.input_names, encoder, find(card.task), hooks_of(module, card))
-
-
-def gradients_problem(card: ModelCard) -> str:
-    """Why a model has no gradients; empty if it has."""
-    if card.format not in FORMATS:
-        return t("a model of the format `{format}` has no gradients", format=card.format)
-    if find(card.task).opener not in ("batching", "multi_label", "spans"):
-        return t("models of the task `{task}` are not opened for gradients", task=card.task)
-    if card.format == "hf":
-        return ""
-    kind = str(card.network.get("kind"))
-    known = ("linear", "cnn", "encoder", "tagger", "blend", "image_cnn", "ft_transformer")
-    if kind in known or (kind == "table_linear" and not card.network.get("sizes")):
-        return ""
-    return t("the network `{kind}` looks codes up: it has no gradients at its inputs", kind=kind)
 
 
 def hooks_of(module: nn.Module, card: ModelCard) -> dict[str, Hook]:

@@ -79,7 +79,7 @@ def _tree_shap(folder: Path) -> Explain:
 def _by_gradient(
     folder: Path, card: ModelCard, wanted: Sequence[str], budget: Budget
 ) -> tuple[dict[str, Explain], dict[str, str]]:
-    from modelyard.methods.runtimes.differentiable import gradients_problem
+    from modelyard.methods.runtimes.gradients import gradients_problem
 
     problem = gradients_problem(card)
     if problem:
