@@ -210,6 +210,7 @@ def test_a_limit_asks_the_first_questions_and_the_report_names_the_claims(folder
     assert "Ada likes" not in report
 
 
+PAIRS = list(zip("bcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxy", strict=True))
 BAD = {
     "no yaml": ("task: [", "not YAML"),
     "no mapping": ("- task", "no mapping"),
@@ -225,6 +226,12 @@ BAD = {
     "other tag": (CHOICE.replace("doc_to_target: right", "doc_to_target: !!python/name:os.system"), "not YAML"),
     "prompts": (CHOICE + "use_prompt: promptsource:x\n", "library"),
     "kind": (CHOICE.replace("multiple_choice", "essay"), "essay"),
+    "aliases": (CHOICE + "a: &a [1, 1]\n" + "".join(f"{x}: &{x} [*{y}, *{y}]\n" for x, y in PAIRS), "without end"),
+    "a list that holds itself": (CHOICE + "a: &a [*a]\n", "without end"),
+    "a file without end": ("include: /dev/zero\n" + CHOICE, "not a regular file"),
+    "a split that is a list": (CHOICE.replace("test_split: test", "test_split: [test]"), "no data files for the split"),
+    "nobody's home": (CHOICE.replace("questions.jsonl", "~nobody-of-this-name/a.jsonl"), "nobody-of-this-name"),
+    "no date": (CHOICE + "a: 2020-99-99\n", "not YAML"),
     "itself": ("include: task.yaml\n" + CHOICE, "includes itself"),
 }
 
@@ -239,6 +246,14 @@ def test_a_task_that_cannot_or_may_not_be_run_is_refused_before_anything_runs(fo
     with pytest.raises(InputError, match=told):  # the model is not even looked for
         _run(folder, folder / "no-such-model")
     assert not (folder / "ran").exists()
+
+
+def test_files_that_include_each_other_without_end_are_refused(folder):
+    for place in range(30):
+        _task(folder, f"include: [f{place + 1}.yaml, f{place + 1}.yaml]\n", f"f{place}.yaml")
+    _task(folder, CHOICE, "f30.yaml")
+    with pytest.raises(InputError, match="without end"):
+        tasks.read(["f0.yaml"], folder)
 
 
 def test_code_runs_only_where_it_is_allowed_and_it_is_said(folder, model):

@@ -14,6 +14,7 @@ from typing import Any
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError, ModelyardError, Problem
+from modelyard.methods.evaluation.harness import files as files_of
 
 BUILDERS = ("json", "csv", "parquet", "text", "arrow")
 """What `dataset_path` may name: readers of local files."""
@@ -125,7 +126,7 @@ def read(paths: Sequence[str], base: Path, allow_code: bool = False) -> Found:
 def _files(paths: Sequence[str], base: Path) -> list[Path]:
     found: list[Path] = []
     for name in paths:
-        path = (base / Path(name).expanduser()).resolve()
+        path = files_of.named(base, name).resolve()
         if path.is_dir():
             found += [one for one in sorted(path.rglob("*")) if one.suffix in SUFFIXES and one.is_file()]
         elif path.is_file():
@@ -151,6 +152,8 @@ def load(path: Path, above: tuple[Path, ...] = ()) -> tuple[dict[str, Any], list
         config.pop("task_list", None)
         merged |= config
         files += more
+        if len(files) > files_of.MOST:
+            raise InputError(t("files that include each other without end"), where=str(path))
     return merged | own, files
 
 
@@ -163,8 +166,8 @@ def _parsed(path: Path) -> dict[str, Any]:
     Loader.add_constructor("!function", lambda loader, node: Code(str(loader.construct_scalar(node)), path.parent))
     expected = t("a task of lm-evaluation-harness")
     try:
-        value = yaml.load(path.read_bytes(), Loader=Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        value = yaml.load(files_of.content(path), Loader=Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError, TypeError) as error:
         raise InputError(t("not YAML: {error}", error=" ".join(str(error).split())[:300]), where=str(path)) from None
     except OSError as error:
         raise InputError(
@@ -172,6 +175,8 @@ def _parsed(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise InputError(t("the file holds no mapping"), where=str(path), expected=expected)
+    if not files_of.is_bounded(value):
+        raise InputError(t("aliases that unfold without end"), where=str(path), expected=expected)
     return value
 
 
@@ -257,7 +262,7 @@ def _data_files(path: Path, config: Mapping[str, Any], own: bool) -> tuple[dict[
     for split, files in splits.items():
         found[str(split)] = []
         for name in files if isinstance(files, list) else [files]:
-            there = _matching(folder, str(name))
+            there = files_of.matching(folder, str(name))
             if "://" in str(name):
                 problems.append(Problem(where, t("`{name}` is not a local file; nothing is downloaded", name=name)))
             elif not there:
@@ -266,18 +271,9 @@ def _data_files(path: Path, config: Mapping[str, Any], own: bool) -> tuple[dict[
     problems += [
         Problem(f"{path}: {key}", t("no data files for the split `{split}`", split=config[key]), ", ".join(found))
         for key in SPLITS
-        if config.get(key) and config[key] not in found
+        if config.get(key) and str(config[key]) not in found
     ]
     return found, problems
-
-
-def _matching(folder: Path, name: str) -> list[str]:
-    if "://" in name:
-        return []
-    path = folder / Path(name).expanduser()
-    if "*" in path.name:
-        return [str(one.resolve()) for one in sorted(path.parent.glob(path.name)) if one.is_file()]
-    return [str(path.resolve())] if path.is_file() else []
 
 
 def _shape(where: str, config: Mapping[str, Any], allow_code: bool) -> Iterator[Problem]:
