@@ -187,6 +187,15 @@ def test_what_sets_groups_apart_adds_up_to_the_difference_of_their_answers(table
         explained(tmp_path / "many", model, tables / "class", group="income", **settings)
 
 
+def test_a_true_label_that_the_model_does_not_know_is_never_answered() -> None:
+    import numpy as np
+
+    from modelyard.methods.evaluation.explanation.permutation import wrongness
+
+    outputs = np.array([[0.1, 0.9], [0.1, 0.9], [0.9, 0.1]])
+    assert wrongness(["yes", "maybe", "no"], ["no", "yes"])(outputs).tolist() == [0, 1, 0]
+
+
 def test_numbers_are_explained_too(tables: Path, tmp_path: Path) -> None:
     model = tables / "number-run" / "outputs" / "model"
     context, _ = explained(tmp_path, model, tables / "number", background=4)

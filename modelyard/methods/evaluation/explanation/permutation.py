@@ -58,8 +58,9 @@ def swapped(records: Sequence[Record], column: str, order: Sequence[int]) -> lis
 
 
 def wrongness(truths: Sequence[Any], labels: Sequence[str]) -> Loss:
-    """1 where the most probable label is not the true one."""
-    actual = np.array([labels.index(truth) for truth in truths])
+    """1 where the most probable label is not the true one; a label the model does not know is never answered."""
+    places = {label: place for place, label in enumerate(labels)}
+    actual = np.array([places.get(truth, -1) for truth in truths])
     return lambda outputs: (outputs.argmax(1) != actual).astype(np.float64)
 
 
