@@ -114,6 +114,35 @@ def test_all_mistakes_are_told_at_once_in_a_file_of_lines_too(tmp_path: Path) ->
         suite.read(tmp_path / "c.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.yaml", ""),
+        ("list.yaml", "- 1"),
+        ("deep.jsonl", "[" * 100_000),
+        ("digits.jsonl", '{"a": ' + "1" * 5000 + "}"),
+        ("half.jsonl", '{"name": "\\ud800", "kind": "MFT", "templates": ["x"], "label": "good"}'),
+    ],
+)
+def test_a_file_that_is_no_checklist_is_told(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=name):
+        suite.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"kind": "INV", "templates": ["{a}{b}{c}{d}"], "vary": "d"},
+        {"kind": "MFT", "templates": [f"{{a}}{{b}}{{c}}{n}" for n in range(30)], "label": "good"},
+    ],
+)
+def test_all_texts_of_a_test_are_counted_before_they_are_made(values) -> None:
+    one = test_of(fill={name: [f"{name}{n}" for n in range(99)] for name in "abcd"}, **values)
+    with pytest.raises(InputError, match="fillings"):
+        cases.cases(one.tests[0], one, 500, 0)
+
+
 @pytest.mark.parametrize("template", ["{b} x", "{a.__class__}", "{a!r}", "{", "{0}"])
 def test_a_template_reaches_nothing_but_its_values(template: str) -> None:
     with pytest.raises(ValueError, match=r"template|values"):

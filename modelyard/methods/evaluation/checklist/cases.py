@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from modelyard.methods.evaluation.checklist.suite import Suite, Test
 from modelyard.methods.runtimes.predictor import Record
 
 MOST_PRODUCT = 1_000_000
+"""Texts that the templates of one test make."""
 Marked = tuple[str, str]
 """Text and label of a span."""
 
@@ -49,6 +51,11 @@ def key(record: Record) -> str:
 def cases(test: Test, suite: Suite, most: int, seed: int) -> list[Case]:
     """All cases of a test, or `most` of them, chosen by their texts. Raises InputError for too many fillings."""
     values = {**suite.fill, **test.fill}
+    total = sum(_fillings(template, values) for template in test.templates)
+    if total > MOST_PRODUCT:
+        raise InputError(
+            t("the templates have {count} fillings", count=total), where=test.name, expected=str(MOST_PRODUCT)
+        )
     found = [Case(tuple({"text": text} for text in pair)) for pair in test.pairs]
     for template in test.templates:
         found += _filled(test, template, values)
@@ -62,16 +69,16 @@ def cases(test: Test, suite: Suite, most: int, seed: int) -> list[Case]:
     return [unique[place] for place in sorted(order[:most].tolist())]
 
 
+def _fillings(template: str, values: Mapping[str, Sequence[str]]) -> int:
+    """How many texts the template makes, those of `vary` among them."""
+    return math.prod(len(values[name]) for name in names_in(template))
+
+
 def _filled(test: Test, template: str, values: Mapping[str, Sequence[str]]) -> list[Case]:
     names = names_in(template)
     if test.vary is not None and test.vary not in names:
         return []
     free = [name for name in names if name != test.vary]
-    total = 1
-    for name in free:
-        total *= len(values[name])
-    if total > MOST_PRODUCT:
-        raise InputError(t("a template has {count} fillings", count=total), where=test.name, expected=str(MOST_PRODUCT))
     found = []
     for chosen in itertools.product(*(values[name] for name in free)):
         case = _case(test, template, dict(zip(free, chosen, strict=True)), values)

@@ -101,6 +101,8 @@ def read(path: Path) -> Suite:
     lines = _lines(path) if path.suffix.lower() == ".jsonl" else read_yaml(path, path.name)
     if lines.problems:
         raise InputError.of(lines.problems[: mistakes.MOST])
+    if not isinstance(lines.value, dict):
+        raise InputError(t("the file holds no mapping"), where=path.name, expected="tests: [{name: …, kind: MFT, …}]")
     try:
         suite = Suite.model_validate_json(json.dumps(lines.value))
     except ValidationError as error:
@@ -145,7 +147,8 @@ def _lines(path: Path) -> Document:
             continue
         try:
             value = json.loads(line)
-        except json.JSONDecodeError as error:
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate is no text
+        except (ValueError, RecursionError) as error:
             reason = t("the checklist cannot be used: {reason}", reason=error)
             problems.append(Problem(f"{path.name}:{number}", reason, t("one test a line, as JSON")))
             continue
