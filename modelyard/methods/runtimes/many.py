@@ -6,7 +6,7 @@ The weights of the encoder are in memory once; a record passes through it once f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,13 @@ class ManyPredictor:
 
     Attributes:
         parts: a predictor for each task, by its name.
+        columns: the column each learned from, as far as model.json says.
     """
 
     digest: str
     about: Multitask
     parts: Mapping[str, Any]
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.labels = tuple(self.parts)
@@ -82,7 +84,13 @@ def open_predictor(folder: Path, card: ModelCard, threads: int | None, token_bud
         part = part_card(card, name, folder)
         network = TorchNetwork(HeadView(module, name), ("input_ids", "attention_mask"), threads)
         parts[name] = _part(folder, part, tokens, network, digest, token_budget)
-    return ManyPredictor(digest, Multitask(), parts)
+    return ManyPredictor(digest, Multitask(), parts, columns_of(card))
+
+
+def columns_of(card: ModelCard) -> dict[str, str]:
+    """The column of each task in the data it learned from; older models do not say it."""
+    found = {name: about.get("column") for name, about in card.outputs.items() if isinstance(about, Mapping)}
+    return {name: column for name, column in found.items() if isinstance(column, str) and column}
 
 
 def part_card(card: ModelCard, name: str, folder: Path) -> ModelCard:

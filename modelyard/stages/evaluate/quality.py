@@ -7,6 +7,9 @@ the number of rows it rests on. Beside it stand baselines on the same split (the
 tuned linear model), so that it shows whether the model earns its cost; and the share of test rows that also stand in
 train.
 
+Of a model of several tasks each task is measured so, on the test rows whose column of it is not empty; its evidence has
+the slice `{task: NAME}`.
+
 The report holds `quality.json` (what the page draws, the worst mistakes) and `predictions.parquet` (row_id, truth,
 answer).
 """
@@ -24,9 +27,6 @@ from modelyard.methods.evaluation import claims
 from modelyard.methods.evaluation.settings import Measuring
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.evaluation.estimates import Estimate
     from modelyard.methods.evaluation.measuring.running import Result
 
@@ -46,32 +46,39 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.evaluation import document
     from modelyard.methods.evaluation.measuring import running
-    from modelyard.methods.evaluation.measuring.family import Shown
 
-    def begin(rows: int, runtime: str) -> None:
-        context.say(t("measuring {count} test rows with {runtime}", count=rows, runtime=runtime))
+    def begin(task: str, rows: int, runtime: str) -> None:
+        line = t("measuring {count} test rows with {runtime}", count=rows, runtime=runtime)
+        context.say(f"{task}: {line}" if task else line)
 
     def note(done: int, total: int) -> None:
         context.progress(done, total, "rows")
 
     data = Dataset.open(context.input("data"))
     found = running.run(context.input("model"), data, "test", config, context.seed, begin, note)
+    for name, reason in found.unmeasured.items():
+        context.say(t("not measured: {name} ({reason})", name=name, reason=t(reason)))
+    reports = {one.name: _report(context, config, one) for one in found.parts}
+    document.write(context.output("report"), found.together(reports))
+    document.write_predictions(context.output("report"), found.predictions())
+
+
+def _report(context: Context, config: Config, found: Result) -> dict[str, Any]:
+    """Measure one task; its part of `quality.json`."""
+    from modelyard.methods.evaluation.measuring.family import Shown
+
     for estimate in found.measured.estimates:
-        _measure(context, estimate)
-    _say_missing(context, found.measured.missing)
-    left_out = len(found.examples.left_out)
-    if left_out:
-        lacks = found.examples.reader.lacks
-        context.say(t("{count} test rows without {lacks} were left out", count=left_out, lacks=lacks))
+        _measure(context, found, estimate)
+    _say_missing(context, found)
+    if found.left_out:
+        count, lacks = len(found.left_out), found.examples.reader.lacks
+        context.say(found.told(t("{count} test rows without {lacks} were left out", count=count, lacks=lacks)))
     value = found.document(Shown(config.examples, config.texts), context.seed)
-    value |= {"contamination": _contamination(context, data, found), "baselines": []}
-    if config.baselines:
-        value |= _baselines(context, data, config, found)
-    document.write(context.output("report"), value)
-    document.write_predictions(context.output("report"), found.family.predictions(found.measured, found.examples))
+    value |= {"contamination": _contamination(context, found), "baselines": []}
+    return value | (_baselines(context, config, found) if config.baselines else {})
 
 
-def _measure(context: Context, estimate: Estimate, about: str = "model") -> None:
+def _measure(context: Context, found: Result, estimate: Estimate, about: str = "model") -> None:
     context.measure(
         f"quality.{estimate.name}",
         estimate.value,
@@ -79,51 +86,59 @@ def _measure(context: Context, estimate: Estimate, about: str = "model") -> None
         on="data/test",
         n=estimate.n,
         interval=estimate.interval,
-        slice=estimate.slice,
+        slice=found.slice(estimate),
     )
 
 
-def _say_missing(context: Context, missing: Mapping[str, str]) -> None:
+def _say_missing(context: Context, found: Result) -> None:
+    missing = found.measured.missing
     for name, reason in list(missing.items())[:SAID]:
-        context.say(t("not measured: {name} ({reason})", name=name, reason=t(reason)))
+        context.say(found.told(t("not measured: {name} ({reason})", name=name, reason=t(reason))))
     if len(missing) > SAID:
-        context.say(t("not measured: {more} more, listed in the report", more=len(missing) - SAID))
+        context.say(found.told(t("not measured: {more} more, listed in the report", more=len(missing) - SAID)))
 
 
-def _contamination(context: Context, data: Dataset, found: Result) -> dict[str, Any]:
+def _contamination(context: Context, found: Result) -> dict[str, Any]:
     """Count test rows that stand in train; if there are any, say so and measure without them."""
+    from modelyard.methods.evaluation.estimates import Estimate
     from modelyard.methods.evaluation.measuring.examples import known
 
-    twins = known(found.examples, data)
+    twins = known(found.examples, found.examples.data)
     count, n = int(twins.sum()), len(found.examples)
-    context.measure("data.test_contamination", count / n, about="data", on="data/test", n=n, interval="exact")
+    part = found.slice(Estimate("test_contamination", count / n, None, n))
+    context.measure(
+        "data.test_contamination", count / n, about="data", on="data/test", n=n, interval="exact", slice=part
+    )
     if not count:
         return {"rows": 0, "share": 0.0}
-    context.say(t("{found} of {n} test rows also stand in train: the model may know them by heart", found=count, n=n))
-    part = found.family.without(found.measured, twins)
-    if part:
-        _measure(context, part)
-        name = t(part.name)
-        context.say(t("{name} on the other {n} rows: {value}", name=name, n=part.n, value=f"{part.value:.4f}"))
+    line = t("{found} of {n} test rows also stand in train: the model may know them by heart", found=count, n=n)
+    context.say(found.told(line))
+    without = found.family.without(found.measured, twins)
+    if without:
+        _measure(context, found, without)
+        name, value = t(without.name), f"{without.value:.4f}"
+        context.say(found.told(t("{name} on the other {n} rows: {value}", name=name, n=without.n, value=value)))
     return {"rows": count, "share": count / n}
 
 
-def _baselines(context: Context, data: Dataset, config: Config, found: Result) -> dict[str, Any]:
+def _baselines(context: Context, config: Config, found: Result) -> dict[str, Any]:
     def note(done: int, total: int) -> None:
         context.progress(done, total, "fits")
 
-    beside = found.family.beside(data, found.measured, found.examples, config, context.seed, note)
+    examples = found.examples
+    beside = found.family.beside(examples.data, found.measured, examples, config, context.seed, note)
     if beside is None:
         return {}
     for estimate in beside.about_data:
-        _measure(context, estimate, about="data")
+        _measure(context, found, estimate, about="data")
     for estimate in beside.gains:
-        _measure(context, estimate)
+        _measure(context, found, estimate)
     baseline, value, gain = beside.compared
     line = "linear baseline {baseline}, model {value}, difference {gain}"
     if len(beside.about_data) == 1:
         line = "plain baseline {baseline}, model {value}, difference {gain}"
-    context.say(t(line, baseline=f"{baseline:.4f}", value=f"{value:.4f}", gain=f"{gain:+.4f}"))
+    said = t(line, baseline=f"{baseline:.4f}", value=f"{value:.4f}", gain=f"{gain:+.4f}")
+    context.say(found.told(said))
     return dict(beside.document)
 
 

@@ -1,16 +1,22 @@
 """Measures a model on the validation split: what a search may compare by.
 
 The claims are those of evaluate.quality, on other rows. Validation has helped to choose, so these values flatter the
-model that was chosen; a rule asks for test and does not take them. The report holds `validation.json`.
+model that was chosen; a rule asks for test and does not take them. Each task of several is measured by itself, with the
+slice `{task: NAME}`. The report holds `validation.json`.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from modelyard.base.messages import t
 from modelyard.core.stage import Context, Port, Stage
 from modelyard.methods import MODEL_CODE
 from modelyard.methods.evaluation import claims
 from modelyard.methods.evaluation.settings import Measuring
+
+if TYPE_CHECKING:
+    from modelyard.methods.evaluation.measuring.running import Result
 
 
 class Config(Measuring):
@@ -22,18 +28,27 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.evaluation.measuring import running
 
-    def begin(rows: int, runtime: str) -> None:
-        context.say(t("measuring {count} validation rows with {runtime}", count=rows, runtime=runtime))
+    def begin(task: str, rows: int, runtime: str) -> None:
+        line = t("measuring {count} validation rows with {runtime}", count=rows, runtime=runtime)
+        context.say(f"{task}: {line}" if task else line)
 
     def note(done: int, total: int) -> None:
         context.progress(done, total, "rows")
 
     data = Dataset.open(context.input("data"))
     found = running.run(context.input("model"), data, "validation", config, context.seed, begin, note)
-    examples, estimates = found.examples, found.measured.estimates
-    if examples.left_out:
-        count, lacks = len(examples.left_out), examples.reader.lacks
-        context.say(t("{count} validation rows without {lacks} were left out", count=count, lacks=lacks))
+    for name, reason in found.unmeasured.items():
+        context.say(t("not measured: {name} ({reason})", name=name, reason=t(reason)))
+    report = found.together({one.name: _report(context, one) for one in found.parts})
+    (context.output("report") / "validation.json").write_bytes(canonical_json(report) + b"\n")
+
+
+def _report(context: Context, found: Result) -> dict[str, Any]:
+    """Measure one task; its part of `validation.json`."""
+    estimates = found.measured.estimates
+    if found.left_out:
+        count, lacks = len(found.left_out), found.examples.reader.lacks
+        context.say(found.told(t("{count} validation rows without {lacks} were left out", count=count, lacks=lacks)))
     for one in estimates:
         context.measure(
             f"quality.{one.name}",
@@ -42,12 +57,11 @@ def run(config: Config, context: Context) -> None:
             on="data/validation",
             n=one.n,
             interval=one.interval,
-            slice=one.slice,
+            slice=found.slice(one),
         )
     values = [{"name": one.name, "value": one.value, "slice": dict(one.slice)} for one in estimates]
-    missing, left_out = dict(found.measured.missing), list(examples.left_out)
-    report = {"rows": len(examples), "left_out": left_out, "validation": values, "missing": missing}
-    (context.output("report") / "validation.json").write_bytes(canonical_json(report) + b"\n")
+    missing, rows = dict(found.measured.missing), len(found.examples)
+    return {"rows": rows, "left_out": found.left_out, "validation": values, "missing": missing}
 
 
 STAGE = Stage(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FAMILIES: Mapping[str, str] = {
     "fill-mask": "fill_mask",
     "image-classification": "classification",
+    "multitask": "many",
     "sentence-embedding": "embeddings",
     "tabular-classification": "classification",
     "tabular-regression": "regression",

@@ -64,8 +64,33 @@ class Beside:
     compared: tuple[float, float, float]
 
 
+@dataclass(frozen=True)
+class Part:
+    """What is measured by itself: a model, or one of the tasks it answers.
+
+    Attributes:
+        data: as this task reads it: its truths have the role `label`.
+        name: of the task among several; empty for a model of one.
+        column: of its truths among those of other tasks.
+    """
+
+    family: Family
+    predictor: Predictor
+    data: Dataset
+    name: str = ""
+    column: str = ""
+
+
 class Family(ABC):
     """One family of tasks. Its methods are called in this order; `measure` on validation too, the rest on test."""
+
+    def parts(self, predictor: Predictor, data: Dataset, settings: Measuring) -> tuple[Part, ...]:
+        """What of the model is measured by itself. Raises InputError if the data or the settings do not fit."""
+        return (Part(self, predictor, data),)
+
+    def of_column(self, column: str) -> Family:
+        """The family where truths stand in `column`, to which the data gives the role `label`."""
+        return self
 
     @abstractmethod
     def reader(self, data: Dataset, task: str, settings: Measuring) -> Reader:

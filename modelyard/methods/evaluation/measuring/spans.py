@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,19 +24,30 @@ from modelyard.methods.runtimes.predictor import Predictor
 COLUMN = "spans"
 
 
+@dataclass(frozen=True)
 class Spans(Family):
-    """Characters [start, end) with a type."""
+    """Characters [start, end) with a type.
+
+    Attributes:
+        column: of the marked spans.
+    """
+
+    column: str = COLUMN
+
+    def of_column(self, column: str) -> Spans:
+        return Spans(column)
 
     def reader(self, data: Dataset, task: str, settings: Measuring) -> Reader:
-        if COLUMN not in {column.name for column in data.columns}:
-            raise InputError(t("no column `{name}`", name=COLUMN), where="data", expected=t("a column of marked spans"))
+        name = self.column
+        if name not in {column.name for column in data.columns}:
+            raise InputError(t("no column `{name}`", name=name), where="data", expected=t("a column of marked spans"))
         records = fields(data, task)
 
         def truth(row: Row) -> tuple[Span, ...] | None:
-            marked = parse_spans(row[COLUMN], str(row[records.columns[0]]))
+            marked = parse_spans(row[name], str(row[records.columns[0]]))
             return None if marked is None else tuple((one.start, one.end, one.label) for one in marked.spans)
 
-        return Reader(records, (COLUMN,), truth, t("a text or spans"))
+        return Reader(records, (name,), truth, t("a text or spans"))
 
     def answer(self, predictor: Predictor, examples: Examples, settings: Measuring, note: Note = quiet) -> Any:
         found = asked(predictor, examples, settings.batch_rows, note)

@@ -156,4 +156,5 @@ def output(one: Lesson, body: bodies.Body) -> dict[str, Any]:
         logits = evaluation.logits_of(HeadView(body.module, one.given.name), one.judge.rows, torch.device("cpu"))
         chosen, _ = labels.thresholds(sigmoid(logits), one.judge.truth, names, {}, None)
         outputs = {"labels": {"type": "string", "shape": [-1], "thresholds": chosen}}
-    return {"type": "object", "shape": [], "task": kind, "labels": names, "outputs": outputs}
+    about = {"task": kind, "column": one.given.settings.column, "labels": names, "outputs": outputs}
+    return {"type": "object", "shape": [], **about}
