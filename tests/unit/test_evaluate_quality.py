@@ -282,3 +282,11 @@ def test_labels_passed_for_scores_have_no_area_and_no_loss(certain):
         assert "hard labels" in found.missing[name]
     scores[0] += [0.01, -0.01]
     assert measure(Answers(("no", "yes"), actual, predicted, scores)).get("roc_auc") is not None
+
+
+def test_balanced_accuracy_is_not_measured_on_rows_of_one_class():
+    scores = np.array([[0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
+    found = measure(Answers(("no", "yes"), np.ones(3, np.int64), scores.argmax(axis=1), scores))
+    assert found.get("accuracy").value == 1
+    assert found.get("balanced_accuracy") is None  # always `yes` is no answer of two classes
+    assert found.missing["balanced_accuracy"] == "needs rows of at least two classes"

@@ -12,7 +12,7 @@ AVERAGES = {
 
 CLASSIFICATION = (
     Claim("quality.accuracy", "share of rows with the right label", sizing="rate"),
-    Claim("quality.balanced_accuracy", "plain mean of the recalls of the classes that occur"),
+    Claim("quality.balanced_accuracy", "plain mean of the recalls of the classes that occur, of two at least"),
     Claim("quality.precision", "of the rows given a class, the share that belongs to it; by class", sizing="rate"),
     Claim("quality.recall", "of the rows of a class, the share that was given to it; by class", sizing="rate"),
     Claim("quality.f1", "harmonic mean of precision and recall of a class; by class"),

@@ -124,6 +124,9 @@ def _over_all(confusion: Ints, value: Averages, missing: dict[str, str]) -> list
     }
     if math.isnan(value.mcc):
         missing["mcc"] = "labels or predictions are all of one class"
+    if one.occurring.sum() < 2:  # a model that always says the one class would have 1
+        missing["balanced_accuracy"] = "needs rows of at least two classes"
+        del found["balanced_accuracy"]
     for name in ("precision_weighted", "f1_macro", "f1_weighted"):
         if found[name] is None:
             rows = confusion_intervals.ROWS_PER_CLASS
