@@ -6,7 +6,7 @@ every request, so that nothing in the data could cause one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from modelyard.base.messages import LANGUAGES, t
@@ -25,6 +25,7 @@ from modelyard.methods.reporting.sections.history import history
 from modelyard.methods.reporting.sections.latency import latency
 from modelyard.methods.reporting.sections.limits import limits
 from modelyard.methods.reporting.sections.lineage import lineage
+from modelyard.methods.reporting.sections.many import tasks
 from modelyard.methods.reporting.sections.mistakes import mistakes
 from modelyard.methods.reporting.sections.quality import quality
 from modelyard.methods.reporting.sections.training import training
@@ -33,9 +34,10 @@ from modelyard.methods.reporting.style import CSS
 from modelyard.methods.reporting.view import Section, View
 from modelyard.methods.reporting.words import Words, mark
 
-GROUPS: tuple[tuple[str, tuple[Callable[[View], Section | None], ...]], ...] = (
+Build = Callable[[View], Section | Sequence[Section] | None]
+GROUPS: tuple[tuple[str, tuple[Build, ...]], ...] = (
     (mark("Purpose and verdict"), (use, gate, limits)),
-    (mark("How good it is"), (quality, classes, mistakes, latency, history, blocks.evaluations)),
+    (mark("How good it is"), (quality, classes, mistakes, tasks, latency, history, blocks.evaluations)),
     (mark("Where it comes from"), (data, training, lineage)),
     (mark("To repeat it"), (environment, reproduce, evidence)),
 )
@@ -96,6 +98,12 @@ def document(title: str, lang: str, bodies: Sequence[Markup]) -> str:
     return f"<!doctype html>\n{whole}\n"
 
 
+def built(view: View, builders: Iterable[Build] = SECTIONS) -> list[Section]:
+    """The sections that have something to show, in order."""
+    made = [build(view) for build in builders]
+    return [part for one in made for part in ([one] if isinstance(one, Section) else one or ())]
+
+
 def language_of(record: Record) -> str:
     """The language to open in when nobody chose: `zh` if the title, labels and quoted texts are mostly Chinese.
 
@@ -103,7 +111,8 @@ def language_of(record: Record) -> str:
     """
     texts = [record.title, *(record.model.labels if record.model else [])]
     for report in record.reports.values():
-        texts += [row.text for row in quality_report.read(report).mistakes]
+        parts = [report, *quality_report.tasks(report).values()]
+        texts += [row.text for part in parts for row in quality_report.read(part).mistakes]
     letters = [letter for letter in "".join(texts) if letter.isalpha()]
     han = sum("\u4e00" <= letter <= "\u9fff" for letter in letters)
     return "zh" if letters and han > 0.3 * len(letters) else "en"
@@ -122,7 +131,7 @@ def _bar() -> Markup:
 
 def _main(view: View) -> Markup:
     lang = view.words.lang
-    groups = [(name, [part for part in (build(view) for build in builders) if part]) for name, builders in GROUPS]
+    groups = [(name, built(view, builders)) for name, builders in GROUPS]
     parts = [part for _, found in groups for part in found]
     shown = [el("section", el("h2", part.title), part.content, id=f"{lang}-{part.name}") for part in parts]
     return el("main", header(view), _nav(view, parts), _contents(view, groups), shown, _footer(view), lang=TAGS[lang])

@@ -13,6 +13,8 @@ from typing import Any, TypeGuard
 from modelyard.methods.reporting.charts.lines import Bin
 
 Points = list[tuple[float, float]]
+TASKS = "tasks"
+"""Where the reports of a model of several tasks stand, by the name of the task."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,19 @@ def read(value: Mapping[str, Any]) -> Quality:
         mistakes=_mistakes(value.get("mistakes")),
         left_out=len(_list(value.get("left_out"))),
     )
+
+
+def tasks(value: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The reports of each task of a model of several, by its name."""
+    found = value.get(TASKS)
+    pairs = found.items() if isinstance(found, Mapping) else ()
+    return {str(name): report for name, report in pairs if isinstance(report, Mapping)}
+
+
+def unmeasured(value: Mapping[str, Any]) -> dict[str, str]:
+    """Tasks of a model of several that were not measured, with the reason."""
+    found = value.get("unmeasured")
+    return {str(name): str(reason) for name, reason in found.items()} if isinstance(found, Mapping) else {}
 
 
 def is_number(value: Any) -> TypeGuard[float]:

@@ -124,6 +124,7 @@ class Evidence(_Part):
     Attributes:
         run: key of the run that measured; None if it is none of the record's runs.
         measured_by: the step of that run.
+        task: of a model of several, where the sections of that task have taken it out of the slice.
     """
 
     claim: str
@@ -143,6 +144,7 @@ class Evidence(_Part):
     measured_by: str = ""
     evaluator: str = ""
     withdrawn: str | None = None
+    task: str = ""
 
 
 class Claim(_Part):

@@ -119,6 +119,7 @@ def _end(end: float | None, value: float | None) -> float:
 
 def proof(item: Evidence) -> dict[str, Any]:
     """Data attributes that tie a figure to its evidence; numbers in full."""
+    part = item.slice | ({"task": item.task} if item.task else {})
     return {
         "data_claim": item.claim,
         "data_value": repr(item.value),
@@ -127,7 +128,7 @@ def proof(item: Evidence) -> dict[str, Any]:
         "data_n": item.n,
         "data_subject": short(item.subject),
         "data_split": item.split or None,
-        "data_slice": "; ".join(f"{name}={value}" for name, value in sorted(item.slice.items())) or None,
+        "data_slice": "; ".join(f"{name}={value}" for name, value in sorted(part.items())) or None,
         "data_run": short(str(item.run)) if item.run is not None else None,
     }
 

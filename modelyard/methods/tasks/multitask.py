@@ -17,6 +17,11 @@ MEMBERS = ("text-classification", "text-multi-label", "text-regression", "token-
 """The tasks that one text can be asked for together."""
 
 
+def is_empty(cell: Any) -> bool:
+    """Whether a row says nothing of the task whose column it is: a file of text has no other nothing than blanks."""
+    return cell is None or (isinstance(cell, str) and not cell.strip())
+
+
 @dataclass(frozen=True)
 class Answers:
     """One answer.

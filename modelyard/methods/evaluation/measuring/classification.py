@@ -19,7 +19,6 @@ from modelyard.methods.evaluation.measuring import ordered
 from modelyard.methods.evaluation.measuring.examples import Examples, Note, Reader, asked, fields, quiet
 from modelyard.methods.evaluation.measuring.family import Beside, Bools, Family, Shown, worst
 from modelyard.methods.evaluation.quality import Answers, Quality
-from modelyard.methods.evaluation.rows import LabelledRows
 from modelyard.methods.evaluation.settings import Measuring
 from modelyard.methods.runtimes.predictor import Predictor
 from modelyard.methods.statistics.wilson import wilson
@@ -114,12 +113,16 @@ def _linear(data: Dataset, train: Examples, examples: Examples, seed: int, note:
         return None
     if examples.reader.fields.kind == "table":
         return table_baselines.classes(data, train, examples, seed, note)
-    learned, held = LabelledRows.read(data, "train"), LabelledRows.read(data, "validation")
-    texts = [record["text"] for record in examples.records()]
-    found = baselines.linear((learned.texts, learned.labels), (held.texts, held.labels), texts, seed, note)
+    held = Examples.read(data, "validation", examples.reader)
+    learned, tuned = [(_texts(one), one.truths) for one in (train, held)]
+    found = baselines.linear(learned, tuned, _texts(examples), seed, note)
     tuning = [{"c": c, "accuracy": accuracy} for c, accuracy in found.validation.items()]
     about = {"units": found.units, "c": found.c, "validation": tuning, "num_features": found.num_features}
     return comparison.Guess(found.predicted, about)
+
+
+def _texts(examples: Examples) -> list[str]:
+    return [str(record["text"]) for record in examples.records()]
 
 
 def _refuse_unknown(labels: Sequence[str], index: Mapping[str, int]) -> None:

@@ -21,6 +21,7 @@ from modelyard.methods.evaluation import measuring
 from modelyard.methods.evaluation.measuring.examples import Examples, Reader
 from modelyard.methods.evaluation.measuring.family import Family, Part, Shown
 from modelyard.methods.evaluation.settings import Measuring
+from modelyard.methods.tasks.multitask import is_empty
 
 CLASSES = ("order", "costs")
 """Settings that name the classes of one task."""
@@ -67,6 +68,11 @@ def of_label(data: Dataset, column: str) -> Dataset:
     """The data as one of the tasks reads it: its column is the label, and no other is."""
     roles = {one.name: "other" if one.role == "label" else one.role for one in data.columns} | {column: "label"}
     return replace(data, columns=tuple(replace(one, role=roles[one.name]) for one in data.columns))
+
+
+def of_column(reader: Reader, column: str) -> Reader:
+    """A reader to which a row without anything in the column says nothing."""
+    return replace(reader, truth=lambda row: None if is_empty(row[column]) else reader.truth(row))
 
 
 def predictions(tables: Mapping[str, pa.Table]) -> pa.Table:

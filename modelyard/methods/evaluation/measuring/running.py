@@ -20,6 +20,7 @@ from modelyard.methods.evaluation.measuring.examples import Examples, Note
 from modelyard.methods.evaluation.measuring.family import Family, Measured, Part, Shown
 from modelyard.methods.evaluation.opening import opened
 from modelyard.methods.evaluation.settings import Measuring
+from modelyard.methods.tasks.multitask import is_empty
 
 WITH_LABELS = "classification"
 NO_ROWS = "no row of the split has a text and a truth in its column"
@@ -131,7 +132,8 @@ def run(model: Path, data: Dataset, split: str, settings: Measuring, seed: int, 
 
 
 def _examples(part: Part, split: str, settings: Measuring) -> Examples:
-    return Examples.read(part.data, split, part.family.reader(part.data, part.predictor.task, settings))
+    reader = part.family.reader(part.data, part.predictor.task, settings)
+    return Examples.read(part.data, split, many.of_column(reader, part.column) if part.column else reader)
 
 
 @contextmanager
@@ -158,4 +160,4 @@ def _measured(part: Part, examples: Examples, settings: Measuring, seed: int, no
 def _empty(part: Part, split: str) -> frozenset[str]:
     rows = part.data.table(split, [ROW_ID, part.column])
     pairs = zip(rows.column(ROW_ID).to_pylist(), rows.column(part.column).to_pylist(), strict=True)
-    return frozenset(str(row_id) for row_id, value in pairs if value is None)
+    return frozenset(str(row_id) for row_id, value in pairs if is_empty(value))

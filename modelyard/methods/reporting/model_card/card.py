@@ -7,7 +7,7 @@ from typing import Any
 
 from modelyard.methods.reporting.model_card.convert import to_markdown
 from modelyard.methods.reporting.model_card.front_matter import front_matter
-from modelyard.methods.reporting.page import SECTIONS, viewed
+from modelyard.methods.reporting.page import built, viewed
 from modelyard.methods.reporting.record import About, Record
 from modelyard.methods.reporting.sections.header import header
 
@@ -23,9 +23,7 @@ def markdown(record: Record | Mapping[str, Any], lang: str = "en", about: About 
     """
     view = viewed(record, lang, about)
     parts = [to_markdown(header(view))]
-    for build in SECTIONS:
-        part = build(view)
-        if part:
-            parts += [f"## {part.title}", to_markdown(part.content)]
+    for part in built(view):
+        parts += [f"## {part.title}", to_markdown(part.content)]
     footer = view.t("Made by modelyard from the record of project “{name}”.", name=view.record.project[:80])
     return front_matter(view) + "\n" + "\n\n".join([part for part in parts if part] + [to_markdown(footer)]) + "\n"

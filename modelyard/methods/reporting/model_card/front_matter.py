@@ -15,6 +15,7 @@ from modelyard.base.canonical import short
 from modelyard.methods.reporting.datasheet.markdown import HUB_LICENCES, SCRIPT_LANGUAGES
 from modelyard.methods.reporting.markup import printable
 from modelyard.methods.reporting.record import Evidence
+from modelyard.methods.reporting.sections import many
 from modelyard.methods.reporting.view import View
 
 PIPELINES = {
@@ -48,8 +49,9 @@ def front_matter(view: View) -> str:
 
 
 def metrics(view: View) -> list[Evidence]:
-    """What `model-index` names: whole-split measurements of this model on test."""
-    return [item for item in view.measured("") if item.split == "test" and item.value is not None and not item.against]
+    """What `model-index` names: whole-split measurements of this model, and of each task of several, on test."""
+    found = [item for one in (view, *(one for _, one in many.views(view))) for item in one.measured("")]
+    return [item for item in found if item.split == "test" and item.value is not None and not item.against]
 
 
 def _fields(view: View) -> Iterator[str]:
@@ -132,5 +134,7 @@ def _metric(view: View, item: Evidence) -> dict[str, Any]:
         proof |= {"interval": [item.low, item.high]}
     if item.run is not None:
         proof |= {"run": short(str(item.run))}
-    return {"type": METRICS.get(quantity, quantity), "name": view.words.title(item.claim), "value": item.value,
+    title = view.words.title(item.claim)
+    name = f"{item.task}: {title}" if item.task else title
+    return {"type": METRICS.get(quantity, quantity), "name": name, "value": item.value,
             "args": proof, "verified": False}  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from modelyard.methods.reporting.markup import Markup, Node, el, isolated
 from modelyard.methods.reporting.record import Evidence, Model
+from modelyard.methods.reporting.sections import many
 from modelyard.methods.reporting.view import View, digest_code, facts
 from modelyard.methods.reporting.words import count, size
 
@@ -69,12 +70,14 @@ def _verdict(view: View) -> Markup:
 
 
 def chosen(view: View) -> list[Evidence]:
-    """The figures of the head: claims the rules name first, then the usual ones."""
+    """The figures of the head: of each task of several its main one, claims the rules name, then the usual ones."""
     ruled = [finding.rule.split(" ", 1)[0] for finding in view.record.decision.findings] if view.record.decision else []
     order = [name for name in PREFERRED if name in ruled] + ruled + list(PREFERRED)
     there = {item.claim: item for item in (view.find(name) for name in dict.fromkeys(order)) if item}
-    picked = list(there.values())[:NUM_FIGURES]
-    return sorted(picked, key=lambda item: PREFERRED.index(item.claim) if item.claim in PREFERRED else len(PREFERRED))
+    tasks = [item for _, one in many.views(view) if (item := many.main(one))][:NUM_FIGURES]
+    picked = list(there.values())[: NUM_FIGURES - len(tasks)]
+    place = {name: at for at, name in enumerate(PREFERRED)}
+    return tasks + sorted(picked, key=lambda item: place.get(item.claim, len(PREFERRED)))
 
 
 def _figures(view: View) -> Markup | None:
@@ -94,9 +97,10 @@ def _figure(view: View, item: Evidence) -> Markup:
         basis += " · " + view.words.n(item.n)
     domain = (0.0, 1.0) if not item.unit else _around(item)
     bar = None if item.exact else view.spark(item, domain)
+    title = view.words.title(item.claim)
     return el(
         "div",
-        el("p", view.words.title(item.claim), class_="what", title=item.claim),
+        el("p", f"{item.task}: {title}" if item.task else title, class_="what", title=item.claim),
         el("p", view.figure(item, class_="big")),
         bar,
         el("p", basis, class_="basis"),
@@ -120,13 +124,17 @@ def _model(view: View) -> Markup | None:
             (view.t("Made by step"), model.step),
             (view.t("Task"), model.task or str(model.card.get("task", ""))),
             (view.t("Format"), " · ".join(part for part in (model.format, model.precision) if part)),
-            (view.t("Classes"), count(len(model.labels)) if model.labels else None),
+            (view.t("Tasks") if many.views(view) else view.t("Classes"), _num(model)),
             (view.t("Parameters"), _parameters(view, model)),
             (view.t("Size"), size(model.size_bytes) if model.size_bytes else None),
             (view.t("Licence"), view.t("unknown") if model.licence == "unknown" else model.licence),
         ],
         class_="strip",
     )
+
+
+def _num(model: Model) -> str | None:
+    return count(len(model.labels)) if model.labels else None
 
 
 def _parameters(view: View, model: Model) -> Node:

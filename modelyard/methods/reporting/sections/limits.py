@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from modelyard.methods.evaluation import selection
 from modelyard.methods.reporting.markup import Markup, Node, el, isolated, join
+from modelyard.methods.reporting.sections import many
 from modelyard.methods.reporting.sections.classes import rows_of
 from modelyard.methods.reporting.sections.data import claims as data_claims
 from modelyard.methods.reporting.sections.quality import earns
@@ -22,6 +23,12 @@ FAMILIES = ("fairness", "robustness", "privacy")
 def limits(view: View) -> Section | None:
     """All limits that hold, gravest first."""
     found = [item for check in CHECKS for item in check(view)]
+    found += [
+        join(el("b", isolated(name, 60)), ": ", item)
+        for name, one in many.views(view)
+        for check in OF_A_TASK
+        for item in check(one)
+    ]
     lead = view.t("Derived from the record. What is not listed was not necessarily looked for.")
     return section(
         "limits",
@@ -48,7 +55,7 @@ def _out_of_scope(view: View) -> Iterator[Node]:
 
 
 def _quality(view: View) -> Iterator[Node]:
-    if not view.measured("quality."):
+    if not view.measured("quality.") and not many.views(view):
         named = [item for item in view.record.evidence if item.claim.startswith("quality.") and not item.withdrawn]
         others = {item.subject_step or "?" for item in named if not item.claim.startswith("quality.baseline_")}
         if others:
@@ -128,6 +135,8 @@ def _labels(view: View) -> Iterator[Node]:
 
 def _leaks(view: View) -> Iterator[Node]:
     for item in data_claims(view):
+        if many.KEY in item.slice:  # said of that task
+            continue
         quantity = item.claim.rsplit(".", 1)[-1].split("_")
         if "found" not in quantity and any(word in quantity for word in LEAKS) and item.value:
             text = view.t("Training and test data share rows, so quality on test is flattered:")
@@ -156,6 +165,13 @@ def _sampled(view: View) -> Iterator[Node]:
                 share=f"{item.value:.2%}",
                 num=count(item.n),
             )
+
+
+def _tasks(view: View) -> Iterator[Node]:
+    left = many.unmeasured(view)
+    if left:
+        yield join(view.t("Tasks without any test row; nothing is known of them:"), " ",
+                   _named(view, [(name, "") for name in left]))  # fmt: skip
 
 
 def _openings(view: View) -> Iterator[Node]:
@@ -223,6 +239,7 @@ CHECKS = (
     _leaks,
     _telling,
     _quality,
+    _tasks,
     _baseline,
     _classes,
     _calibration,
@@ -235,3 +252,5 @@ CHECKS = (
     _unmeasured,
     _evidence,
 )
+OF_A_TASK = (_leaks, _quality, _baseline, _classes, _calibration)
+"""Said of each task of a model of several."""

@@ -15,6 +15,7 @@ from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.preprocessing.windows import Windows
 from modelyard.methods.runtimes.many import HeadView
 from modelyard.methods.tasks import tags
+from modelyard.methods.tasks.multitask import is_empty
 from modelyard.methods.tasks.text_multi_label import sigmoid
 from modelyard.methods.training import (
     classification,
@@ -33,7 +34,7 @@ SCORES = {
 }
 """What a task is judged by while training."""
 _READ: Mapping[str, texts.Read[Any]] = {
-    "text-classification": lambda cell, text: None if cell is None else str(cell),
+    "text-classification": lambda cell, text: str(cell),
     "text-multi-label": labels.read,
     "text-regression": numbers.read,
     "token-classification": span_rows.read,
@@ -82,7 +83,10 @@ class Lesson:
 
 def read(data: Dataset, name: str, settings: ManyTask, say: Any) -> Given:
     """The rows of one task. Raises InputError if they cannot be learned from."""
-    (training, validation), notes = texts.read_splits(data, settings.column, _READ[settings.task])
+    read_cell = _READ[settings.task]
+    (training, validation), notes = texts.read_splits(
+        data, settings.column, lambda cell, text: None if is_empty(cell) else read_cell(cell, text)
+    )
     for note in notes:
         say(f"{name}: {note}")
     if settings.task == "text-classification":
