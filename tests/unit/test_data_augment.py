@@ -19,7 +19,7 @@ from support.fake_context import FakeContext
 from modelyard.errors import InputError
 from modelyard.methods.data.augmentation import images, lexicon
 from modelyard.methods.data.augmentation.images import ImageChanges
-from modelyard.methods.data.augmentation.text import TextChanges, change_text
+from modelyard.methods.data.augmentation.text import TextChanges, change_text, change_words, replaceable
 from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.data.row_random import generator
 from modelyard.stages.data.augment import Config, fingerprint, run
@@ -68,6 +68,18 @@ def test_negations_numbers_addresses_and_links_stay(seed: int) -> None:
     chinese = change_text("不好吃，没味道，房间9间", EVERYTHING, generator(seed, "t", "row"))
     assert (chinese.count("不"), chinese.count("没"), chinese.count("9")) == (1, 1, 1)
     assert "13800138000" in change_text(REVIEW, EVERYTHING, generator(seed, "t", "row"))
+
+
+def test_a_chinese_text_of_100000_characters_is_cut_by_looking_at_each_a_few_times() -> None:
+    """To look ahead to the end at each character took hours."""
+    found = replaceable("坏" * 100_000 + "1 and happy", lexicon.built_in())
+    assert [word for _, word, _ in found] == ["happy"]
+    mixed = "看a坏1@x ok.坏b@c 坏http://坏 坏é2坏"
+    assert (
+        change_words(mixed, 1.0, lambda word, rng: "_", generator(0, "r", "t")) == "看a坏1@x ok.坏b@c _http://坏 _é2_"
+    )
+    shorter = change_text("坏" * 100_000, TextChanges(synonyms=0, delete=0.3), generator(0, "r", "t"))
+    assert len(shorter) == 70_000
 
 
 def test_synonyms_keep_case_and_come_from_the_group() -> None:
