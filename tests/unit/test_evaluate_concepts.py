@@ -121,3 +121,10 @@ def test_a_wrong_file_says_its_line(text: str, said: str, tmp_path: Path) -> Non
     with pytest.raises(InputError, match=said) as caught:
         reading.read(path)
     assert caught.value.problems[0].where.startswith("concepts.yaml")
+
+
+@pytest.mark.parametrize("content", ["", "- 1", "word"])
+def test_a_file_without_a_mapping_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "bare.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match="no mapping"):
+        reading.read(tmp_path / "bare.yaml")

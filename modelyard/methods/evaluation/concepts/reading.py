@@ -54,6 +54,8 @@ def read(path: Path) -> tuple[Concept, ...]:
     lines = read_yaml(path, path.name)
     if lines.problems:
         raise InputError.of(lines.problems[:MOST])
+    if not isinstance(lines.value, dict):
+        raise InputError(t("the file holds no mapping"), where=path.name, expected="concepts: [{name: …, …}]")
     try:
         found = Concepts.model_validate_json(json.dumps(lines.value)).concepts
     except ValidationError as error:
