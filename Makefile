@@ -49,10 +49,10 @@ format: dev      ## mend what ruff can mend
 	$(BIN)/ruff format .
 
 unit: dev        ## tests, without the slow proofs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not proof"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not proof"
 
 proof: dev       ## the slow proofs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m proof
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m proof
 
 bench: dev       ## benchmarks beside named peers, each in an environment of its own
 	$(BIN)/python benchmarks/overhead.py

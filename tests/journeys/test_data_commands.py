@@ -19,8 +19,6 @@ import pytest
 from ruamel.yaml import YAML
 from support.mail_project import modelyard, write_project
 
-pytestmark = pytest.mark.xdist_group("data-commands")  # one worker makes the project they share
-
 PROJECT = """version: 1
 project: mail
 steps:

@@ -13,8 +13,6 @@ import time
 import pytest
 from support.mail_project import EXAMPLE, modelyard
 
-pytestmark = pytest.mark.xdist_group("labelling")  # one worker makes the run they share
-
 PROJECT = """version: 1
 project: mail
 steps:

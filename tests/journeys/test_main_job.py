@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from support.mail_project import PROJECT, modelyard, outputs, write_project
 
-pytestmark = pytest.mark.xdist_group("main-job")  # one worker makes the run they share
-
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):

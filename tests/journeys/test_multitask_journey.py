@@ -69,7 +69,10 @@ def test_each_task_has_its_figures_its_sections_and_its_rule(
     assert ("quality.gain_over_linear", "feeling") in of_task
     assert of_task["quality.accuracy", "feeling"]["n"] < of_task["quality.rmse", "length"]["n"]
     assert found.report is not None
+    released = (shop / ".modelyard" / "reports" / "shop.html").read_text(encoding="utf-8")
     page = found.report.read_text(encoding="utf-8")
+    for drawn in ("confusion", "reliability", "answers"):  # once a language, validation's report set aside
+        assert released.count(f'data-chart="{drawn}"') == page.count(f'data-chart="{drawn}"') == 2
     for place, title in ((1, "feeling: Quality"), (2, "length: Quality")):
         assert f'id="en-task-{place}-quality"><h2>{title}</h2>' in page
     known = {

@@ -11,8 +11,6 @@ from support import parallel_work
 
 from modelyard.engine.launch import launch
 
-# One worker, so that the processes are started once.
-pytestmark = pytest.mark.xdist_group("parallel")
 TESTS = Path(__file__).parents[1]
 TWO = {
     "data": ("bert", {"layout": "data"}),
