@@ -99,7 +99,8 @@ def _needs(session: Session) -> tuple[RuleNeed, ...]:
         return ()
     rows = _test_rows(session)
     sizing = {claim.name: claim.sizing for step in session.bound.steps for claim in step.stage.claims}
-    return tuple(_need(rule, rows, sizing.get(rule.claim) == "rate") for rule in release.rules)
+    # How many of the rows belong to a part of them is not known before it is measured.
+    return tuple(_need(rule, None if rule.slice else rows, sizing.get(rule.claim) == "rate") for rule in release.rules)
 
 
 def _need(rule: Rule, rows: int | None, rate: bool) -> RuleNeed:

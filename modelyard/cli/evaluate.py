@@ -92,7 +92,8 @@ def _failure(found: Evaluated) -> ModelyardError:
 
 
 def _print(found: Evaluated, slices: bool) -> None:
-    shown = [item for item in found.evidence if slices or not item["slice"]]
+    # A task of several is no group of rows: its figures are all there are.
+    shown = [item for item in found.evidence if slices or set(item["slice"]) <= {"task"}]
     if shown:
         heads = [t("claim"), t("of"), t("group"), t("measured"), t("95 % interval"), "n"]
         rows = [_row(item, found.subjects) for item in shown]

@@ -57,6 +57,10 @@ def test_each_task_has_its_figures_its_sections_and_its_rule(
     assert run(["plan"]) == 0
     assert "quality.accuracy [task=feeling]" in capsys.readouterr().out
     assert run(["run"]) == 0
+    capsys.readouterr()
+    assert run(["plan", "--json"]) == 0
+    (rule,) = json.loads(capsys.readouterr().out)["rules"]
+    assert rule["rows"] is None  # of this task there are fewer than the split has
     card = json.loads(next(shop.rglob("release.json")).parent.joinpath("model/model.json").read_text(encoding="utf-8"))
     assert {name: about["column"] for name, about in card["outputs"].items()} == {
         "feeling": "mood", "length": "characters",

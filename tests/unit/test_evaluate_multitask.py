@@ -186,6 +186,15 @@ def test_a_missing_column_is_named_and_older_models_mean_the_one_of_their_name(m
     assert set(found.report["tasks"]) == set(TASKS)
 
 
+def test_a_blank_cell_says_nothing_of_its_task(model: Path, tmp_path: Path) -> None:
+    blank = [{**row, "kind": row["kind"] or " ", "labels": row["labels"] or "", "marked": row["marked"] or ""}
+             for row in TEST]  # fmt: skip
+    whole, other = measure(tmp_path / "none", model), measure(tmp_path / "blank", model, blank)
+    assert whole.report == other.report
+    for name in TASKS:
+        assert values(whole.context, name) == values(other.context, name)
+
+
 def test_settings_of_one_task_and_strange_labels_are_refused_by_name(model: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="`order` names the classes of one task"):
         measure(tmp_path / "a", model, order=("food", "other"))

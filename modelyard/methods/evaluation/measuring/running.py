@@ -84,6 +84,7 @@ class Results:
     """
 
     task: str
+    split: str
     parts: tuple[Result, ...]
     unmeasured: Mapping[str, str] = field(default_factory=dict)
 
@@ -94,6 +95,7 @@ class Results:
         return {
             "version": documents.VERSION,
             "task": self.task,
+            "split": self.split,
             "tasks": {name: dict(report) for name, report in reports.items()},
             "unmeasured": dict(self.unmeasured),
         }
@@ -128,7 +130,7 @@ def run(model: Path, data: Dataset, split: str, settings: Measuring, seed: int, 
             with _of_task(part.name):
                 found.append(_measured(part, examples, settings, seed, note))
         task = predictor.task
-    return Results(task, tuple(found), unmeasured)
+    return Results(task, split, tuple(found), unmeasured)
 
 
 def _examples(part: Part, split: str, settings: Measuring) -> Examples:

@@ -29,10 +29,7 @@ def tasks(view: View) -> list[Section]:
 
 def views(view: View) -> list[tuple[str, View]]:
     """Each task with only what was measured of it, as if it were a model of its own."""
-    found = view.report(quality_report.TASKS)
-    if not found:
-        return []
-    step, report = found
+    step, report = _report(view)
     return [
         (name, replace(view, record=_record(view.record, step, name, part)))
         for name, part in quality_report.tasks(report).items()
@@ -46,8 +43,13 @@ def main(view: View) -> Evidence | None:
 
 def unmeasured(view: View) -> dict[str, str]:
     """Tasks without a test row, with the reason."""
+    return quality_report.unmeasured(_report(view)[1])
+
+
+def _report(view: View) -> tuple[str, Mapping[str, Any]]:
+    """Step and content of the report of several tasks on test; empty if there is none."""
     found = view.report(quality_report.TASKS)
-    return quality_report.unmeasured(found[1]) if found else {}
+    return found if found and found[1].get("split") == "test" else ("", {})
 
 
 def _record(record: Record, step: str, name: str, report: Mapping[str, Any]) -> Record:
