@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelyard.methods.reporting.markup import Markup, Node, el, isolated
 from modelyard.methods.reporting.record import Evidence, Model
-from modelyard.methods.reporting.sections import many
+from modelyard.methods.reporting.sections import many, weak
 from modelyard.methods.reporting.view import View, digest_code, facts
 from modelyard.methods.reporting.words import count, size
 
@@ -98,12 +98,14 @@ def _figure(view: View, item: Evidence) -> Markup:
     domain = (0.0, 1.0) if not item.unit else _around(item)
     bar = None if item.exact else view.spark(item, domain)
     title = view.words.title(item.claim)
+    fails = weak.beside_coverage(view, item)
     return el(
         "div",
         el("p", f"{item.task}: {title}" if item.task else title, class_="what", title=item.claim),
         el("p", view.figure(item, class_="big")),
         bar,
         el("p", basis, class_="basis"),
+        el("p", el("b", fails), class_="basis") if fails else None,
         class_="figure",
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from modelyard.methods.evaluation import selection
 from modelyard.methods.reporting.markup import Markup, Node, el, isolated, join
-from modelyard.methods.reporting.sections import many
+from modelyard.methods.reporting.sections import many, weak
 from modelyard.methods.reporting.sections.classes import rows_of
 from modelyard.methods.reporting.sections.data import claims as data_claims
 from modelyard.methods.reporting.sections.quality import earns
@@ -238,6 +238,7 @@ CHECKS = (
     _out_of_scope,
     _leaks,
     _telling,
+    weak.limits,
     _quality,
     _tasks,
     _baseline,
@@ -252,5 +253,5 @@ CHECKS = (
     _unmeasured,
     _evidence,
 )
-OF_A_TASK = (_leaks, _quality, _baseline, _classes, _calibration)
+OF_A_TASK = (_leaks, weak.limits, _quality, _baseline, _classes, _calibration)
 """Said of each task of a model of several."""
