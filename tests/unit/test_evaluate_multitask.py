@@ -142,7 +142,9 @@ def test_rows_of_other_tasks_are_not_left_out_and_twins_are_counted_by_task(mode
     assert len(kept) == 30
     right = sum(row["truth"] == row["answer"] for row in kept) / 30
     assert right == pytest.approx(mood["overall"]["accuracy"]["value"])
-    assert set(json.loads(table.schema.metadata[b"labels"])) == {"mood", "topics"}
+    labels = json.loads(table.schema.metadata[b"labels"])
+    assert labels == {"mood": ["food", "other"], "topics": ["food", "price", "service"]}
+    assert all(row["scores"][labels["mood"].index(row["answer"])] == max(row["scores"]) for row in kept)
     errors = [abs(float(row["truth"]) - float(row["answer"])) for row in table.to_pylist() if row["task"] == "stars"]
     stars = found.report["tasks"]["stars"]["overall"]["mae"]["value"]
     assert sum(errors) / 30 == pytest.approx(stars, abs=1e-12)

@@ -7,6 +7,7 @@ answers for its task.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -79,7 +80,7 @@ def predictions(tables: Mapping[str, pa.Table]) -> pa.Table:
     """Every task's answers as rows of row_id, task, truth, answer, scores (in the order of the labels, kept in the
     schema). Truths and answers are texts as their families write them."""
     names = {name: (table.schema.metadata or {}).get(b"labels") for name, table in tables.items()}
-    labels = {name: found.decode() for name, found in names.items() if found}
+    labels = {name: json.loads(found) for name, found in names.items() if found}
     rows = pa.concat_tables([_told(name, table) for name, table in tables.items()])
     return rows.replace_schema_metadata({"labels": canonical_json(labels).decode()})
 
