@@ -12,6 +12,7 @@ from typing import Any
 from modelyard.base.messages import LANGUAGES, t
 from modelyard.errors import UsageError
 from modelyard.methods.reporting import quality_report
+from modelyard.methods.reporting.marks import mark
 from modelyard.methods.reporting.markup import Markup, Node, el, isolated
 from modelyard.methods.reporting.record import About, Record, parse
 from modelyard.methods.reporting.sections import blocks
@@ -32,7 +33,7 @@ from modelyard.methods.reporting.sections.training import training
 from modelyard.methods.reporting.sections.use import use
 from modelyard.methods.reporting.style import CSS
 from modelyard.methods.reporting.view import Section, View
-from modelyard.methods.reporting.words import Words, mark
+from modelyard.methods.reporting.words import Words
 
 Build = Callable[[View], Section | Sequence[Section] | None]
 GROUPS: tuple[tuple[str, tuple[Build, ...]], ...] = (

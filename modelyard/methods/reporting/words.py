@@ -8,18 +8,16 @@ from typing import Any
 
 from modelyard.base import messages
 from modelyard.base.canonical import short
+from modelyard.methods.reporting.claim_names import NAMES, UNITS
+from modelyard.methods.reporting.marks import mark
 from modelyard.methods.reporting.markup import clip
 from modelyard.methods.reporting.record import Claim, Evidence
 
 DASH = "—"
 
 
-def mark(template: str) -> str:
-    """A template that is looked up later; the mark lets a test find it."""
-    return template
-
-
 TITLES = {
+    **NAMES,
     "quality.accuracy": mark("Accuracy"),
     "quality.balanced_accuracy": mark("Balanced accuracy"),
     "quality.f1_macro": mark("F1, macro"),
@@ -118,6 +116,7 @@ TITLES = {
 }
 
 _RATES = ("accuracy", "precision", "recall", "f1", "rate", "share", "coverage", "agreement", "ece", "contamination")
+_NO_SHARES = frozenset(("loss", "squared"))
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,10 @@ class Words:
         if unit in ("", "rows", "count"):
             text = count(value) if float(value).is_integer() and abs(value) >= 1 else _small(value)
             return text if unit != "rows" else self.t("{count} rows", count=text)
-        return f"{_small(value)} {unit}"
+        return self._of(_small(value), unit)
+
+    def _of(self, shown: str, unit: str) -> str:
+        return self.t(UNITS[unit], count=shown) if unit in UNITS else f"{shown} {unit}".strip()
 
     def interval(self, low: float | None, high: float | None, unit: str, claim: str = "") -> str:
         """Both ends, the unit once."""
@@ -165,7 +167,7 @@ class Words:
             return f"{_plain(100 * low, 1)} – {_plain(100 * high, 1)} %"
         if unit == "bytes":
             return f"{size(low)} – {size(high)}"
-        return f"{_small(low)} – {_small(high)}" + (f" {unit}" if unit else "")
+        return self._of(f"{_small(low)} – {_small(high)}", unit)
 
     def basis(self, item: Evidence) -> str:
         """What a measurement rests on: interval, rows, data, run; the text behind a figure."""
@@ -211,7 +213,8 @@ def is_rate(claim: str, unit: str) -> bool:
 
 def is_gain(claim: str, unit: str) -> bool:
     """Whether a unit-less quantity is a difference of shares, shown in percentage points."""
-    return unit == "" and "gain" in claim.rsplit(".", 1)[-1].split("_")
+    parts = claim.rsplit(".", 1)[-1].split("_")
+    return unit == "" and "gain" in parts and not _NO_SHARES.intersection(parts)
 
 
 def count(value: float) -> str:

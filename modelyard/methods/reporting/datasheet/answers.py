@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from modelyard.methods.reporting.datasheet.facts import Account, Datasheet
 from modelyard.methods.reporting.datasheet.source import SOURCE_FIELDS, Source
-from modelyard.methods.reporting.words import Words, count, mark
+from modelyard.methods.reporting.marks import mark
+from modelyard.methods.reporting.words import Words, count
 
 FIELDS = {
     "source": mark("Made by, got from"),

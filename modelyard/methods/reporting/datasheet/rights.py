@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from modelyard.methods.reporting.datasheet.source import Source
-from modelyard.methods.reporting.words import mark
+from modelyard.methods.reporting.marks import mark
 
 NON_COMMERCIAL = re.compile(
     r"(?:^|[^a-z])nc(?:$|[^a-z])|non-?\s?commercial|academic|research[ -](?:use|only|purposes?)|for research"

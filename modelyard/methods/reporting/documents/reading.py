@@ -15,9 +15,9 @@ from typing import Any
 from modelyard.methods.evaluation import blocks
 from modelyard.methods.evaluation.blocks import Block, Phrase, Words
 from modelyard.methods.reporting.documents.values import items_of, maps, number
+from modelyard.methods.reporting.marks import mark
 from modelyard.methods.reporting.markup import clip
 from modelyard.methods.reporting.record import Document as Raw
-from modelyard.methods.reporting.words import mark
 
 MAX_BLOCKS = 80
 MAX_ROWS = 200
