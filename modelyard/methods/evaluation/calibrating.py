@@ -145,15 +145,21 @@ def seen(card: ModelCard, which: Part) -> list[str]:
     ]
 
 
+CELL = {"type": "string", "shape": []}
+"""What `model.json` says of a column whose values are names of groups."""
+
+
 def ship(model: Path, target: Path, steps: Sequence[Mapping[str, Any]], also: Mapping[str, Any] | None = None) -> None:
     """The model as it is, with more steps at the end of its decision layer, and golden answers made anew.
 
     Args:
-        also: columns that the steps read, with a value for golden records that lack them.
+        also: columns that the steps read, with a value for golden records that lack them. A record must hold them from
+            now on, so they stand among the model's inputs.
     """
     shutil.copytree(model, target, dirs_exist_ok=True, copy_function=shutil.copyfile)
     card = ModelCard.read(target)
-    replace(card, postprocessing=(*card.postprocessing, *steps)).write(target)
+    inputs = {**card.inputs, **{name: dict(CELL) for name in also or {} if name not in card.inputs}}
+    replace(card, inputs=inputs, postprocessing=(*card.postprocessing, *steps)).write(target)
     golden = target / GOLDEN
     if steps and golden.is_file():
         value = json.loads(golden.read_text(encoding="utf-8"))

@@ -22,7 +22,7 @@ from typing import Any
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
 from modelyard.methods.postprocessing import abstention, conformal, group_thresholds, intervals, quantiles, scaling
-from modelyard.methods.postprocessing.step import Floats, Records, Step
+from modelyard.methods.postprocessing.step import Floats, Records, Step, need_columns
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any], Sequence[str]], Step]] = {
     "abstention": abstention.open_abstention,
@@ -58,6 +58,16 @@ class Chain:
     def __init__(self, steps: Sequence[Step] = ()) -> None:
         self.steps = tuple(steps)
         self.extra = sum(step.extra for step in self.steps)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a record that the steps read, beside those of the network."""
+        return tuple(dict.fromkeys(name for step in self.steps for name in step.columns))
+
+    def need(self, records: Records, inputs: Sequence[str]) -> None:
+        """Raises InputError for a record that lacks a column of the steps; `inputs` are all that a record has."""
+        if self.columns:
+            need_columns(records, self.columns, tuple(dict.fromkeys((*inputs, *self.columns))))
 
     def outputs(self, outputs: Any, records: Records) -> Any:
         for step in self.steps:

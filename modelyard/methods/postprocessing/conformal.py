@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelyard.methods.postprocessing.step import Floats, Records, Step, log_softmax, number
+from modelyard.methods.postprocessing.step import Floats, Records, Step, log_softmax, need_columns, number
 
 SCORES = ("lac", "aps", "raps")
+UNKNOWN = ""
+"""The group of a record whose column is null: it may belong to any."""
 ROUNDING = 1e-9
 """Scores within it are equal: a batch of another size rounds otherwise."""
 
@@ -53,16 +55,24 @@ def label_scores(probabilities: Floats, kind: str, penalty: float = 0.0, free: i
 
 
 def group_of(record: Mapping[str, Any], column: str) -> str:
-    """A record's group as the thresholds name it; `` if it has none."""
+    """A record's group as the thresholds name it; UNKNOWN if it does not say."""
     value = record.get(column)
-    return "" if value is None else str(value)
+    return UNKNOWN if value is None or value != value else str(value)
+
+
+def known(groups: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Thresholds without that of rows that did not say their group, if these were too few for one."""
+    return {name: one for name, one in groups.items() if name != UNKNOWN or one is not None}
 
 
 class Thresholds:
     """Which threshold a row, or a label, has. None stands for none at all: everything is in.
 
+    A record of a group that was never seen, or that does not say its group, may be of the group that is hardest: it has
+    the largest threshold of all groups. A record without the column at all is refused.
+
     Args:
-        one: for all rows without a threshold of their own.
+        one: for all rows, where they share it.
         classes: one for each label; empty if they share it.
         column, groups: of the record, and the threshold of each of its values.
     """
@@ -75,15 +85,24 @@ class Thresholds:
         groups: Mapping[str, float | None] | None = None,
     ) -> None:
         self.one, self.classes, self.column, self.groups = one, tuple(classes), column, dict(groups or {})
+        self.careful = max(limit(each) for each in (one, *known(self.groups).values()))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of the record that are read."""
+        return (self.column,) if self.column else ()
 
     def of(self, records: Records) -> Floats:
         """[rows, 1] or [1, classes]."""
         if self.classes:
             return np.array([[limit(one) for one in self.classes]])
         if self.column:
-            found = [self.groups.get(group_of(record, self.column), self.one) for record in records]
-            return np.array([[limit(one)] for one in found])
+            need_columns(records, (self.column,))
+            return np.array([[self._of_group(group_of(record, self.column))] for record in records])
         return np.full((len(records), 1), limit(self.one))
+
+    def _of_group(self, name: str) -> float:
+        return self.careful if name == UNKNOWN or name not in self.groups else limit(self.groups[name])
 
     def to_json(self) -> dict[str, Any]:
         value: dict[str, Any] = {"threshold": self.one}
@@ -111,6 +130,7 @@ class LabelSets(Step):
     ) -> None:
         self.labels, self.kind, self.thresholds = tuple(labels), kind, thresholds
         self.penalty, self.free, self.empty = penalty, free, empty
+        self.columns = thresholds.columns
 
     def inside(self, probabilities: Floats, records: Records) -> NDArray[np.bool_]:
         """[rows, classes]."""

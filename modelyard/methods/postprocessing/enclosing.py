@@ -28,7 +28,7 @@ def by_class(scores: Floats, actual: Ints, num_classes: int, alpha: float) -> Th
 
 
 def by_group(scores: Floats, groups: Sequence[str], column: str, alpha: float) -> Thresholds:
-    """A threshold for each group; rows of a group that was never seen have that of all rows."""
+    """A threshold for each group; rows of no group that was seen have the largest of them."""
     names = np.array(groups, dtype=object)
     found = {name: threshold(scores[names == name], alpha) for name in sorted(set(groups))}
     return Thresholds(threshold(scores, alpha), (), column, found)

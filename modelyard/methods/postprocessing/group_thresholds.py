@@ -11,10 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from modelyard.base.messages import t
-from modelyard.errors import InputError
 from modelyard.methods.data.group_columns import JOIN, labels
-from modelyard.methods.postprocessing.step import Floats, Records, Step, log_softmax, number, numbers
+from modelyard.methods.postprocessing.step import Floats, Records, Step, log_softmax, need_columns, number, numbers
 
 
 class GroupThresholds(Step):
@@ -37,20 +35,13 @@ class GroupThresholds(Step):
         thresholds: Mapping[str, float],
         default: float,
     ) -> None:
+        self.columns = tuple(by)
         self.by, self.bins, self.positive, self.names = tuple(by), dict(bins), positive, tuple(names)
         self.thresholds, self.default = dict(thresholds), default
 
     def groups(self, records: Records) -> list[str]:
         """Group of each record. Raises InputError if one lacks a column."""
-        for place, record in enumerate(records):
-            missing = [name for name in self.by if name not in record]
-            if missing:
-                raise InputError(
-                    t("the record has no column `{name}`, by which the model's thresholds differ", name=missing[0]),
-                    where=f"records[{place}]",
-                    expected=", ".join(self.by),
-                    remedy=t("give the column, or null if it is not known"),
-                )
+        need_columns(records, self.by)
         parts = [labels(name, [one[name] for one in records], self.bins.get(name)) for name in self.by]
         return [JOIN.join(each) for each in zip(*parts, strict=True)]
 

@@ -118,6 +118,7 @@ class Intervals(Step):
     ) -> None:
         self.thresholds, self.edges, self.shape = thresholds, edges, shape or Shape()
         self.bins = np.array([limit(one) for one in bins])
+        self.columns = thresholds.columns
 
     def reach(self, values: Floats, records: Records) -> Floats:
         """The threshold of each row [rows]; infinite where there is none."""

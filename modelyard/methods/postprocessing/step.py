@@ -9,6 +9,9 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from modelyard.base.messages import t
+from modelyard.errors import InputError
+
 Floats: TypeAlias = NDArray[np.float64]
 Records: TypeAlias = Sequence[Mapping[str, Any]]
 SMALLEST = 1e-300
@@ -24,10 +27,12 @@ class Step:
     Attributes:
         tasks: names of the tasks it fits.
         extra: outputs it reads behind those of the task.
+        columns: of the record that it reads: a record must hold them.
     """
 
     tasks: ClassVar[tuple[str, ...]] = CLASSIFIERS
     extra: int = 0
+    columns: tuple[str, ...] = ()
 
     def outputs(self, outputs: Floats, records: Records) -> Floats:
         """Logits [records, classes], or values [records, 1], before answers are made of them."""
@@ -36,6 +41,23 @@ class Step:
     def answers(self, answers: list[Any], outputs: Floats, records: Records) -> list[Any]:
         """Answers after they were made; `outputs` are the last ones."""
         return answers
+
+
+def need_columns(records: Records, columns: Sequence[str], expected: Sequence[str] = ()) -> None:
+    """Raises InputError for the first record that lacks a column by which a model's answers differ.
+
+    Args:
+        expected: all columns of a record, as far as they are known.
+    """
+    for place, record in enumerate(records):
+        missing = [name for name in columns if name not in record]
+        if missing:
+            raise InputError(
+                t("the record has no column `{name}`, by which the model's thresholds differ", name=missing[0]),
+                where=f"records[{place}]",
+                expected=", ".join(expected or columns),
+                remedy=t("give the column, or null if it is not known"),
+            )
 
 
 def log_softmax(outputs: NDArray[Any]) -> Floats:

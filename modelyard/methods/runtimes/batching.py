@@ -73,7 +73,7 @@ def open_predictor(folder: Path, card: ModelCard, threads: int | None, token_bud
     network = runtime.open_network(folder, card, threads)
     budget = token_budget or network.token_budget
     about, digest = find(card.task), manifest(folder).digest
-    predictor = BatchPredictor(digest, about, card.labels, preprocessor, network, budget, chain)
+    predictor = BatchPredictor(digest, about, card.labels, preprocessor, network, budget, chain, tuple(card.inputs))
     try:
         predictor.probe(str(folder))
     except BaseException:
@@ -93,6 +93,7 @@ class BatchPredictor:
     network: Network
     token_budget: int
     chain: postprocessing.Chain = field(default_factory=postprocessing.Chain)
+    inputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.runtime = self.network.runtime
@@ -102,6 +103,7 @@ class BatchPredictor:
         values = self.about.values(records)
         if not values:
             return []
+        self.chain.need(records, self.inputs)
         outputs = self.chain.outputs(self.logits(values), records)
         return self.chain.answers(self.about.answers(outputs, self.labels), outputs, records)
 

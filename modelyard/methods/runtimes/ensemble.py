@@ -36,16 +36,19 @@ class EnsemblePredictor:
         parts: Sequence[Predictor],
         combine: Combination,
         chain: postprocessing.Chain | None = None,
+        inputs: Sequence[str] = (),
     ) -> None:
         self.digest, self.labels, self.task = digest, labels, about.name
         self.members, self.combination = tuple(parts), combine
         self.runtime = " + ".join(dict.fromkeys(part.runtime for part in parts))
         self._about = about
         self._chain = chain or postprocessing.Chain()
+        self._inputs = tuple(inputs)
 
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
         if not records:
             return []
+        self._chain.need(records, self._inputs)
         answers = [member.predict(records) for member in self.members]
         if self.task in combination.SCORED:
             outputs = self.combination.scores(np.stack([probabilities(one, self.labels) for one in answers]))
@@ -83,7 +86,9 @@ def open_predictor(folder: Path, card: ModelCard, threads: int | None, token_bud
             part.close()
         raise
     combine = combination.parse(card.network, stack)
-    return EnsemblePredictor(manifest(folder).digest, find(card.task), card.labels, parts, combine, chain)
+    return EnsemblePredictor(
+        manifest(folder).digest, find(card.task), card.labels, parts, combine, chain, tuple(card.inputs)
+    )
 
 
 def _open_stack(folder: Path, card: ModelCard, count: int) -> Stack:

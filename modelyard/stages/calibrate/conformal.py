@@ -2,9 +2,10 @@
 
 Split conformal prediction: whatever the model is, the set of a new row of the same kind misses the truth with
 probability at most `error` (the chance is over the calibration rows too). A hard row gets a large set. `by: class`
-gives every class this guarantee, `by: <column>` every value of a column that is part of the record (tables), `by:
-answer` (numbers) every bin of the answered value: harder ones get wider intervals. Rows that come from elsewhere, or
-another time, are no such rows: measure the coverage by evaluate.uncertainty.
+gives every class this guarantee, `by: <column>` every value of a column that is part of the record (tables): a record
+must hold it then; null, or a value not seen here, gets the largest threshold of all. `by: answer` (numbers) every bin
+of the answered value: harder ones get wider intervals. Rows that come from elsewhere, or another time, are no such
+rows: measure the coverage by evaluate.uncertainty.
 
 Intervals of numbers have one width (`method: split`), the width that errors near the answer suggest (`normalized`), or
 that of quantiles the model has learned (`cqr`): the promise is the same, the widths are not.
@@ -85,11 +86,12 @@ def run(config: Config, context: Context) -> None:
         )
     calibrating.warn_of_same_rows(rows, hooks)
     step = _sets(config, rows) if rows.card.labels else _intervals(config, rows, context)
+    also = _column(config.by, rows, step, context) if "groups" in step else None
     context.say(t("sets for {goal} of the rows, from {n} rows", goal=f"{1 - config.error:.0%}", n=num))
     _tell_open(step, context)
     context.measure("calibrate.rows", num, about="model", on="data/calibration", n=num, unit="rows", interval="exact")
     shipped = step | {"error": config.error, "by": config.by, "part": rows.part, "rows": num}
-    calibrating.ship(context.input("model"), context.output("model"), [shipped])
+    calibrating.ship(context.input("model"), context.output("model"), [shipped], also)
 
 
 def _sets(config: Config, rows: Rows) -> dict[str, Any]:
@@ -184,6 +186,25 @@ def _groups(column: str, rows: Rows) -> list[str]:
         if keep:
             found.append(group_of(record, column))
     return found
+
+
+def _column(by: str, rows: Rows, step: dict[str, Any], context: Context) -> dict[str, Any]:
+    """The column that records must hold, with a value for golden ones; says what records of no known group get."""
+    from modelyard.base.messages import t
+    from modelyard.methods.postprocessing.conformal import UNKNOWN, known, limit
+
+    groups = known(step["groups"])
+    widest = max(groups, key=lambda name: limit(groups[name]), default=UNKNOWN)
+    named = widest if widest != UNKNOWN else "null"
+    context.say(
+        t(
+            "a record without `{name}` is refused; null, or a value not seen here, has the largest threshold: "
+            "that of `{group}`",
+            name=by,
+            group=named,
+        )
+    )
+    return {by: next((record[by] for record in rows.examples.records() if record[by] is not None), None)}
 
 
 def _tell_open(step: dict[str, Any], context: Context) -> None:
