@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from modelyard.errors import InputError
 from modelyard.methods.data.dataset import Column, write_schema, write_split
+from modelyard.methods.evaluation.explanation.cases import sample, with_groups
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.stages.evaluate.explanation import Config, run
 from modelyard.stages.train import tabular
@@ -183,8 +185,35 @@ def test_what_sets_groups_apart_adds_up_to_the_difference_of_their_answers(table
     assert any(one["kind"] == "bars" and "city" in str(one["title"]) for one in value["blocks"])
     with pytest.raises(InputError, match="town"):
         explained(tmp_path / "no", model, tables / "class", group="town", **settings)
-    with pytest.raises(InputError, match="two groups"):
-        explained(tmp_path / "many", model, tables / "class", group="income", **settings)
+
+
+def test_groups_too_small_to_compare_leave_the_rest_standing(tables: Path, tmp_path: Path) -> None:
+    model = tables / "class-run" / "outputs" / "model"
+    settings: dict[str, Any] = {"rows": 8, "background": 2, "sanity": False, "whole": False, "mistakes": 0}
+    context, _ = explained(tmp_path / "many", model, tables / "class", group="city", methods=("tree_shap",),
+                           **settings)  # fmt: skip
+    claims = {one.claim for one in context.measurements}
+    assert "explanation.group_gap" not in claims
+    assert "explanation.deletion_auc" in claims
+    assert any("group_gap" in line and "no two groups have 5 rows" in line for line in context.said)
+    context, _ = explained(tmp_path / "lime", model, tables / "class", group="city", methods=("occlusion",), **settings)
+    assert any("group_gap" in line and "SHAP" in line for line in context.said)
+    context, _ = explained(tmp_path / "few", model, tables / "class", group="city", methods=("tree_shap",),
+                           **settings | {"rows": 10})  # fmt: skip
+    assert "explanation.group_gap" in {one.claim for one in context.measurements}
+
+
+def test_the_sample_holds_enough_rows_of_each_group_that_fits() -> None:
+    ids = [f"r{number}" for number in range(200)]
+    groups = ["rare" if number % 20 == 0 else "b" if number % 3 == 0 else "a" for number in range(200)]
+    drawn = with_groups(ids, groups, 10, 0, "explanation")
+    assert drawn == sorted(set(drawn))
+    counted = Counter(groups[place] for place in drawn)
+    assert counted == {"a": 5, "b": 5}
+    assert min(Counter(groups[place] for place in with_groups(ids, groups, 20, 0, "explanation")).values()) >= 5
+    assert with_groups(ids, ["one"] * 200, 10, 3, "explanation") == sample(ids, 10, 3, "explanation")
+    assert with_groups(ids, ids, 10, 3, "explanation") == sample(ids, 10, 3, "explanation")
+    assert len(with_groups(ids[:4], groups[:4], 10, 0, "explanation")) == 4
 
 
 def test_a_true_label_that_the_model_does_not_know_is_never_answered() -> None:

@@ -87,7 +87,7 @@ def run(config: Config, context: Context) -> None:
         lambda done, total: context.progress(done, total, "rows"),
     )  # fmt: skip
     for name, reason in found.missing.items():
-        if config.methods or name in ("integrated_gradients", "gradient_input"):
+        if config.methods or name in ("integrated_gradients", "gradient_input", "group_gap"):
             context.say(t("not explained by {method}: {reason}", method=name, reason=t(reason)))
     everything = whole.explain(context.input("model"), data, settings) if config.whole else None
     for estimate in (*found.estimates, *(everything.estimates if everything else ())):
@@ -121,8 +121,8 @@ def _tell_precision(context: Context, estimates: Any) -> None:
         by_claim.setdefault(one.name, {})[one.slice.get("method", "")] = one.value
     asked = by_claim.get("questions", {})
     for name, error in by_claim.get("sampling_error", {}).items():
-        said = "{method}: {questions} questions a row; its values are known to {error} of their size"
-        context.say(t(said, method=name, questions=round(asked.get(name, 0)), error=f"{error:.0%}"))
+        said = "{method}: {questions} questions a row; error of its values: {error} of their size"
+        context.say(t(said, method=name, questions=round(asked.get(name, 0)), error=f"{100 * error:.1f} %"))
         if error > TOO_VAGUE:
             context.say(t("{method} asked too few questions to be read: set `questions` higher", method=name))
     for name, gap in by_claim.get("additivity_gap", {}).items():

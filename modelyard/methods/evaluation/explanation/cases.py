@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ TASKS = (
     "image-classification", "tabular-classification", "tabular-regression", "text-classification", "text-regression",
 )  # fmt: skip
 """Tasks with one answer a record, of scores or of a number."""
+
+
+FEWEST = 5
+"""Rows of a group that is compared."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,35 @@ def sample(row_ids: Sequence[str], most: int, seed: int, purpose: str) -> list[i
     return sorted(np.argsort(ranks(seed, purpose, list(row_ids)), kind="stable")[:most].tolist())
 
 
+def with_groups(row_ids: Sequence[str], groups: Sequence[str], most: int, seed: int, purpose: str) -> list[int]:
+    """As `sample`, but the largest groups have FEWEST rows each, as many of them as fit, where the data has them.
+
+    Rows of the groups that have most give way to the next rows of those that have too few.
+
+    Args:
+        groups: of each row.
+    """
+    order = np.argsort(ranks(seed, purpose, list(row_ids)), kind="stable").tolist()
+    taken, left = order[:most], order[most:]
+    sizes = Counter(groups)
+    fitting = [name for name, size in sizes.most_common() if size >= FEWEST][: most // FEWEST]
+    counts = Counter(groups[place] for place in taken)
+    for name in fitting:
+        for place in [one for one in left if groups[one] == name][: max(0, FEWEST - counts[name])]:
+            giving = _giving(counts, fitting)
+            taken.remove(next(one for one in reversed(taken) if groups[one] == giving))
+            taken.append(place)
+            counts[giving] -= 1
+            counts[name] += 1
+    return sorted(taken)
+
+
+def _giving(counts: Counter[str], fitting: Sequence[str]) -> str:
+    """The group with most rows to spare: one of those that do not fit has all its rows to spare."""
+    spare = {name: count - FEWEST * (name in fitting) for name, count in counts.items() if count}
+    return max(sorted(spare), key=lambda name: spare[name])
+
+
 def losses(outputs: Floats, truths: Sequence[Any], labels: Sequence[str]) -> Floats:
     """How sure and wrong each answer is [n]: the score of a wrong label, 0 for right ones; or the absolute error."""
     if not labels:
@@ -115,10 +149,19 @@ def losses(outputs: Floats, truths: Sequence[Any], labels: Sequence[str]) -> Flo
 
 
 def chosen(
-    examples: Examples, outputs: Floats, labels: Sequence[str], cut: Cut, mistakes: int, sampled: int, seed: int
-) -> list[Case]:
-    """The surest mistakes, then the sample; a row that is both stands in the sample only."""
-    of_sample = sample(examples.row_ids, sampled, seed, "explanation")
+    examples: Examples, outputs: Floats, labels: Sequence[str], cut: Cut, mistakes: int, sampled: int, seed: int,
+    group: str | None = None,
+) -> list[Case]:  # fmt: skip
+    """The surest mistakes, then the sample; a row that is both stands in the sample only.
+
+    Args:
+        group: a column whose groups the sample should hold enough rows of.
+    """
+    if group:
+        values = [str(value) for value in examples.column(group)]
+        of_sample = with_groups(examples.row_ids, values, sampled, seed, "explanation")
+    else:
+        of_sample = sample(examples.row_ids, sampled, seed, "explanation")
     loss = losses(outputs, examples.truths, labels)
     order = [place for place in np.argsort(-loss, kind="stable").tolist() if loss[place] > 0]
     wrong = [place for place in order if place not in set(of_sample)][:mistakes]

@@ -16,14 +16,15 @@ from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
 from modelyard.methods.evaluation.blocks import Bar, Bars, Phrase
 from modelyard.methods.evaluation.estimates import Estimate, Interval
+from modelyard.methods.evaluation.explanation.cases import FEWEST
 from modelyard.methods.evaluation.explanation.game import Floats
 from modelyard.methods.evaluation.explanation.local import Explained
 from modelyard.methods.evaluation.explanation.players import TablePlayers
 from modelyard.methods.statistics.wilson import Z95
 
-FEWEST = 5
-"""Rows of a group that is compared."""
 WHOLE = "all columns"
+TOO_FEW = "no two groups have 5 rows each among the explained ones: set `rows` higher, or name another column"
+NO_SHAP = "it is made of SHAP values: name `shap` or `tree_shap` in `methods`"
 NOTE = "Difference of the mean values between the groups; all columns add up to that of the answers."
 TOWARDS = (
     "Difference of the mean values between the groups, above 0 towards `{label}`; all columns add up to that of the "
@@ -48,14 +49,15 @@ class Gap:
 
 
 def gaps(found: Sequence[Explained], method: str, column: str, labels: Sequence[str]) -> list[Gap]:
-    """For each group its columns, the largest first, and WHOLE; of two groups only the second.
+    """For each group its columns, the largest first, and WHOLE; of two groups only the second. Empty if fewer than two
+    groups have FEWEST rows.
 
     Args:
         column: whose values are the groups; any column of the data, read by the model or not.
         labels: of the model; empty for numbers.
 
     Raises:
-        InputError: rows of no table, no such column, more than two classes, or fewer than two groups of FEWEST rows.
+        InputError: rows of no table, no such column, or more than two classes.
     """
     rows = [one for one in found if one.case.sampled and isinstance(one.case.players, TablePlayers)]
     _refuse(rows, column, labels)
@@ -63,11 +65,6 @@ def gaps(found: Sequence[Explained], method: str, column: str, labels: Sequence[
     values = np.stack([one.by_method[method].values for one in rows]) * signs[:, None]
     groups = np.array([str(one.case.record[column]) for one in rows])
     there = [name for name in sorted(set(groups.tolist())) if FEWEST <= (groups == name).sum() <= len(rows) - FEWEST]
-    if not there:
-        raise InputError(
-            t("the sample has no two groups of {least} rows in `{column}`", least=FEWEST, column=column),
-            where="group", remedy=t("explain more rows: set `rows` higher"),
-        )  # fmt: skip
     names = rows[0].case.players.names
     return [
         gap for name in (there[-1:] if len(there) == 2 else there) for gap in _of(values, groups == name, names, name)

@@ -73,7 +73,9 @@ def explain(
         oracle = Oracle(predictor)
         examples = examples_of(data, "test", card.task)
         outputs = oracle.outputs(list(examples.records()))
-        cases = chosen(examples, outputs, oracle.labels, cut, settings["mistakes"], settings["rows"], seed)
+        cases = chosen(
+            examples, outputs, oracle.labels, cut, settings["mistakes"], settings["rows"], seed, settings["group"]
+        )
         explained = local.explain_all(predictor, cases, methods, settings["orders"], budget, note)
         beside = _neighbours(cases, train, columns, oracle) if oracle.labels and not card.task.startswith("im") else ()
     if card.format == "gbdt":
@@ -84,8 +86,11 @@ def explain(
     by_shap = next((name for name in ("tree_shap", "shap") if name in methods), None)
     if settings["group"] and by_shap:
         gaps = group_gaps.gaps(explained, by_shap, settings["group"], card.labels)
+        missing = missing | ({} if gaps else {"group_gap": group_gaps.TOO_FEW})
         estimates += group_gaps.estimates(gaps, by_shap)
         apart += group_gaps.bars(gaps, settings["group"], card.labels, SHOWN)
+    elif settings["group"]:
+        missing = missing | {"group_gap": group_gaps.NO_SHAP}
     if settings["sanity"] and card.format in FORMATS:
         estimates += _sanity(folder, card, explained, list(methods), budget, settings, scratch)
     elif settings["sanity"]:
