@@ -41,14 +41,14 @@ def prepare(rows: int) -> None:
     (FOLDER / "modelyard.yaml").write_text(project.partition("  rules:")[0], encoding="utf-8")
     lines = (FOLDER / "reviews.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     (FOLDER / "reviews.csv").write_text("".join(lines[: rows + 1]), encoding="utf-8")
-    run(["run", "--quiet", "--set", "steps.classifier.with.size=linear"])
+    run(["run", "--quiet", "--release", "--set", "steps.classifier.with.size=linear"])
     run(["run", "--quiet"])
 
 
 def run(arguments: list[str]) -> str:
     done = subprocess.run([MODELYARD, *arguments], cwd=FOLDER, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(done.stderr)
+        raise SystemExit(done.stderr or done.stdout)
     return done.stdout
 
 
