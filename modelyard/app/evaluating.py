@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.app.deadline import Deadline
-from modelyard.app.evaluation_project import AGAINST, CUT, FAMILY, MODEL, Asked, ask, families
+from modelyard.app.evaluation_project import AGAINST, CUT, DATA, FAMILY, MODEL, TRAINED, Asked, ask, families
+from modelyard.app.evaluation_telling import Telling
 from modelyard.app.releases import folder_of
 from modelyard.app.session import Session, open_store
 from modelyard.app.show import evidence_json
@@ -39,6 +40,7 @@ class Evaluated:
         failed: family to what was wrong.
         left_out: under `all`, families that do not fit, and why.
         subjects: digest of what was measured to the name of its step, `model` or `against`.
+        columns: which columns of a file of rows were taken, in words.
         cut: families that were measured on a part of their rows only, with the settings, whole and cut.
         undone: families the time did not suffice for at all; run it again to go on.
         openings: of the test rows, this time among them.
@@ -55,6 +57,7 @@ class Evaluated:
     left_out: Mapping[str, str] = field(default_factory=dict)
     cut: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
     subjects: Mapping[str, str] = field(default_factory=dict)
+    columns: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -65,6 +68,7 @@ class Evaluated:
             "left_out": dict(self.left_out),
             "cut": {name: {one: list(ends) for one, ends in rows.items()} for name, rows in self.cut.items()},
             "subjects": dict(self.subjects),
+            "columns": self.columns,
             "undone": list(self.undone),
             "openings": [vars(one) for one in self.openings],
             "report": str(self.report) if self.report else None,
@@ -105,8 +109,10 @@ def evaluate(
     """
     folder = folder_of(project)
     roles = {"text": text, "label": label, "target": target}
-    asked = ask(model, families, against, data, roles, folder, sets)
     with open_store(folder, profile, make=True) as (chosen, store):
+        asked = ask(model, families, against, data, roles, folder, sets, store)
+        if asked.told and listener is not None:
+            listener.note(DATA, asked.told)
         chosen = replace(chosen, jobs=_jobs(chosen, jobs, len(asked.families)))
         work = _Work(asked, chosen, store, folder, tuple(sets), listener or Silent())
         work.run(max_seconds, "all" in families)
@@ -129,7 +135,8 @@ class _Work:
     def __init__(
         self, asked: Asked, profile: Profile, store: Store, folder: Path, sets: Sequence[str], listener: Listener
     ) -> None:
-        self._asked, self._profile, self._store, self._listener = asked, profile, store, listener
+        self._asked, self._profile, self._store = asked, profile, store
+        self._listener = Telling(listener, asked.families, asked.cuts)
         self._folder, self._sets = folder, sets
         self._done: dict[str, StepOutcome] = {}
         self._cut: dict[str, StepOutcome] = {}
@@ -192,11 +199,11 @@ class _Work:
         family = name.removeprefix(CUT)
         if isinstance(found, StepOutcome):
             (self._cut if name.startswith(CUT) else self._done)[family] = found
-        elif name.startswith(CUT):
-            return  # the whole one says what is wrong
         elif forgiving and isinstance(found, DOES_NOT_FIT):
             self._left_out[family] = "; ".join(one.found for one in found.problems)
+            self._listener.ended(family, self._left_out[family], fits=False)
         else:
+            self._listener.ended(family, str(found), fits=True)
             self._failed[family] = found
 
     def result(self) -> Evaluated:
@@ -217,7 +224,13 @@ class _Work:
             report=self._page(families, tuple(cut)) if families or cut else None,
             left_out=self._left_out,
             cut={name: self._asked.cuts[name] for name in cut},
-            subjects={digest: one.step for one in reversed(self._shared) for digest in one.outputs.values()},
+            subjects={
+                digest: one.step
+                for one in reversed(self._shared)
+                if one.step != TRAINED
+                for digest in one.outputs.values()
+            },
+            columns=self._asked.told,
         )
 
     def _page(self, whole: Sequence[str], cut: Sequence[str]) -> Path:

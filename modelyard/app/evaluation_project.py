@@ -6,22 +6,24 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modelyard.app.served_model import settings_of
-from modelyard.base.files import is_file
+from modelyard.app.evaluation_columns import Subject, subject, taken
 from modelyard.base.messages import did_you_mean, t
 from modelyard.engine.bound import BoundProject
 from modelyard.errors import Problem, ProjectError, UsageError
 
-MODEL, AGAINST, DATA, SPLIT = "model", "against", "rows", "split"
+if TYPE_CHECKING:
+    from modelyard.store import Store
+
+MODEL, AGAINST, DATA, SPLIT, TRAINED = "model", "against", "rows", "split", "trained"
 ALL = "all"
 COMPARISON = "comparison"
 FAMILY = "evaluate."
 NOT_ALONE = ("endpoint", "forgetting", "transferability", "validation")
 """Families that need more than one model and its test rows."""
-MOST_OF_IT = 0.999
-"""Of a file that is all test: `data.split` leaves at least something to train."""
+ASKING_MORE = ("attacks", "checklist", "explanation", "robustness")
+"""Families that ask about records of their own: an endpoint answered for the test rows alone."""
 CUT = "cut-"
 CUT_TO = ("rows", "test_rows", "train_rows")
 """Settings that say how many rows a family looks at."""
@@ -38,12 +40,14 @@ class Asked:
         families: those that can be measured, as steps of `value`.
         left_out: under `all`, those that cannot, and why.
         cuts: of families that a short time cuts: the settings, whole and cut.
+        told: which columns of a file were taken.
     """
 
     value: Mapping[str, Any]
     families: tuple[str, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
     cuts: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    told: str = ""
 
     def bound(self, folder: Path, sets: Sequence[str], cut: Sequence[str] = (), whole: Sequence[str] | None = None,
               as_steps: bool = False) -> BoundProject:  # fmt: skip
@@ -64,6 +68,8 @@ class Asked:
         rest = {name: step for name, step in steps.items() if name not in self.families}
         if not any(AGAINST in step["in"] for step in chosen.values()):
             rest.pop(AGAINST, None)
+        if not any("train" in step["in"] for step in chosen.values()):
+            rest.pop(TRAINED, None)
         gone = tuple(f"steps.{name}." for name in (*self.families, *(() if AGAINST in rest else (AGAINST,))))
         mine = [one for one in sets if not one.startswith(gone)]  # those of families are in their steps by now
         found, problems = _load({**self.value, "steps": {**rest, **chosen}}, folder, mine)
@@ -88,11 +94,13 @@ def ask(
     roles: Mapping[str, str | None],
     folder: Path,
     sets: Sequence[str],
+    store: Store,
 ) -> Asked:
     """What is to be measured. `all` stands for every family that needs no setting it was not given.
 
     Raises:
-        UsageError: no such family, no rows.
+        UsageError: no such family, no rows, or a family that an endpoint cannot be measured with.
+        InputError: rows with labels that the model does not know.
         ProjectError: settings that do not fit.
     """
     every = ALL in wanted
@@ -103,9 +111,17 @@ def ask(
         named.append(COMPARISON)
     names = tuple(dict.fromkeys(named))
     _refuse_unknown(names, against is not None)
-    value = _project(model, data, against, folder, roles)
+    subjects = {MODEL: subject(model, store)}
+    if against is not None:
+        subjects[AGAINST] = subject(against, store)
+    value, told = _project(model, data, roles, subjects)
     steps, left_out, cuts = {}, {}, {}
     for name in names:
+        if subjects[MODEL].kind == "endpoint" and name in ASKING_MORE:
+            if not every or name in wanted:
+                raise _asks_more(name)
+            left_out[name] = _reason(_asks_more(name).problems[0])
+            continue
         body = _measuring(name, value["steps"], data is not None)
         found, problems = _alone(value, name, body, names, folder, sets)
         if found is None:
@@ -117,7 +133,14 @@ def ask(
         if smaller := _smaller(found.step(name).config):
             cuts[name] = smaller
     value["steps"] |= steps
-    return Asked(value, tuple(steps), left_out, cuts)
+    return Asked(value, tuple(steps), left_out, cuts, told)
+
+
+def _asks_more(name: str) -> UsageError:
+    return UsageError(
+        t("`{name}` asks about other records, and an endpoint is asked about the test rows alone", name=name),
+        remedy=t("measure the release or the model folder itself"),
+    )  # fmt: skip
 
 
 def _reason(problem: Problem) -> str:
@@ -157,55 +180,28 @@ def _refuse_unknown(wanted: Sequence[str], compared: bool) -> None:
 
 
 def _project(
-    model: str | Path,
-    data: str | Path | None,
-    against: str | Path | None,
-    folder: Path,
-    roles: Mapping[str, str | None],
-) -> dict[str, Any]:
-    """The project without what measures."""
+    model: str | Path, data: str | Path | None, roles: Mapping[str, str | None], subjects: Mapping[str, Subject]
+) -> tuple[dict[str, Any], str]:
+    """The project without what measures, and which columns it takes."""
     steps: dict[str, Any] = {}
+    told = ""
     if data is not None:
-        steps |= _data(Path(data), roles)
-    elif _kind(model) != "release":
+        given = {role: name for role, name in roles.items() if name is not None}
+        found = taken(Path(data), given, list(subjects.values()))
+        told = found.told
+        steps[DATA] = {"uses": "data.read", "with": {"path": str(Path(data).resolve()), **found.settings}}
+        steps[SPLIT] = {"uses": "data.split", "with": {"validation": 0.0, "test": 1.0}, "in": {"data": DATA}}
+    elif subjects[MODEL].kind != "release":
         raise UsageError(
             t("there are no test rows: only a release knows its own"), remedy=t("name a file of rows: `--data FILE`")
         )
     rows = SPLIT if data is not None else f"{MODEL}.data"
-    for name, reference in ((MODEL, model), (AGAINST, against)):
-        if reference is not None:
-            steps[name] = _model(reference, rows)
+    if data is not None and subjects[MODEL].trained:
+        steps[TRAINED] = {"uses": "model.release", "with": {"release": subjects[MODEL].trained}}
+    for name, one in subjects.items():
+        steps[name] = {**one.step, **({"in": {"data": rows}} if one.kind == "endpoint" else {})}
     slug = re.sub(r"[^a-z0-9]+", "-", str(model).lower()).strip("-")[-50:].strip("-")
-    return {"version": 1, "project": f"evaluate-{slug or 'model'}", "steps": steps}
-
-
-def _kind(reference: str | Path) -> str:
-    if re.match(r"https?://", str(reference)):
-        return "endpoint"
-    path = Path(reference)
-    return "folder" if is_file(path / "model.json") else "release"
-
-
-def _model(reference: str | Path, rows: str) -> dict[str, Any]:
-    kind = _kind(reference)
-    if kind == "endpoint":
-        return {"uses": "evaluate.endpoint", "with": settings_of(str(reference)), "in": {"data": rows}}
-    if kind == "folder":
-        return {"uses": "model.folder", "with": {"path": str(Path(reference).resolve())}}
-    return {"uses": "model.release", "with": {"release": str(reference)}}
-
-
-def _data(file: Path, roles: Mapping[str, str | None]) -> dict[str, Any]:
-    given = {role: name for role, name in roles.items() if name is not None}
-    if not given:
-        from modelyard.engine.guess import guess
-
-        seen = guess(file)
-        given = {role: name for role in ("text", "label", "target") if (name := getattr(seen, role)) is not None}
-    return {
-        DATA: {"uses": "data.read", "with": {"path": str(file.resolve()), **given}},
-        SPLIT: {"uses": "data.split", "with": {"validation": 0.0, "test": MOST_OF_IT}, "in": {"data": DATA}},
-    }
+    return {"version": 1, "project": f"evaluate-{slug or 'model'}", "steps": steps}, told
 
 
 def _measuring(name: str, steps: Mapping[str, Any], file: bool) -> dict[str, Any]:
@@ -217,6 +213,8 @@ def _measuring(name: str, steps: Mapping[str, Any], file: bool) -> dict[str, Any
     given = {"model": f"{MODEL}.model", "data": SPLIT if file else f"{MODEL}.data"}
     if AGAINST in steps:
         given[AGAINST] = f"{AGAINST}.model"
+    if TRAINED in steps:
+        given["train"] = f"{TRAINED}.data"
     # Baselines learn from train, of which a file of test rows has none.
     settings: dict[str, Any] = {"baselines": False} if name == "quality" and file else {}
     bound = {port: source for port, source in given.items() if port in inputs}

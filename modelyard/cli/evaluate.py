@@ -88,11 +88,13 @@ def command(
 def _failure(found: Evaluated) -> ModelyardError:
     """Of the first kind; with the problems of all."""
     errors = list(found.failed.values())
-    return type(errors[0]).of([problem for error in errors for problem in error.problems])
+    return type(errors[0]).of(list(dict.fromkeys(problem for error in errors for problem in error.problems)))
 
 
 def _print(found: Evaluated, slices: bool) -> None:
     # A task of several is no group of rows: its figures are all there are.
+    if found.columns:
+        print(found.columns)
     shown = [item for item in found.evidence if slices or set(item["slice"]) <= {"task"}]
     if shown:
         heads = [t("claim"), t("of"), t("group"), t("measured"), t("95 % interval"), "n"]

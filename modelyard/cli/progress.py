@@ -42,6 +42,9 @@ class TerminalListener:
     def step_failed(self, step: str, message: str) -> None:
         self._line(f"{self.heads.pop(step, step)}  {t('failed')}")
 
+    def step_left_out(self, step: str, reason: str) -> None:
+        self._line(f"{self.heads.pop(step, step)}  {t('does not fit: {reason}', reason=visible(reason))}")
+
     def waiting(self, step: str) -> None:
         self._line(t("{step}: another run is making this; waiting for it", step=step))
 

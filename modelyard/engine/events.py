@@ -18,6 +18,10 @@ class Listener(Protocol):
 
     def step_failed(self, step: str, message: str) -> None: ...
 
+    def step_left_out(self, step: str, reason: str) -> None:
+        """It does not fit what it was given, and is not missed."""
+        ...
+
     def waiting(self, step: str) -> None:
         """Another run is making the same thing; this one waits for it."""
         ...
@@ -40,6 +44,9 @@ class Silent:
         pass
 
     def step_failed(self, step: str, message: str) -> None:
+        pass
+
+    def step_left_out(self, step: str, reason: str) -> None:
         pass
 
     def waiting(self, step: str) -> None:

@@ -174,6 +174,16 @@ def guess(path: Path, task: str | None = None) -> Guessed:
     )
 
 
+def columns_of(path: Path) -> list[ColumnStatistics]:
+    """The columns of a file over its first MAX_ROWS rows. Raises InputError if it is none."""
+    from modelyard.methods.data.reading import Reading, open_reader
+    from modelyard.methods.data.sources import resolve
+
+    source: Source = resolve(path.name, path.parent)[0]
+    reader, _ = open_reader(source, Reading())
+    return _statistics(reader)[0]
+
+
 def _task(statistics: Sequence[ColumnStatistics]) -> str:
     """What the columns are for: spans beside texts, labelled texts, texts alone; else a table."""
     names = {column.name.lower() for column in statistics}

@@ -8,6 +8,7 @@ from typing import Any
 from modelyard.core.evidence import Claim, Evidence
 from modelyard.core.gate import Source, World
 from modelyard.core.run import Run
+from modelyard.engine import released
 from modelyard.engine.bound import BoundProject, BoundStep
 from modelyard.engine.events import StepOutcome
 from modelyard.engine.identity import evaluator_of
@@ -66,8 +67,11 @@ def record_of(store: Store, bound: BoundProject, outcomes: Sequence[StepOutcome]
 
 
 def _tested_on(store: Store, made: Sequence[Made], model: str) -> set[str]:
-    """Data sets with test rows that these steps made; if there are none, those that the model was measured on."""
-    split = {b.digest for item in made for b in item.run.outputs if "test" in b.splits}
+    """Data sets with test rows that these steps made; if there are none, those that releases brought along, else those
+    that the model was measured on."""
+    tested = [(item, b.digest) for item in made for b in item.run.outputs if "test" in b.splits]
+    own = {digest for item, digest in tested if released.PART not in item.run.identity}
+    split = own or {digest for _, digest in tested}
     evidence = store.ledger.evidence_about([model]) if model and not split else ()
     return split or {item.dataset for item in evidence if item.split == "test"}
 

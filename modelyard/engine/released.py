@@ -57,6 +57,12 @@ def adopt(store: Store, step: BoundStep, digests: dict[str, str], context: Stage
         context.say(t("{name}@{version} is a draft: it has passed no rule", name=name, version=version))
 
 
+def data_of(store: Store, release: Release) -> str | None:
+    """Digest of the data set a release was measured on; None if the store has none, or several."""
+    found = _datasets(store, release) if store.artifacts.has(release.bundle) else {}
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
 def _release(store: Store, step: BoundStep) -> Release:
     return resolve(store, str(getattr(step.config, step.stage.release)))
 

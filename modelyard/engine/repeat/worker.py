@@ -118,6 +118,9 @@ class Telling:
     def step_failed(self, step: str, message: str) -> None:
         self._tell("step_failed", step, message)
 
+    def step_left_out(self, step: str, reason: str) -> None:
+        self._tell("step_left_out", step, reason)
+
     def waiting(self, step: str) -> None:
         self._tell("waiting", step)
 

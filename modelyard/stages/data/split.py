@@ -27,7 +27,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     validation: float = Field(0.1, ge=0, lt=1, description="share of the rows for validation")
-    test: float = Field(0.2, ge=0, lt=1, description="share of the rows for test")
+    test: float = Field(0.2, ge=0, le=1, description="share of the rows for test; 1: all, of rows that only measure")
     calibration: float = Field(0, ge=0, lt=1, description="share of the rows for calibration; 0: no such split")
     by: Literal["auto", "label", "time", "given"] = Field(
         "auto",
@@ -42,7 +42,7 @@ class Config(BaseModel):
     @model_validator(mode="after")
     def _leave_train(self) -> Config:
         held = self.validation + self.test + self.calibration
-        if held >= 1:
+        if held >= 1 and not self.test == held == 1:
             names = "validation, test and calibration" if self.calibration else "validation and test"
             raise ValueError(f"{names} together are {held:g}: nothing is left to train")
         return self

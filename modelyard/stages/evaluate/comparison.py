@@ -73,6 +73,7 @@ def run(config: Config, context: Context) -> None:
         measures = scoring.measures_of(model.task, against.task)
         family = measuring.find(model.task)
         examples = Examples.read(data, "test", family.reader(data, model.task, config))
+        _refuse_unknown(examples, model, against)
         answers = _answers(config, context, examples, model), _answers(config, context, examples, against)
         times = _times(config, context, (model, against), examples) if config.timed_rows else None
     scored = [scoring.score(one, answers, examples.truths) for one in measures]
@@ -89,6 +90,18 @@ def run(config: Config, context: Context) -> None:
     blocks.write(context.output("report"), "comparison", "Two models on the same rows",
                  showing.blocks(scored, differences, search),
                  showing.data(search, showing.flips(scored[0], examples.row_ids)))  # fmt: skip
+
+
+def _refuse_unknown(examples: Examples, model: Predictor, against: Predictor) -> None:
+    """Labels that the model does not know, or of which the other knows none: one side could not be right."""
+    from modelyard.methods.evaluation.measuring import find
+    from modelyard.methods.evaluation.measuring.classification import Classification, refuse_unknown
+
+    if not isinstance(find(model.task), Classification):
+        return
+    refuse_unknown(examples.truths, model.labels)
+    if not set(examples.truths) & set(against.labels):
+        refuse_unknown(examples.truths, against.labels)
 
 
 def _note(context: Context, found: Iterable[Measured]) -> None:

@@ -83,6 +83,7 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.data.endpoint.asking import Budget
     from modelyard.methods.evaluation import measuring
+    from modelyard.methods.evaluation.measuring.classification import refuse_unknown
     from modelyard.methods.evaluation.measuring.examples import Examples
     from modelyard.methods.runtimes import recorded
     from modelyard.methods.runtimes.asking.predictor import EndpointPredictor, Service
@@ -90,10 +91,14 @@ def run(config: Config, context: Context) -> None:
     data = Dataset.open(context.input("data"))
     reader = measuring.find(config.task).reader(data, config.task, Measuring(answer=config.wanted))
     examples = Examples.read(data, "test", reader)
+    if config.classes and config.task.endswith("classification"):
+        refuse_unknown(examples.truths, list(config.classes))
     if not is_here(config.host):
         context.say(t("{n:,} test rows are sent to {host}", n=len(examples), host=config.host))
+    if config.rate is not None:
+        context.say(t("at most {rate:g} requests a second, as `requests_per_second` says", rate=config.rate))
     key = text_of(config.key, context.secret) if config.key else None
-    service = Service(config.name, key, config.requests_per_second, config.workers, config.attempts, config.timeout_s)
+    service = Service(config.name, key, config.rate, config.workers, config.attempts, config.timeout_s)
     budget = Budget(config.max_requests, config.max_cost, config.price_in, config.price_out)
     kept_at = context.scratch() / "answers"
     with EndpointPredictor(_form(config, context.seed), service, config.task, list(config.classes), budget,

@@ -123,7 +123,7 @@ def _judged(config: Config, context: Context, texts: Sequence[str]) -> list[Verd
         context.say(t("{n:,} answers are sent to {host}", n=len(texts), host=config.host))
     name = f"{config.model} ({config.host})"
     key = text_of(config.key, context.secret) if config.key else None
-    service = Service(name, key, config.requests_per_second, config.workers, config.attempts, config.timeout_s)
+    service = Service(name, key, config.rate, config.workers, config.attempts, config.timeout_s)
     budget = Budget(config.max_requests, config.max_cost, config.price_in, config.price_out)
     question = Question(config.instruction or judging.INSTRUCTION, judging.PLACES, max_characters=100_000)
     form = Chat(config.endpoint, config.model, "text-classification", question, "", config.max_answer_tokens,

@@ -74,7 +74,7 @@ def _report(context: Context, config: Config, found: Result) -> dict[str, Any]:
         count, lacks = len(found.left_out), found.examples.reader.lacks
         context.say(found.told(t("{count} test rows without {lacks} were left out", count=count, lacks=lacks)))
     value = found.document(Shown(config.examples, config.texts), context.seed)
-    value |= {"contamination": _contamination(context, found), "baselines": []}
+    value |= {"contamination": _contamination(context, config, found), "baselines": []}
     return value | (_baselines(context, config, found) if config.baselines else {})
 
 
@@ -98,12 +98,18 @@ def _say_missing(context: Context, found: Result) -> None:
         context.say(found.told(t("not measured: {more} more, listed in the report", more=len(missing) - SAID)))
 
 
-def _contamination(context: Context, found: Result) -> dict[str, Any]:
+def _contamination(context: Context, config: Config, found: Result) -> dict[str, Any]:
     """Count test rows that stand in train; if there are any, say so and measure without them."""
+    from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.evaluation.estimates import Estimate
-    from modelyard.methods.evaluation.measuring.examples import known
+    from modelyard.methods.evaluation.measuring.running import in_train
 
-    twins = known(found.examples, found.examples.data)
+    train = Dataset.open(context.input("train")) if context.bound("train") else None
+    twins = in_train(found, train, config)
+    if twins is None:
+        line = t("not measured: whether test rows stand in train, as no training rows to compare them with are known")
+        context.say(found.told(line))
+        return {}
     count, n = int(twins.sum()), len(found.examples)
     part = found.slice(Estimate("test_contamination", count / n, None, n))
     context.measure(
@@ -148,6 +154,13 @@ STAGE = Stage(
     inputs={
         "model": Port("model", description="the model to measure"),
         "data": Port("dataset", splits=("train", "validation", "test"), description="test rows, and what came before"),
+        "train": Port(
+            "dataset",
+            ("train",),
+            optional=True,
+            side=True,
+            description="rows the model was trained on, where `data` is test throughout",
+        ),
     },
     outputs={"report": Port("report", description="quality.json and predictions.parquet")},
     claims=(*claims.MODEL, *claims.BESIDE),

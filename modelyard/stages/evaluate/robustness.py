@@ -79,6 +79,7 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.evaluation.settings import Measuring
 
     data = Dataset.open(context.input("data"))
+    judging.refuse_recorded(context.input("model"))
     with opened(context.input("model"), config.threads) as predictor:
         judging.error_by_task(predictor.task)
         task = predictor.task
@@ -86,6 +87,7 @@ def run(config: Config, context: Context) -> None:
         examples = Examples.read(data, "test", reader)
         perturbations = _perturbations(config, context, data, reader.fields.kind, task)
         judged = _judge(config, context, predictor, examples, perturbations)
+    judging.refuse_unanswered(judged)
     estimates = summary.estimates(judged, context.seed)
     if context.bound("reference"):
         estimates += _beside_reference(config, context, task, examples, perturbations, judged)

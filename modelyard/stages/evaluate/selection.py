@@ -2,7 +2,8 @@
 
 The best of several seeds, and a model changed after each look at test, have figures that are too rosy. The ledger knows
 every run: models of this project that differ from this one by the project's `seed` alone count, each with what it
-measured, and so does every run that was given the test rows, failed ones too. Rules for the gate:
+measured, and so does every run that was given the test rows. Of those that failed only `evaluate.*` stages do not: they
+tell nothing before they end. Rules for the gate:
 `{claim: selection.seeds, max: 1}`, `{claim: selection.seed_gain, max: 0.005}`,
 `{claim: selection.test_models, max: 3}`.
 Put it below the steps that measure: what comes after it is not counted. The report holds `selection.json`.
@@ -74,6 +75,13 @@ STAGE = Stage(
     inputs={
         "model": Port("model", description="the model the count is about"),
         "record": Port("record", description="everything known of the steps above"),
+        "data": Port(
+            "dataset",
+            ("train",),
+            optional=True,
+            side=True,
+            description="whose test rows the count is about, where no other step takes them; they are not opened",
+        ),
     },
     outputs={"report": Port("report", description="selection.json")},
     claims=(

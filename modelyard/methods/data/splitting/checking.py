@@ -88,7 +88,7 @@ def future_rate(rows: Rows, sides: Sides) -> float | None:
 
 
 def check(rows: Rows, sides: Sides, wanted: Sequence[int]) -> None:
-    """Raise InputError if a wanted side has no row, or train has fewer than two classes."""
+    """Raise InputError if a wanted side has no row, or train, if it is wanted, has fewer than two classes."""
     counts = side_counts(sides)
     different = len(np.unique(rows.texts))
     for side in wanted:
@@ -107,7 +107,7 @@ def check(rows: Rows, sides: Sides, wanted: Sequence[int]) -> None:
                 expected=t("at least one row in each split"),
                 remedy=t("bring more rows, or change `validation` and `test`; one group or moment may hold too many"),
             )
-    if rows.labels is not None:
+    if rows.labels is not None and TRAIN in wanted:
         there = np.flatnonzero(rows.labels.counts(sides == TRAIN))
         if len(there) < 2:
             raise InputError(

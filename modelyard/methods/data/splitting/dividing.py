@@ -53,11 +53,16 @@ class Division:
 
 @dataclass(frozen=True)
 class Shares:
-    """Of the rows, each at least 0 and together below 1; the rest is train."""
+    """Of the rows, each at least 0 and together below 1, the rest is train; or all of them for test."""
 
     validation: float
     test: float
     calibration: float = 0.0
+
+    @property
+    def all_test(self) -> bool:
+        """Whether no row is to learn from."""
+        return self.test == 1
 
 
 def divide(rows: Rows, data: Dataset, by: By, shares: Shares, seed: int, keep_overlap: bool) -> Division:
@@ -68,8 +73,10 @@ def divide(rows: Rows, data: Dataset, by: By, shares: Shares, seed: int, keep_ov
     """
     if not len(rows):
         raise InputError(t("the data set has no row"), where="data.split")
-    _check_classes(rows)
     notes: list[str] = []
+    if shares.all_test:
+        return _resolved(rows, np.full(len(rows), TEST, dtype=np.int8), "test", shares, keep_overlap, notes)
+    _check_classes(rows)
     chosen = by if by != "auto" else "given" if rows.given is not None else "label"
     if chosen == "given":
         sides = _given(rows, data, shares, seed, notes)
@@ -132,9 +139,10 @@ def _resolved(rows: Rows, sides: Sides, by: str, shares: Shares, keep: bool, not
         )
     elif found.num_leaking:
         notes.append(t("they stay, as `overlap: keep` says: a model is tested on what it has seen"))
-    wanted = [TRAIN, *(NAMES.index(name) for name, share in vars(shares).items() if share > 0)]
+    wanted = [*([] if shares.all_test else [TRAIN]), *(NAMES.index(name) for name, share in vars(shares).items() if share > 0)]
     checking.check(rows, division.sides, wanted)
-    _note_classes(rows, division, by)
+    if not shares.all_test:
+        _note_classes(rows, division, by)
     division.leakage_rate = checking.leakage_rate(rows, division.sides)
     division.duplicate_rate = _repeated(rows, division.sides)
     division.future_rate = checking.future_rate(rows, division.sides)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,7 +40,7 @@ class Classification(Family):
         label it does not list."""
         labels = tuple(predictor.labels)
         index = {label: position for position, label in enumerate(labels)}
-        _refuse_unknown(examples.truths, index)
+        refuse_unknown(examples.truths, index)
         _refuse_unknown_settings(settings, index)
         predicted = np.empty(len(examples), dtype=np.int64)
         scores = np.empty((len(examples), len(index)), dtype=np.float64)
@@ -125,7 +125,8 @@ def _texts(examples: Examples) -> list[str]:
     return [str(record["text"]) for record in examples.records()]
 
 
-def _refuse_unknown(labels: Sequence[str], index: Mapping[str, int]) -> None:
+def refuse_unknown(labels: Iterable[str], index: Collection[str]) -> None:
+    """Raise InputError for labels that are none of the model's."""
     unknown = Counter(label for label in labels if label not in index)
     if not unknown:
         return

@@ -167,9 +167,13 @@ class Examples:
         return [self.reader.fields.key(row) for row in self.rows()]
 
 
-def known(examples: Examples, data: Dataset, split: str = "train") -> NDArray[np.bool_]:
-    """For each row [n], whether it stands in another split too: what the model may know by heart."""
-    reader = examples.reader
+def known(examples: Examples, data: Dataset, split: str = "train", reader: Reader | None = None) -> NDArray[np.bool_]:
+    """For each row [n], whether it stands in another split too: what the model may know by heart.
+
+    Args:
+        reader: of `data`, if its columns have other names than those of the examples.
+    """
+    reader = reader or examples.reader
     rows = (row for row in _rows(data, split, reader) if reader.fields.record(row) is not None)
     there = {reader.fields.key(row) for row in rows if reader.truth(row) is not None}
     return np.fromiter((key in there for key in examples.keys), dtype=np.bool_, count=len(examples))

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from modelyard.errors import InputError
 from modelyard.methods.data.dataset import ROW_ID, Dataset
@@ -16,7 +18,7 @@ from modelyard.methods.evaluation import document as documents
 from modelyard.methods.evaluation import measuring
 from modelyard.methods.evaluation.estimates import Estimate, as_json
 from modelyard.methods.evaluation.measuring import many
-from modelyard.methods.evaluation.measuring.examples import Examples, Note
+from modelyard.methods.evaluation.measuring.examples import Examples, Note, known
 from modelyard.methods.evaluation.measuring.family import Family, Measured, Part, Shown
 from modelyard.methods.evaluation.opening import opened
 from modelyard.methods.evaluation.settings import Measuring
@@ -157,6 +159,33 @@ def _measured(part: Part, examples: Examples, settings: Measuring, seed: int, no
     about = {"runtime": predictor.runtime, "digest": predictor.digest}
     elsewhere = _empty(part, examples.split) if part.column else frozenset()
     return Result(predictor.task, part.family, examples, measured, about, part.name, part.column, elsewhere)
+
+
+def in_train(found: Result, train: Dataset | None, settings: Measuring) -> NDArray[np.bool_] | None:
+    """For each judged row [n], whether it stands in train; None if that cannot be known.
+
+    Args:
+        train: other data whose train the model learned from; None: that of the judged rows.
+    """
+    examples = found.examples
+    if train is None:
+        return known(examples, examples.data) if examples.data.num_rows("train") else None
+    if not train.num_rows("train"):
+        return None
+    try:
+        reader = found.family.reader(
+            many.of_label(train, found.column) if found.column else train, found.task, settings
+        )
+    except InputError:
+        return None
+    if reader.fields.kind == "table" and _compared(train) != _compared(examples.data):
+        return None
+    return known(examples, train, reader=many.of_column(reader, found.column) if found.column else reader)
+
+
+def _compared(data: Dataset) -> list[str]:
+    """Columns in which rows of tables must agree to be twins."""
+    return [one.name for one in data.columns if one.role in ("feature", "label")]
 
 
 def _empty(part: Part, split: str) -> frozenset[str]:

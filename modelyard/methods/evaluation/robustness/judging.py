@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from modelyard.base.messages import t
 from modelyard.errors import InputError, ModelyardError
 from modelyard.methods.evaluation.measuring.examples import Examples, Note, quiet
 from modelyard.methods.evaluation.robustness.perturbation import Perturbation
+from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import Predictor, Record
+from modelyard.methods.runtimes.recorded import FORMAT as RECORDED
 
 Floats = NDArray[np.float64]
 CLASSES = ("text-classification", "image-classification", "tabular-classification")
@@ -21,6 +24,8 @@ SETS = ("text-multi-label",)
 NUMBERS = ("text-regression", "tabular-regression")
 SPANS = ("token-classification",)
 CLEAN = ("clean", 0)
+NEARLY_ALL = 0.9
+"""Share of changed records that were refused, from which on nothing is measured."""
 SHOWN = 3
 """Examples kept of each change."""
 
@@ -98,6 +103,34 @@ def judge(
             _under(one, batch, answers, error_of, seed, found)
         note(start + len(records), count)
     return found
+
+
+def refuse_recorded(model: Path) -> None:
+    """Raise InputError for recorded answers: nobody asked about changed records, and no answer is not a wrong one."""
+    if ModelCard.read(model).format != RECORDED:
+        return
+    raise InputError(
+        t("the endpoint was asked about the test rows alone, not about changed ones"),
+        where="model",
+        expected=t("a model that answers any record"),
+        remedy=t("what changes records (robustness, explanation) needs the model itself"),
+    )
+
+
+def refuse_unanswered(found: Judged) -> None:
+    """Raise InputError if the model refused nearly all changed records: what is left is no figure of its answers."""
+    refused = sum(found.refused.values())
+    asked = sum(int((~np.isnan(rows)).sum()) for rows in (*found.errors.values(), *found.checks.values()))
+    if not found.is_rate:  # a number that was refused is no error, and stands nowhere
+        asked += refused
+    if refused and refused >= NEARLY_ALL * asked:
+        raise InputError(
+            t("the model refused {count:,} of {asked:,} changed records: nothing is measured", count=refused,
+              asked=asked),
+            where="model",
+            expected=t("a model that answers changed records"),
+            remedy=t("ask it about one such record with `modelyard predict` to see why"),
+        )  # fmt: skip
 
 
 def error_by_task(task: str) -> Callable[[Any, Any], float]:
@@ -220,8 +253,10 @@ def _fails(check: str, before: Any, after: Any) -> float:
         return 1.0
     if check == "same":
         return float(said(before) != said(after))
+    if not getattr(before, "scores", None):
+        return float("nan")
     labels = (before.label,) if hasattr(before, "label") else tuple(before.labels)
-    if not labels or not getattr(before, "scores", None):
+    if not labels:
         return float("nan")
     return float(sum(after.scores[label] for label in labels) >= sum(before.scores[label] for label in labels))
 

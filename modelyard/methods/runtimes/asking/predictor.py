@@ -32,12 +32,13 @@ class Service:
     Attributes:
         name: as a reader knows it: host and model.
         key: sent as bearer token.
+        requests_per_second: in all; None: as fast as it answers.
         attempts: how often a record is asked whose answer is none.
     """
 
     name: str
     key: str | None = None
-    requests_per_second: float = 5.0
+    requests_per_second: float | None = 5.0
     workers: int = 4
     attempts: int = 2
     timeout_s: float = 120.0
@@ -82,7 +83,7 @@ class EndpointPredictor:
         limits = Limits(
             read_s=service.timeout_s,
             whole_s=2 * service.timeout_s,
-            requests_per_second=service.requests_per_second / service.workers,
+            requests_per_second=service.requests_per_second / service.workers if service.requests_per_second else None,
             max_bytes=8 << 20,
         )
         headers = {"authorization": f"Bearer {service.key}"} if service.key else {}

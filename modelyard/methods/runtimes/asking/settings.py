@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from modelyard.core.project import SecretName
 from modelyard.methods.data.settings import is_here
 
+USUAL_RATE = 5.0
+"""Requests a second to somebody else's service."""
 Money = Annotated[float, Field(ge=0, le=1e9)]
 
 
@@ -31,7 +33,9 @@ class Asked(BaseModel):
     max_cost: Money | None = Field(
         None, description="money at most, by the prices of tokens; requests under way may pass it"
     )
-    requests_per_second: float = Field(5.0, ge=0.001, le=1_000, description="at most, in all")
+    requests_per_second: float | None = Field(
+        None, ge=0.001, le=1_000, description="at most, in all; none: 5, and no limit for a service on this machine"
+    )
     workers: int = Field(4, ge=1, le=64, description="requests under way at once")
     attempts: int = Field(2, ge=1, le=5, description="how often one row is asked, if the answer is none")
     max_answer_tokens: int = Field(256, ge=1, le=100_000, description="of one answer; models that think need more")
@@ -44,6 +48,11 @@ class Asked(BaseModel):
         if not self.sends_data and not is_here(self.host):
             raise ValueError(f"the rows would leave this machine for {self.host}: say `sends_data: true` if they may")
         return self
+
+    @property
+    def rate(self) -> float | None:
+        """Requests a second at most; None: as fast as it answers."""
+        return self.requests_per_second or (None if is_here(self.host) else USUAL_RATE)
 
     @property
     def host(self) -> str:
