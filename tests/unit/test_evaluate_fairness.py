@@ -75,7 +75,15 @@ def test_groups_of_a_text_s_own_column(tmp_path):
     assert found(context, "fairness.accuracy", by="topic", group="a").n == 144
     gap = found(context, "fairness.demographic_parity_difference")
     assert gap.interval[0] <= gap.value <= gap.interval[1]
-    assert any("(missing) 12" in line for line in context.said)
+    assert any("(missing): 12" in line for line in context.said)
+    few = FakeContext(tmp_path / "few", {"model": tmp_path / "model", "data": data})
+    fairness.STAGE.run(fairness.Config(columns=("topic",), min_n=1000), few)
+    said = [line for line in few.said if line.startswith("not measured")]
+    assert len(said) == 1
+    assert "Demographic parity difference by topic" in said[0]
+    assert "more, listed in the report (fewer than two groups have enough rows)" in said[0]
+    assert any("the setting `min_n`" in line and "1000 rows" in line for line in few.said)
+    assert any("(missing): 12; a: 144; b: 144" in line for line in few.said)
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,10 @@ def test_a_mixture_is_one_model_that_never_sees_the_group_and_closes_the_gap(tmp
     context = FakeContext(tmp_path, {"models": models, "data": data})
     trade_off.STAGE.run(trade_off.Config(columns=("city",), names=("plain", "mixed", "sees"), min_n=50), context)
     found = {(one.claim, one.slice["model"]): one for one in context.measurements}
+    few = FakeContext(tmp_path / "few", {"models": models, "data": data})
+    trade_off.STAGE.run(trade_off.Config(columns=("city",), min_n=100_000), few)
+    assert any("100000 rows (the setting `min_n`)" in line for line in few.said)
+    assert any(line.startswith("rows by city: ") and "; " in line for line in few.said)
     gap = {name: found["trade_off.gap", name] for name in ("plain", "mixed", "sees")}
     assert gap["plain"].value > 0.3
     assert gap["sees"].value < 0.7 * gap["plain"].value

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
 Cut = Annotated[float, Field(ge=-1e18, le=1e18)]
 Kind = Literal["age", "gender", "orientation", "origin", "region", "religion"]
-SAID = 10  # lines about what was not measured; the report lists all
+SAID = 10  # groups named in one line; the report lists all
+NAMED = 3  # figures named beside the reason why they are not measured; the report lists all
+TOO_FEW = "fewer than two groups have enough rows"
 
 
 class Config(BaseModel):
@@ -232,20 +234,37 @@ def _tell(context: Context, estimates: Sequence[Estimate]) -> None:
 def _say_groups(context: Context, found: Found, groupings: Sequence[Grouping], min_n: int) -> None:
     for grouping in groupings:
         small = [
-            f"{name} {size}"
+            f"{name}: {size}"
             for name, size in zip(grouping.names, grouping.sizes().tolist(), strict=True)
             if size < min_n
         ]
         if small:
-            named = ", ".join(small[:SAID]) + (", …" if len(small) > SAID else "")
+            named = "; ".join(small[:SAID]) + ("; …" if len(small) > SAID else "")
             context.say(
                 t("by {by}: {count} groups have fewer than {least} rows and are not compared: {named}",
                   by=grouping.title, count=len(small), least=min_n, named=named)
             )  # fmt: skip
-    for name, reason in list(found.missing.items())[:SAID]:
-        context.say(t("not measured: {name} ({reason})", name=name, reason=t(reason)))
-    if len(found.missing) > SAID:
-        context.say(t("not measured: {more} more, listed in the report", more=len(found.missing) - SAID))
+    for reason in dict.fromkeys(found.missing.values()):
+        names = [_named(name) for name, why in found.missing.items() if why == reason]
+        more = t(" and {more} more, listed in the report", more=len(names) - NAMED) if len(names) > NAMED else ""
+        context.say(
+            t("not measured: {name} ({reason})", name=t(", ").join(names[:NAMED]) + more, reason=t(reason))
+        )  # fmt: skip
+    if TOO_FEW in found.missing.values():
+        context.say(
+            t("a figure needs two groups with {least} rows each, of the class where it is a rate of that class; the "
+              "setting `min_n` lowers this, and intervals become wider; `bins` makes fewer groups", least=min_n)
+        )  # fmt: skip
+
+
+def _named(figure: str) -> str:
+    """A gap's name for people: `demographic_parity_difference by sex, class bad`."""
+    from modelyard.methods.reporting.claim_names import NAMES
+
+    name, _, rest = figure.partition(" by ")
+    by, _, label = rest.partition(", class ")
+    shown = t("{claim} by {by}", claim=t(NAMES.get(f"fairness.{name}", name)), by=by)
+    return t("{claim}, class {label}", claim=shown, label=label) if label else shown
 
 
 def _say_swaps(context: Context, asked: Sequence[Asked], min_n: int) -> None:

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.data.group_columns import Grouping
     from modelyard.methods.evaluation.fairness.fronts import Spot
 
 Cut = Annotated[float, Field(ge=-1e18, le=1e18)]
+SAID = 10
+"""Groups named in one line."""
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -69,14 +72,16 @@ def run(config: Config, context: Context) -> None:
     names = _names(config, len(folders))
     data = Dataset.open(context.input("data"))
     spots: list[Spot] = []
+    groupings: Sequence[Grouping] = ()
     for place, (folder, name) in enumerate(zip(folders, names, strict=True)):
-        spots.append(_spot(config, data, folder, name, spots))
+        one, groupings = _spot(config, data, folder, name, spots)
+        spots.append(one)
         context.progress(place + 1, len(folders), "models")
     kept = fronts.front(spots)
     for place, one in enumerate(spots):
         _tell(context, one, place in kept)
     if not kept:
-        context.say(t("no gap can be measured: fewer than two groups have {count} rows", count=config.min_n))
+        _tell_sizes(config, context, groupings)
     drawn = fronts.page(spots, config.metric, [one.name for one in CLAIMS])
     blocks.write(context.output("report"), "trade_off", "What fairness costs", drawn)
 
@@ -97,7 +102,9 @@ def _names(config: Config, count: int) -> tuple[str, ...]:
     return config.names or tuple(str(number) for number in range(1, count + 1))
 
 
-def _spot(config: Config, data: Dataset, folder: Path, name: str, before: Sequence[Spot]) -> Spot:
+def _spot(
+    config: Config, data: Dataset, folder: Path, name: str, before: Sequence[Spot]
+) -> tuple[Spot, Sequence[Grouping]]:
     from modelyard.errors import InputError
     from modelyard.methods.data import group_columns
     from modelyard.methods.evaluation import measuring
@@ -119,7 +126,20 @@ def _spot(config: Config, data: Dataset, folder: Path, name: str, before: Sequen
         groupings = group_columns.divide(columns, config.bins, config.together)
         answers: Any = family.answer(predictor, examples, settings)
     metric, places = f"{config.metric}_difference", _places(config, answers.labels)
-    return fronts.spot(name, answers, groupings, places, metric, config.min_n, before[0] if before else None)
+    first = before[0] if before else None
+    return fronts.spot(name, answers, groupings, places, metric, config.min_n, first), groupings
+
+
+def _tell_sizes(config: Config, context: Context, groupings: Sequence[Grouping]) -> None:
+    """Why no model has a gap, and what would give it one."""
+    context.say(
+        t("no gap can be measured: fewer than two groups have {count} rows (the setting `min_n`), of the class where "
+          "the gap is of a rate of that class; lower it, or make fewer groups with `bins`", count=config.min_n)
+    )  # fmt: skip
+    for one in groupings:
+        sizes = [f"{name}: {size}" for name, size in zip(one.names, one.sizes().tolist(), strict=True)]
+        named = "; ".join(sizes[:SAID]) + ("; …" if len(sizes) > SAID else "")
+        context.say(t("rows by {by}: {named}", by=one.title, named=named))
 
 
 def _places(config: Config, labels: Sequence[str]) -> list[int]:
