@@ -12,7 +12,7 @@ from modelyard.core.project import Rule
 from modelyard.engine.bound import BoundProject
 from modelyard.engine.events import Silent
 from modelyard.engine.plan import PlannedStep
-from modelyard.engine.sample_size import sample_size
+from modelyard.engine.sample_size import of_test_rows, sample_size
 from modelyard.errors import ModelyardError, Problem
 
 
@@ -23,7 +23,7 @@ class RuleNeed:
     Attributes:
         rule: its text.
         needed: margin to rows: with so many, a model truly better than the bound by the margin passes with a
-            probability of 80 %. Empty for claims that are no rate; None: no model can be so much better.
+            probability of 80 %. Empty for claims that are no rate of test rows; None: no model can be so much better.
         rows: test rows there are, None while the split has not been made.
         passes_at: the least (greatest, for `max`) rate that passes when observed on those rows.
         decidable: False if nothing observed on those rows could pass.
@@ -98,9 +98,9 @@ def _needs(session: Session) -> tuple[RuleNeed, ...]:
     if release is None:
         return ()
     rows = _test_rows(session)
-    sizing = {claim.name: claim.sizing for step in session.bound.steps for claim in step.stage.claims}
+    rates = {claim.name for step in session.bound.steps for claim in step.stage.claims if of_test_rows(claim)}
     # How many of the rows belong to a part of them is not known before it is measured.
-    return tuple(_need(rule, None if rule.slice else rows, sizing.get(rule.claim) == "rate") for rule in release.rules)
+    return tuple(_need(rule, None if rule.slice else rows, rule.claim in rates) for rule in release.rules)
 
 
 def _need(rule: Rule, rows: int | None, rate: bool) -> RuleNeed:

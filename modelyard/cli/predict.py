@@ -17,6 +17,8 @@ from modelyard.cli.options import json_option, profile_option, project_option
 from modelyard.cli.output import cut, print_json, table, visible
 from modelyard.errors import InputError, UsageError
 
+SET_COLUMNS = 60
+
 
 @click.command(
     "predict",
@@ -78,18 +80,44 @@ def _lines(answers: Iterable[Any]) -> None:
 
 
 def _show(questions: Sequence[Question], answers: Sequence[Any]) -> None:
-    """Answers for a person: labels as a table, anything else a line each."""
-    if not all(hasattr(answer, "label") and hasattr(answer, "scores") for answer in answers):
-        for answer in answers:
-            print(visible(_plain(answer.to_json())))
+    """Answers for a person: labels, and numbers with what the model promises of them, as a table; else a line each."""
+    told = [answer.to_json() for answer in answers]
+    labels = all(hasattr(answer, "label") and hasattr(answer, "scores") for answer in answers)
+    promises = {name for answer in told for name in answer} & {"interval", "quantiles"}
+    if not labels and not (promises and all(hasattr(answer, "value") for answer in answers)):
+        for answer in told:
+            print(visible(_plain(answer)))
         return
+    columns = _labels(told) if labels else _numbers(answers)
     items = [question.item for question in questions]
-    rows = [
-        (answer.label, f"{answer.scores[answer.label]:.4f}", cut(_text(item), 60))
-        for item, answer in zip(items, answers, strict=True)
-    ]
     has_text = all(isinstance(item, str) or "text" in item for item in items)
-    print(table([t("label"), t("score"), t("text") if has_text else t("record")], rows))
+    columns[t("text") if has_text else t("record")] = [cut(_text(item), 60) for item in items]
+    print(table(list(columns), list(zip(*columns.values(), strict=True))))
+
+
+def _labels(told: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """By heading: label, score, and the set of labels and whether the model abstained if it says so."""
+    columns = {
+        t("label"): [str(one["label"]) for one in told],
+        t("score"): [f"{one['scores'][one['label']]:.4f}" for one in told],
+    }
+    if any("set" in one for one in told):
+        columns[t("set")] = [cut("{" + ", ".join(one.get("set", ())) + "}", SET_COLUMNS) for one in told]
+    if any("abstained" in one for one in told):
+        columns[t("abstained")] = [t("yes") if one.get("abstained") else t("no") for one in told]
+    return columns
+
+
+def _numbers(answers: Sequence[Any]) -> dict[str, list[str]]:
+    """By heading: value, interval and each quantile, as far as the model says them."""
+    columns = {t("value"): [f"{one.value:.6g}" for one in answers]}
+    if any(one.interval is not None for one in answers):
+        ends = [one.interval for one in answers]
+        columns[t("interval")] = [f"[{two[0]:.6g}, {two[1]:.6g}]" if two else t("no bound") for two in ends]
+    for name in dict.fromkeys(name for one in answers for name in one.quantiles or ()):
+        own = [(one.quantiles or {}).get(name) for one in answers]
+        columns[t("quantile {level}", level=name)] = ["" if number is None else f"{number:.6g}" for number in own]
+    return columns
 
 
 def _plain(answer: dict[str, Any]) -> str:

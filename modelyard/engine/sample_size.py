@@ -11,12 +11,26 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+from modelyard.core.evidence import Claim
 from modelyard.core.project import Rule
 from modelyard.methods.statistics.wilson import Z95, wilson
 
 POWER = 0.8
 Z_POWER = 0.8416212335729143  # 80 % quantile
 MARGINS = (0.01, 0.02, 0.05)
+
+
+OTHER_CASES = ("attacks", "checklist", "concepts", "explanation", "fairness", "harness", "maps", "memorization",
+               "privacy", "robustness", "safety")  # fmt: skip
+"""Families whose rates are of cases, questions, changed or chosen rows, not of the test rows."""
+OTHER_UNITS = ("quality.hit_rate", "quality.mask_accuracy", "uncertainty.answered_error")
+"""Rates of users, masks, and answers given."""
+
+
+def of_test_rows(claim: Claim) -> bool:
+    """Whether a claim is a rate among all test rows, so that their number is its n."""
+    other = claim.any_split or claim.name.split(".")[0] in OTHER_CASES or claim.name in OTHER_UNITS
+    return claim.sizing == "rate" and not other
 
 
 @dataclass(frozen=True)

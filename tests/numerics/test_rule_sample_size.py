@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from modelyard.core.project import Rule
-from modelyard.engine.sample_size import MARGINS, fewest_hits, power, rows_for, sample_size
+from modelyard.engine import catalog
+from modelyard.engine.sample_size import MARGINS, fewest_hits, of_test_rows, power, rows_for, sample_size
 from modelyard.methods.statistics.wilson import wilson
 
 
@@ -110,3 +112,13 @@ def test_margins_that_no_model_can_have_have_no_number():
 @pytest.mark.parametrize("bound", [-0.1, 1.1, 20.0])
 def test_a_bound_that_is_no_rate_has_no_sizing(bound):
     assert sample_size(Rule("x", min=bound)) is None
+
+
+def test_only_rates_of_test_rows_are_sized_by_the_number_of_test_rows():
+    used = ("quality", "uncertainty", "checklist", "robustness", "safety", "attacks")
+    found = [catalog.find(f"evaluate.{name}", Path())[0] for name in used]
+    claims = {claim.name: claim for one in found if one is not None for claim in one.stage.claims}
+    assert all(of_test_rows(claims[name]) for name in ("quality.accuracy", "uncertainty.answered"))
+    others = ("checklist.failure_rate", "robustness.accuracy", "safety.refusal_rate", "attacks.accuracy",
+              "quality.hit_rate", "quality.f1_macro")  # fmt: skip
+    assert not [name for name in others if of_test_rows(claims[name])]

@@ -13,6 +13,7 @@ from modelyard.errors import InputError
 from modelyard.methods.evaluation.checklist import cases, running, suite
 from modelyard.methods.statistics.wilson import wilson
 from modelyard.methods.tasks.tabular_regression import Quantity
+from modelyard.methods.tasks.tags import tag_names
 from modelyard.methods.tasks.text_classification import Classification
 from modelyard.methods.tasks.text_multi_label import Labels
 from modelyard.methods.tasks.token_classification import FoundSpan, Spans
@@ -214,7 +215,7 @@ def test_spans_are_the_words_written_wherever_they_stand() -> None:
         at = record["text"].find("Ann")
         return Spans((FoundSpan(at, at + 3, "name", "Ann", 1.0),) if at >= 0 else ())
 
-    model, fill = Model("token-classification", ("name",), answer), {"who": ["Ann", "Wei"]}
+    model, fill = Model("token-classification", tag_names(["name"]), answer), {"who": ["Ann", "Wei"]}
     spans = [{"text": "{who}", "label": "name"}]
     assert failed(model, kind="MFT", templates=["{who} came", "I saw {who}"], fill=fill, spans=spans) == (2, 4)
     assert failed(model, kind="MFT", templates=["Nobody came"], spans=[]) == (0, 1)

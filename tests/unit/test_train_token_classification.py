@@ -12,6 +12,7 @@ from support.fake_context import FakeContext
 
 from modelyard.errors import InputError
 from modelyard.methods import runtimes
+from modelyard.methods.evaluation.checklist import running, suite
 from modelyard.methods.runtimes.golden import check_golden
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.stages.train.token_classification import Config, run
@@ -62,6 +63,25 @@ def test_a_tagger_from_scratch_learns_chinese_and_english_names(trained: tuple[F
     assert whole.interval[0] <= whole.value <= whole.interval[1]
     assert {one.slice["label"] for one in made.measurements if one.slice} == {"person", "place"}
     assert check_golden(folder, runtimes.load(folder, threads=1)) == []
+
+
+def test_a_checklist_names_labels_of_spans_not_tags(trained: tuple[FakeContext, Path]) -> None:
+    predictor = runtimes.load(trained[1], threads=1)
+    records = [{"text": row["text"]} for row in SPLITS["validation"]]
+    text, (one, *others) = next(
+        (record["text"], answer.spans)
+        for record, answer in zip(records, predictor.predict(records), strict=True)
+        if len(answer.spans) > 1 and "{" not in record["text"]
+    )
+    spans = [{"text": each.text, "label": each.label} for each in (one, *others)]
+    test = {"name": "names", "kind": "MFT", "templates": [text], "spans": spans}
+    wrong = test | {"name": "fewer", "spans": spans[1:]}
+    asked = suite.Suite.model_validate_json(json.dumps({"tests": [test, wrong]}))
+    assert [len(found.failures) for found in running.run(predictor, asked, 10, 10, 0)] == [0, 1]
+    tags = test | {"spans": [{"text": one.text, "label": f"B-{one.label}"}]}
+    with pytest.raises(InputError, match="does not know: B-") as error:
+        running.run(predictor, suite.Suite.model_validate_json(json.dumps({"tests": [tags]})), 10, 10, 0)
+    assert error.value.problems[0].expected == "person, place"
 
 
 def test_an_answer_is_the_same_alone_and_in_a_batch(trained: tuple[FakeContext, Path]) -> None:

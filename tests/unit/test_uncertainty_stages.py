@@ -225,3 +225,15 @@ def test_scores_of_strangers_by_hand():
     place = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     brute = np.sort(np.linalg.norm(place[:, None] - unit[None], axis=2), axis=1)[:, 9]
     assert outside.neighbour(train, rows) == pytest.approx(brute)
+
+
+def test_a_bound_that_is_not_proven_names_one_that_is(made, tmp_path):
+    data, model = made
+    with pytest.raises(InputError) as caught:
+        step(abstention, tmp_path / "refused", model, data, error=0.0001)
+    remedy = caught.value.problems[0].remedy
+    assert "larger `calibration`" in remedy
+    named = float(remedy.split("error: ")[1].split("`")[0])
+    step(abstention, tmp_path / "proven", model, data, error=named)
+    with pytest.raises(InputError, match="no threshold is proven"):
+        step(abstention, tmp_path / "less", model, data, error=named - 0.01 if named > 0.01 else 1e-6)

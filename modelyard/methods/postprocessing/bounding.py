@@ -57,6 +57,15 @@ def lowest(confidence: Floats, wrong: Bools, ordering: Bools, bound: float, sure
     return proven
 
 
+def provable(confidence: Floats, wrong: Bools, ordering: Bools, sure: float) -> float | None:
+    """The smallest bound, in whole percent, that `lowest` proves on these rows; None if it proves none.
+
+    A bound chosen so has seen the rows: it is a hint where to begin, and holds a little less surely.
+    """
+    bounds = (percent / 100 for percent in range(1, 100))
+    return next((bound for bound in bounds if lowest(confidence, wrong, ordering, bound, sure)), None)
+
+
 def _tested(threshold: float, confidence: Floats, wrong: Bools, sure: float) -> Proven:
     given = confidence >= threshold
     answered, errors = int(given.sum()), int((wrong & given).sum())

@@ -41,8 +41,11 @@ def run(config: Config, context: Context) -> None:
     calibrating.warn_of_same_rows(rows, hooks)
     ordering = calibrating.shares(rows.kept_ids, "abstention order", context.seed) < bounding.ORDERING
     sure = rows.answers.scores.max(axis=1)[rows.kept]
-    found = bounding.lowest(sure, ~rows.answers.right[rows.kept], ordering, config.error, config.confidence)
+    wrong = ~rows.answers.right[rows.kept]
+    found = bounding.lowest(sure, wrong, ordering, config.error, config.confidence)
     if found is None:
+        least = bounding.provable(sure, wrong, ordering, config.confidence)
+        larger = t("give `data.split` a larger `calibration`, or train a better model")
         raise InputError(
             t(
                 "on {n} rows no threshold is proven to keep the error under {error} with confidence {sure}",
@@ -52,7 +55,11 @@ def run(config: Config, context: Context) -> None:
             ),
             where="calibration",
             expected=t("a model whose surest answers are better, or more rows"),
-            remedy=t("allow a larger `error`, give `data.split` a larger `calibration`, or train a better model"),
+            remedy=larger
+            if least is None
+            else t(
+                "say `error: {least}`, the smallest provable on these rows; or {larger}", least=least, larger=larger
+            ),
         )
     threshold = found.threshold * (1 - 1e-9)  # what is computed again in another batch may differ in the last bits
     on: dict[str, Any] = {"about": "model", "on": "data/calibration"}

@@ -11,6 +11,7 @@ from modelyard.errors import Problem
 from modelyard.methods.evaluation.checklist.cases import Case
 from modelyard.methods.evaluation.checklist.suite import Test
 from modelyard.methods.evaluation.robustness.judging import said, spans_of
+from modelyard.methods.tasks.tags import labels_of
 
 
 class Judge(Protocol):
@@ -115,6 +116,7 @@ def problems(test: Test, where: str, task: str, labels: Sequence[str]) -> Iterat
         yield Problem(where, found, f"`{judge.answer}`")
     if test.kind == "DIR":
         yield from _direction(test, where, judge)
+    labels = labels_of(labels) if isinstance(judge, Marks) else labels
     named = {test.label, *(test.labels or ()), *(one.label for one in test.spans or ())} - {None}
     unknown = sorted(str(one) for one in named if one not in labels) if labels else []
     if unknown:
