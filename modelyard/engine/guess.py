@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelyard.base.messages import t
+from modelyard.engine import unread
 from modelyard.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ LABEL_NAMES = frozenset(
 
 TARGET_NAMES = frozenset(("target", "y", "price", "value", "score", "rating", "价格", "目标", "评分", "数值"))
 SPANS = "spans"
+SPAN_EXAMPLE = '{"start": 0, "end": 2, "label": "name"}'
 TEXTS, TEXT_GENERATION, SPAN_TEXTS = "text-classification", "text-generation", "token-classification"
 TABLE_CLASSES, TABLE_NUMBERS, IMAGES = "tabular-classification", "tabular-regression", "image-classification"
 LONG = 20
@@ -146,9 +148,16 @@ def guess(path: Path, task: str | None = None) -> Guessed:
             column.name = name
             column.add(first)
     chosen = task or _task(statistics)
+    warned = _warned(statistics)
     if chosen in (TABLE_CLASSES, TABLE_NUMBERS):
         return _table(
-            chosen if task else None, statistics, columns, whole, num_bad, Guess(t("format"), how, reader.described)
+            chosen if task else None,
+            statistics,
+            columns,
+            whole,
+            num_bad,
+            Guess(t("format"), how, reader.described),
+            warned,
         )
     text, text_why = _text(statistics)
     label, label_why = _label([column for column in statistics if column is not text])
@@ -158,6 +167,7 @@ def guess(path: Path, task: str | None = None) -> Guessed:
         why = t("the first line looks like data: its values come again below")
         guesses.append(Guess(t("header"), t("none"), why))
     guesses.append(Guess(t("text column"), text.name if text else "?", text_why))
+    guesses += warned
     if chosen == TEXTS:
         guesses.append(Guess(t("label column"), label.name if label else "?", label_why))
     if num_bad:
@@ -190,10 +200,36 @@ def _task(statistics: Sequence[ColumnStatistics]) -> str:
     texts = [column for column in statistics if _is_text(column)]
     if not texts:
         return TABLE_CLASSES
-    if SPANS in names:
+    if SPANS in names or _object_label(statistics):
         return SPAN_TEXTS
     labelled = any(_few(column) for column in statistics if column not in texts)
     return TEXTS if labelled or len(statistics) > 1 else TEXT_GENERATION
+
+
+def _object_label(statistics: Sequence[ColumnStatistics]) -> ColumnStatistics | None:
+    """A column called a label whose values are objects, as in files of marked names."""
+    return next((one for one in statistics if one.name.lower() in LABEL_NAMES and unread.objects(one.values)), None)
+
+
+def _warned(statistics: Sequence[ColumnStatistics]) -> list[Guess]:
+    """What of the file no template reads as it stands, and what to do."""
+    found = []
+    marked = _object_label(statistics)
+    if marked is not None and SPANS not in {column.name.lower() for column in statistics}:
+        found.append(
+            Guess(t("not read yet"), marked.name, t(
+                "its values are objects, not labels; for spans write a column `spans`: a JSON list of "
+                "{example} for each text, in characters, `end` exclusive", example=SPAN_EXAMPLE))
+        )  # fmt: skip
+    counted = [(one.name, one.num_rows, one.num_values) for one in statistics if one.num_rows and not _numeric(one)]
+    both = unread.pair(counted)
+    if both:
+        found.append(
+            Guess(t("pairs of texts"), ", ".join(both), t(
+                "pairs are not classified yet; `train.sentence_embedding` learns from them (`text: {text}` and "
+                "`other: {other}`), the label as the score", text=both[0], other=both[1]))
+        )  # fmt: skip
+    return found
 
 
 def _is_text(column: ColumnStatistics) -> bool:
@@ -216,6 +252,7 @@ def _table(
     whole: bool,
     num_bad: int,
     form: Guess,
+    warned: Sequence[Guess] = (),
 ) -> Guessed:
     """A table: what is predicted is the column whose name says so, else the last; few values are classes."""
     filled = [column for column in statistics if column.num_rows]
@@ -227,7 +264,7 @@ def _table(
     why = t("its name says so") if named else t("the last column, as is usual")
     numbers = goal is not None and _numeric(goal) and (goal.many or goal.num_values > MAX_CLASSES)
     chosen = task or (TABLE_NUMBERS if numbers else TABLE_CLASSES)
-    guesses = [form]
+    guesses = [form, *warned]
     if columns is not None:
         guesses.append(Guess(t("header"), t("none"), t("the first line looks like data: its values come again below")))
     guesses.append(

@@ -64,13 +64,15 @@ def columns_comment(guessed: Guessed | None, lang: str) -> str:
 def accuracy(guessed: Guessed | None, lang: str) -> tuple[float, str]:
     """A first bound for the accuracy, and the comment that says where it comes from.
 
-    Two fifths of the way from always answering the most frequent label to being always right: a start, not advice.
+    An eighth of the way from always answering the most frequent label to being always right: what a first run can pass,
+    a start and not advice.
     """
     if guessed is None or guessed.majority is None:
         return 0.8, t("Put in what your users need.", lang=lang)
-    bound = math.floor((guessed.majority + 0.4 * (1 - guessed.majority)) * 100) / 100
+    bound = math.floor((guessed.majority + (1 - guessed.majority) / 8) * 100 + 1e-9) / 100
     why = t(
-        "Always answering the most frequent label would score {share:.2f}. Put in what your users need.",
+        "Always answering the most frequent label would score {share:.2f}. A start, not advice: put in what your users "
+        "need.",
         lang=lang,
         share=guessed.majority,
     )
