@@ -155,7 +155,7 @@ def _refuse_unknown_settings(settings: Measuring, index: Mapping[str, int]) -> N
             )
 
 
-def _known(index: Mapping[str, int]) -> str:
+def _known(index: Collection[str]) -> str:
     return ", ".join(f"`{label}`" for label in list(index)[:NAMED]) + (", …" if len(index) > NAMED else "")
 
 
