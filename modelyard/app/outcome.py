@@ -117,13 +117,13 @@ def page_of(record: dict[str, Any], lang: str) -> str:
     return render(json.loads(canonical_json(record)), lang=lang)
 
 
-def pages_of(record: dict[str, Any]) -> dict[str, str]:
-    """File name to text: the page in the user's language, and the card as Markdown in both."""
+def pages_of(record: dict[str, Any], lang: str | None = None) -> dict[str, str]:
+    """File name to text: the page in `lang` (None: the user's language), and the card as Markdown in both."""
     from modelyard.methods.reporting.model_card import markdown
 
     plain = json.loads(canonical_json(record))
     return {
-        "card.html": page_of(record, language()),
+        "card.html": page_of(record, lang or language()),
         "card.md": markdown(plain, "en"),
         "card.zh.md": markdown(plain, "zh"),
     }

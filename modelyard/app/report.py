@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelyard.app.outcome import decide_release, full_record, page_of
+from modelyard.app.outcome import decide_release, full_record, pages_of
 from modelyard.app.session import Session, open_session
 from modelyard.base.canonical import canonical_json
 from modelyard.base.files import write_atomic
-from modelyard.base.messages import language, t
+from modelyard.base.messages import t
 from modelyard.engine.events import Silent, StepOutcome
 from modelyard.errors import StageError
 
@@ -21,15 +21,22 @@ class Written:
     """A report that was written.
 
     Attributes:
+        cards: the same as Markdown, in English and in Chinese.
         undone: steps that have not run as the project stands now, so that they are not in it.
     """
 
     page: Path
     data: Path
+    cards: tuple[Path, ...]
     undone: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        return {"page": str(self.page), "data": str(self.data), "undone": list(self.undone)}
+        return {
+            "page": str(self.page),
+            "data": str(self.data),
+            "cards": [str(card) for card in self.cards],
+            "undone": list(self.undone),
+        }
 
 
 def report(
@@ -40,7 +47,7 @@ def report(
     out: str | Path | None = None,
     lang: str | None = None,
 ) -> Written:
-    """Write the report of what has been done.
+    """Write the report of what has been done: the page, its record, and the card as Markdown beside it.
 
     Args:
         out: a folder, or a `.html` file; the store's `reports` folder if None.
@@ -62,8 +69,12 @@ def report(
         page = _target(session, Path(out) if out is not None else None)
         data = page.with_suffix(".json")
         write_atomic(data, canonical_json(record) + b"\n")
-        write_atomic(page, page_of(record, lang or language()).encode())
-        return Written(page, data, undone)
+        texts = pages_of(record, lang)
+        write_atomic(page, texts["card.html"].encode())
+        cards = {page.with_suffix(suffix): texts["card" + suffix] for suffix in (".md", ".zh.md")}
+        for path, text in cards.items():
+            write_atomic(path, text.encode())
+        return Written(page, data, tuple(cards), undone)
 
 
 def _done(session: Session) -> tuple[list[StepOutcome], tuple[str, ...]]:

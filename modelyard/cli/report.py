@@ -34,5 +34,6 @@ def command(
         return
     print(f"{t('report')}: {os.path.relpath(written.page)}")
     print(f"JSON: {os.path.relpath(written.data)}")
+    print(f"Markdown: {', '.join(os.path.relpath(card) for card in written.cards)}")
     if written.undone:
         print(t("not in it, since they have not run: {steps}", steps=", ".join(written.undone)))

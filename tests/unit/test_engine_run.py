@@ -11,6 +11,7 @@ import pytest
 from support.toy import FIT, PROJECT, write_toy
 
 import modelyard
+from modelyard.cli.report import command
 from modelyard.errors import InputError, ProjectError, StageError, UsageError
 
 
@@ -303,6 +304,20 @@ def test_the_report_that_run_names_is_the_one_of_this_run(tmp_path):
     first = modelyard.run(project).report.read_text()
     modelyard.report(project, sets=["steps.model.with.power=4"])
     assert modelyard.run(project).report.read_text() == first
+
+
+def test_the_report_lays_the_card_as_markdown_beside_the_page_and_says_where(tmp_path, capsys):
+    project = write_toy(tmp_path)
+    modelyard.run(project)
+    written = modelyard.report(project, out=tmp_path / "out", lang="zh")
+    english, chinese = written.cards
+    assert (english.name, chinese.name) == (f"{written.page.stem}.md", f"{written.page.stem}.zh.md")
+    assert "\n## Limits\n" in english.read_text(encoding="utf-8")
+    assert "\n## 局限\n" in chinese.read_text(encoding="utf-8")
+    command.main([str(project), "--out", str(tmp_path / "out")], standalone_mode=False)
+    said = capsys.readouterr().out
+    assert f"{english.name}, " in said
+    assert chinese.name in said
 
 
 def test_check_finds_a_data_file_that_is_not_there_and_a_bound_that_no_rate_has(tmp_path):
