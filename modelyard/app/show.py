@@ -188,23 +188,33 @@ def folds(step: str, *, project: str | Path | None = None, profile: str | None =
 
 
 def history(
-    name: str, *, claim: str | None = None, project: str | Path | None = None, profile: str | None = None
+    name: str,
+    *,
+    claim: str | None = None,
+    slices: bool = False,
+    project: str | Path | None = None,
+    profile: str | None = None,
 ) -> list[Value]:
-    """What was measured on test of every release of a name: by claim and test rows, oldest version first.
+    """What was measured on test of every release of a name: by claim, group and test rows, oldest version first.
 
-    Every measurement is listed, not the latest. Withdrawn ones, groups and comparisons are left out.
+    The latest measurement of each stands for it. Withdrawn ones, comparisons, and what was measured on a part of the
+    rows for want of time are left out; groups too, unless `slices`.
 
     Raises StoreError if there is no release of that name.
     """
-    from modelyard.engine.release_history import measured_of
+    from modelyard.engine.release_history import better_of, latest_of
 
-    with open_store(folder_of(project), profile) as (_, store):
+    folder = folder_of(project)
+    with open_store(folder, profile) as (_, store):
         releases = sorted(store.ledger.releases(name), key=lambda item: item.version)
         if not releases:
             raise StoreError(t("there is no release `{name}`", name=name), where=str(store.root),
                              remedy=t("`modelyard release list` shows those that are there"))  # fmt: skip
+        measured = latest_of(store, releases, claim, slices=slices)
+        better = {item.claim: better_of(store, item, folder) for _, item in measured}
         found = [
-            {"version": release.version, "state": release.state, **evidence_json(item)}
-            for release, item in measured_of(store, releases, claim)
+            {"version": release.version, "state": release.state, "better": better[item.claim], **evidence_json(item)}
+            for release, item in measured
         ]
-        return sorted(found, key=lambda item: (item["claim"], item["dataset"], item["version"], item["sequence"]))
+        return sorted(found, key=lambda item: (item["claim"], sorted(item["slice"].items()), item["dataset"],
+                                               item["version"]))  # fmt: skip

@@ -30,19 +30,29 @@ SUBJECTS = ("runs", "run", "artifacts", "artifact", "lineage", "evidence", "curv
 @click.argument("what", type=click.Choice(SUBJECTS), default="runs")
 @click.argument("name", required=False)
 @project_option()
+@click.option("--slices", is_flag=True, help=t("history: groups too"))
 @click.option("--claim", default=None, help=t("only this claim"))
 @click.option("--limit", default=20, type=click.IntRange(1, 10_000), show_default=True, help=t("how many at most"))
 @profile_option()
 @json_option()
 def command(
-    what: str, name: str | None, project: str | None, claim: str | None, limit: int, profile: str | None, as_json: bool
+    what: str,
+    name: str | None,
+    project: str | None,
+    claim: str | None,
+    slices: bool,
+    limit: int,
+    profile: str | None,
+    as_json: bool,
 ) -> None:
     place: dict[str, Any] = {"project": project, "profile": profile}
+    if slices and what != "history":
+        raise UsageError(t("--slices is for `show history`"), expected="modelyard show history NAME --slices")
     if what in ("run", "artifact", "lineage", "curves", *REPEATED, "history") and name is None:
         raise UsageError(t("`show {what}` needs a name", what=what), expected=f"modelyard show {what} NAME")
     if what == "run" and not re.fullmatch(r"[0-9]{1,18}", str(name)):
         raise UsageError(t("`{name}` is no run", name=name), expected=t("a number; `modelyard show runs` lists them"))
-    value = _ask(what, name, claim, limit, place)
+    value = _ask(what, name, claim, limit, place | ({"slices": True} if slices else {}))
     if as_json:
         print_json(value)
     else:
@@ -202,27 +212,44 @@ WIDTH = 24
 
 
 def _history(value: list[dict[str, Any]]) -> str:
-    """A line a measurement; the mark stands where the value lies between the least and the greatest
-    of its claim on the same rows."""
-    ends: dict[tuple[str, str], tuple[float, float]] = {}
+    """A line a measurement, drawn with its interval on one scale for its claim, group and test rows."""
+    scales: dict[Any, tuple[float, float]] = {}
     for item in value:
-        key, number = (item["claim"], item["dataset"]), item["value"]
-        low, high = ends.get(key, (float("inf"), float("-inf")))
-        if number is not None:
-            ends[key] = (min(low, number), max(high, number))
+        low, high = scales.get(_curve(item), (float("inf"), float("-inf")))
+        for number in _drawn(item):
+            low, high = min(low, number), max(high, number)
+        scales[_curve(item)] = low, high
+    arrows = {"higher": t("higher is better"), "lower": t("lower is better")}
     rows = []
     for item in value:
         interval, number = item["interval"], item["value"]
         shown = f"[{interval[0]:.4g}, {interval[1]:.4g}]" if isinstance(interval, list) else interval and t("exact")
-        curve = _mark(number, *ends[item["claim"], item["dataset"]]) if number is not None else ""
+        drawing = _mark(_drawn(item), *scales[_curve(item)]) if number is not None else ""
         measured = None if number is None else f"{number:.4g}"
-        rows.append((item["claim"], short(item["dataset"]), f"v{item['version']}", measured, shown, item["n"], curve))
-    return table([t("claim"), t("test rows"), t("version"), t("measured"), t("95 % interval"), "n", ""], rows)
+        name = item["claim"] + "".join(f" {key}={part}" for key, part in sorted(item["slice"].items()))
+        row = (name, short(item["dataset"]), f"v{item['version']}", measured, shown, item["n"], drawing)
+        rows.append((*row, arrows.get(item["better"], "")))
+    return table([t("claim"), t("test rows"), t("version"), t("measured"), t("95 % interval"), "n", "", ""], rows)
 
 
-def _mark(number: float, low: float, high: float) -> str:
-    place = round((number - low) / (high - low) * (WIDTH - 1)) if high > low else 0
-    return "·" * place + "●"
+def _curve(item: dict[str, Any]) -> tuple[Any, ...]:
+    """What is compared with one another."""
+    return item["claim"], item["dataset"], tuple(sorted(item["slice"].items()))
+
+
+def _drawn(item: dict[str, Any]) -> list[float]:
+    """The value, then the ends of its interval if it has them."""
+    ends = item["interval"] if isinstance(item["interval"], list) else []
+    return [] if item["value"] is None else [item["value"], *ends]
+
+
+def _mark(numbers: list[float], low: float, high: float) -> str:
+    """A value as a dot, its interval as a line around it, on a scale from `low` to `high`."""
+    places = [round((one - low) / (high - low) * (WIDTH - 1)) if high > low else WIDTH // 2 for one in numbers]
+    first, last = min(places), max(places)
+    cells = ["─" if first <= place <= last else "·" for place in range(WIDTH)]
+    cells[places[0]] = "●"
+    return "".join(cells)
 
 
 VIEWS: dict[str, Callable[[Any], str]] = {
