@@ -54,6 +54,7 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.evaluation import blocks
     from modelyard.methods.evaluation.map_report import draw
+    from modelyard.methods.reporting.claim_names import NAMES
 
     if config.method == "umap":
         require("umap", "maps")
@@ -71,7 +72,7 @@ def run(config: Config, context: Context) -> None:
         context.measure(
             f"maps.{one.name}", one.value, about="model", on="data/test", n=one.n, interval=one.interval
         )  # fmt: skip
-        context.say(f"{one.name}: {one.value:.3f}")
+        context.say(t("{name}: {value}", name=t(NAMES[f"maps.{one.name}"]), value=f"{one.value:.3f}"))
     blocks.write(context.output("report"), "maps", "Maps", found.blocks, found.data)
 
 

@@ -189,7 +189,7 @@ def _doubt(config: Config, context: Context, examples: Examples, answers: Any, m
     import numpy as np
 
     from modelyard.methods.evaluation.measuring.examples import batched
-    from modelyard.methods.evaluation.uncertainty import doubt, outside, page
+    from modelyard.methods.evaluation.uncertainty import doubt, outside, page, telling
 
     scores, found = outside.of_probabilities(answers.scores), []
     if members is not None:
@@ -202,7 +202,7 @@ def _doubt(config: Config, context: Context, examples: Examples, answers: Any, m
     if not judged:
         return []
     best = max((one for one in judged if one.name == "error_auroc"), key=lambda one: one.value)
-    context.say(t("wrong answers are best told by {score}, AUROC {value}", score=best.slice["score"],
+    context.say(t("wrong answers are best told by {score}, AUROC {value}", score=telling.score(best.slice["score"]),
                   value=f"{best.value:.3f}"))  # fmt: skip
     return page.of_doubt(scores, wrong, members is not None)
 
@@ -219,7 +219,7 @@ def _strangers(
     """Rows from elsewhere beside those of test, by every score the model allows."""
     from modelyard.errors import InputError
     from modelyard.methods.evaluation.measuring.examples import fields, some_records
-    from modelyard.methods.evaluation.uncertainty import estimating, page, strangers
+    from modelyard.methods.evaluation.uncertainty import estimating, page, strangers, telling
 
     if not (config.outside_labels or context.bound("outside")):
         return []
@@ -246,7 +246,7 @@ def _strangers(
         t(
             "{n} rows from elsewhere: best told apart by {score}, AUROC {value}",
             n=len(records),
-            score=best.slice["score"],
+            score=telling.score(best.slice["score"]),
             value=f"{best.value:.3f}",
         )
     )
