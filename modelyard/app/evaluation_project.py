@@ -24,6 +24,8 @@ NOT_ALONE = ("endpoint", "forgetting", "transferability", "validation")
 """Families that need more than one model and its test rows."""
 ASKING_MORE = ("attacks", "checklist", "explanation", "robustness")
 """Families that ask about records of their own: an endpoint answered for the test rows alone."""
+LEARNED = ("membership", "memorization")
+"""Families that compare test rows with training rows."""
 CUT = "cut-"
 CUT_TO = ("rows", "test_rows", "train_rows")
 """Settings that say how many rows a family looks at."""
@@ -117,10 +119,11 @@ def ask(
     value, told = _project(model, data, roles, subjects)
     steps, left_out, cuts = {}, {}, {}
     for name in names:
-        if subjects[MODEL].kind == "endpoint" and name in ASKING_MORE:
-            if not every or name in wanted:
-                raise _asks_more(name)
-            left_out[name] = _reason(_asks_more(name).problems[0])
+        refused = _unsuited(name, subjects[MODEL].kind, data is not None)
+        if refused and (not every or name in wanted):
+            raise refused
+        if refused:
+            left_out[name] = _reason(refused.problems[0])
             continue
         body = _measuring(name, value["steps"], data is not None)
         found, problems = _alone(value, name, body, names, folder, sets)
@@ -136,11 +139,19 @@ def ask(
     return Asked(value, tuple(steps), left_out, cuts, told)
 
 
-def _asks_more(name: str) -> UsageError:
-    return UsageError(
-        t("`{name}` asks about other records, and an endpoint is asked about the test rows alone", name=name),
-        remedy=t("measure the release or the model folder itself"),
-    )  # fmt: skip
+def _unsuited(name: str, kind: str, file: bool) -> UsageError | None:
+    """Why a family cannot measure such a model, or on a file of rows; None if it can."""
+    if kind == "endpoint" and name in ASKING_MORE:
+        return UsageError(
+            t("`{name}` asks about other records, and an endpoint is asked about the test rows alone", name=name),
+            remedy=t("measure the release or the model folder itself"),
+        )
+    if file and name in LEARNED:
+        return UsageError(
+            t("`{name}` compares with training rows, of which a file of test rows has none", name=name),
+            remedy=t("leave `--data` out: a release knows its rows"),
+        )
+    return None
 
 
 def _reason(problem: Problem) -> str:

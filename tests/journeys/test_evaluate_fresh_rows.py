@@ -180,6 +180,12 @@ class Heard(Silent):
         self.left_out.append((step, reason))
 
 
+def test_families_that_need_training_rows_are_left_out_of_a_file(shop: Path) -> None:
+    fresh = write(shop / "short.csv", reviews(20, 4))
+    with pytest.raises(UsageError, match="training rows"):
+        evaluate("tweets", families=("membership",), data=fresh, project=shop)
+
+
 def test_what_was_taken_stands_in_the_answer(shop: Path) -> None:
     fresh = write(shop / "plain.csv", reviews(20, 3), more=False)
     found = evaluate("tweets", data=fresh, project=shop)
