@@ -6,9 +6,7 @@ import csv
 import re
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.tiny_reviews import reviews
@@ -16,7 +14,9 @@ from support.tiny_reviews import reviews
 import modelyard
 from modelyard.app import evaluating
 from modelyard.app.deadline import Deadline
+from modelyard.app.session import open_store
 from modelyard.app.show import history
+from modelyard.core.evidence import Evidence
 from modelyard.engine.bench import Bench
 from modelyard.engine.events import Silent
 from modelyard.errors import StoreError, UsageError
@@ -112,9 +112,9 @@ class Heard(Silent):
         self.done.add(step)
 
 
-def ends(item: Mapping[str, Any]) -> tuple[str, str]:
+def ends(item: Evidence) -> tuple[str, str]:
     """As the page writes them; of an exact value both are the value."""
-    interval = [item["value"]] * 2 if item["interval"] == "exact" else item["interval"]
+    interval = (item.value, item.value) if item.interval == "exact" else item.interval
     return (repr(interval[0]), repr(interval[1])) if interval else ("", "")
 
 
@@ -130,9 +130,10 @@ def test_all_leaves_out_what_does_not_fit_and_says_why(shop: Path) -> None:
     assert {"latency", "robustness"} <= heard.done  # told by workers and here alike
     # Every figure of every family on the page is one measurement of the ledger: claim, value, ends and n together.
     assert found.report is not None
-    known = {
-        (item["claim"], repr(item["value"]), *ends(item), str(item["n"])) for item in found.evidence
-    }  # fmt: skip
+    subjects = {item["subject"] for item in found.evidence}
+    with open_store(shop) as (_, store):
+        ledger = store.ledger.evidence_about(subjects)
+    known = {(item.claim, repr(item.value), *ends(item), str(item.n)) for item in ledger}
     tags = re.findall(r"<[^>]*data-claim=[^>]*>", found.report.read_text(encoding="utf-8"))
     shown = [dict(re.findall(r'data-(\w+)="([^"]*)"', tag)) for tag in tags]
     figures = {tuple(one.get(name, "") for name in ("claim", "value", "low", "high", "n")) for one in shown}
