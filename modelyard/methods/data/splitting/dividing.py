@@ -139,7 +139,8 @@ def _resolved(rows: Rows, sides: Sides, by: str, shares: Shares, keep: bool, not
         )
     elif found.num_leaking:
         notes.append(t("they stay, as `overlap: keep` says: a model is tested on what it has seen"))
-    wanted = [*([] if shares.all_test else [TRAIN]), *(NAMES.index(name) for name, share in vars(shares).items() if share > 0)]
+    held_out = [NAMES.index(name) for name, share in vars(shares).items() if share > 0]
+    wanted = held_out if shares.all_test else [TRAIN, *held_out]
     checking.check(rows, division.sides, wanted)
     if not shares.all_test:
         _note_classes(rows, division, by)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from modelyard.core.evidence import Claim
 
 RATES = {
@@ -21,9 +23,11 @@ DIFFERENCES = {
 }
 WITHOUT = "; without `slice` over all groupings together"
 
+BETTER: dict[str, Literal["higher", "lower", "none"]] = {"selection_rate": "none", "base_rate": "none", "fpr": "lower"}
+
 GROUPS = (
     *(
-        Claim(f"fairness.{name}", f"{what}; by group", better="none" if "_rate" in name else "higher", sizing="rate")
+        Claim(f"fairness.{name}", f"{what}; by group", better=BETTER.get(name, "higher"), sizing="rate")
         for name, what in RATES.items()
     ),
     Claim("fairness.calibration_gap", "mean score less rate of the class among a group's rows; by group",
