@@ -165,7 +165,7 @@ def _own_accuracy(folder: Path, model: Path) -> float:
             column["role"] = "label"
     (folder / "dataset.json").write_text(json.dumps(value))
     found = running.run(model, Dataset.open(folder), "test", Measuring(choices="choices", threads=1), 0, _quiet, _quiet)
-    return next(one.value for one in found.measured.estimates if one.name == "choice_accuracy")
+    return next(one.value for one in found.parts[0].measured.estimates if one.name == "choice_accuracy")
 
 
 def test_examples_before_a_question_are_drawn_as_the_harness_draws_them(folder, model):
