@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -263,17 +263,6 @@ STAGE = Stage(
             "combine.size_ratio", "bytes of the ensemble over bytes of its best member", better="lower", any_split=True
         ),
     ),
-    libraries=(
-        "numpy",
-        "scipy",
-        "pyarrow",
-        "safetensors",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "lightgbm",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=(*MODEL_LIBRARIES, "safetensors"),
     loads=MODEL_CODE,
 )

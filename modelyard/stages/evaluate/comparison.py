@@ -21,7 +21,7 @@ from pydantic import Field
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
 from modelyard.methods.data.settings import ColumnName
 from modelyard.methods.evaluation.settings import Measuring
 
@@ -229,16 +229,6 @@ STAGE = Stage(
     },
     outputs={"report": Port("report", description="comparison.json")},
     claims=CLAIMS,
-    libraries=(
-        "numpy",
-        "scipy",
-        "scikit-learn",
-        "pyarrow",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=(*MODEL_LIBRARIES, "scikit-learn"),
     loads=MODEL_CODE,
 )

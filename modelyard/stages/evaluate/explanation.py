@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
 from modelyard.methods.data.settings import ColumnName
 
 if TYPE_CHECKING:
@@ -192,18 +192,6 @@ STAGE = Stage(
     },
     outputs={"report": Port("report", description="explanation.json")},
     claims=CLAIMS,
-    libraries=(
-        "numpy",
-        "scipy",
-        "scikit-learn",
-        "pyarrow",
-        "pillow",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "lightgbm",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=(*MODEL_LIBRARIES, "scikit-learn", "pillow"),
     loads=(*MODEL_CODE, "modelyard.methods.evaluation.measuring"),
 )

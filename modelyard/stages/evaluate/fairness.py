@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from modelyard.base.canonical import Json
 from modelyard.base.messages import t
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
 from modelyard.methods.data.settings import ColumnName
 from modelyard.methods.evaluation.fairness import claims
 from modelyard.methods.evaluation.settings import Label
@@ -293,17 +293,7 @@ STAGE = Stage(
     },
     outputs={"report": Port("report", description="fairness.json")},
     claims=claims.ALL,
-    libraries=(
-        "numpy",
-        "scipy",
-        "pyarrow",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "lightgbm",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=MODEL_LIBRARIES,
     external=("terms",),
     fingerprint=fingerprint,
     loads=MODEL_CODE,

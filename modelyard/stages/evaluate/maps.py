@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
 from modelyard.methods.data.settings import ColumnName
 
 
@@ -99,18 +99,6 @@ STAGE = Stage(
             sizing="rate",
         ),
     ),
-    libraries=(
-        "numpy",
-        "scipy",
-        "scikit-learn",
-        "pyarrow",
-        "pillow",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "lightgbm",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=(*MODEL_LIBRARIES, "scikit-learn", "pillow"),
     loads=(*MODEL_CODE, "modelyard.methods.evaluation.measuring"),
 )

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,17 +205,6 @@ STAGE = Stage(
         ),
         Claim("membership.tpr", "share of members found at a false positive rate, by the attack", better="lower"),
     ),
-    libraries=(
-        "numpy",
-        "scipy",
-        "pyarrow",
-        "scikit-learn",
-        "pillow",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=(*MODEL_LIBRARIES, "scikit-learn", "pillow"),
     loads=(*MODEL_CODE, "modelyard.methods.evaluation.measuring"),
 )

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from modelyard.base.messages import t
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
 from modelyard.methods.evaluation import claims
 from modelyard.methods.evaluation.settings import Measuring
 
@@ -164,16 +164,6 @@ STAGE = Stage(
     },
     outputs={"report": Port("report", description="quality.json and predictions.parquet")},
     claims=(*claims.MODEL, *claims.BESIDE),
-    libraries=(
-        "numpy",
-        "scipy",
-        "scikit-learn",
-        "pyarrow",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=(*MODEL_LIBRARIES, "scikit-learn"),
     loads=MODEL_CODE,
 )

@@ -28,7 +28,7 @@ from modelyard.base.canonical import Json
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
 from modelyard.methods.data.settings import ColumnName
 
 if TYPE_CHECKING:
@@ -275,18 +275,7 @@ STAGE = Stage(
     },
     outputs={"report": Port("report", description="robustness.json")},
     claims=CLAIMS,
-    libraries=(
-        "numpy",
-        "scipy",
-        "pyarrow",
-        "pillow",
-        "pypinyin",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=(*MODEL_LIBRARIES, "pillow", "pypinyin"),
     loads=MODEL_CODE,
     external=("synonyms", "entities"),
     fingerprint=fingerprint,

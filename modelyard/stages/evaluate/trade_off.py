@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from modelyard.base.messages import t
 from modelyard.core.evidence import Claim
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
 from modelyard.methods.data.settings import ColumnName
 from modelyard.methods.evaluation.settings import Label
 
@@ -189,16 +189,6 @@ STAGE = Stage(
     },
     outputs={"report": Port("report", description="trade_off.json")},
     claims=CLAIMS,
-    libraries=(
-        "numpy",
-        "scipy",
-        "pyarrow",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "lightgbm",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=MODEL_LIBRARIES,
     loads=MODEL_CODE,
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard.base.messages import t
 from modelyard.core.stage import Context, Port, Stage
-from modelyard.methods import MODEL_CODE
+from modelyard.methods import MODEL_CODE, MODEL_LIBRARIES
 from modelyard.methods.evaluation import claims
 from modelyard.methods.evaluation.settings import Measuring
 
@@ -73,16 +73,6 @@ STAGE = Stage(
     },
     outputs={"report": Port("report", description="validation.json")},
     claims=claims.MODEL,
-    libraries=(
-        "numpy",
-        "scipy",
-        "scikit-learn",
-        "pyarrow",
-        "tokenizers",
-        "torch",
-        "transformers",
-        "onnxruntime",
-        "openvino",
-    ),
+    libraries=(*MODEL_LIBRARIES, "scikit-learn"),
     loads=MODEL_CODE,
 )
