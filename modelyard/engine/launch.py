@@ -40,7 +40,8 @@ KINDS = {kind.__name__: kind for kind in (InputError, StoreError, DependencyErro
 POLL_S = 0.1
 GRACE_S = 40.0
 """More than the 30 seconds that torchrun gives its workers before it kills them."""
-_FAILED = re.compile(r"rank\s*: (\d+) .*?exitcode\s*: (-?\d+)", re.DOTALL)
+_FAILED = re.compile(r"rank\s*: (\d+) .*?exitcode\s*: (-?\d+) \(pid: (\d+)\)", re.DOTALL)
+_CLOSED = re.compile(r"Sending process (\d+) closing signal")
 
 Heard = Callable[[Mapping[str, Any]], None]
 
@@ -134,9 +135,8 @@ class _Events:
 def _fail(entry: str, code: int, scratch: Path) -> NoReturn:
     """Raise the error of the worker that failed first."""
     output = (scratch / OUTPUT).read_text(encoding="utf-8", errors="replace")
-    # The others fail because it is gone, and say so in errors of their own.
-    killed = [(rank, -int(status)) for rank, status in _FAILED.findall(output) if int(status) not in (-15, 0, 1)]
-    if killed and killed[0][1] > 0:
+    killed = _killed(output)
+    if killed:
         rank, number = killed[0]
         raise StageError(
             t("worker {rank} was killed by signal {number} ({name})", rank=rank, number=number, name=_signal(number)),
@@ -152,6 +152,16 @@ def _fail(entry: str, code: int, scratch: Path) -> NoReturn:
         raise StageError(t("a worker process ended with code {code}", code=code), where=entry, remedy=value["trace"])
     tail = "\n".join(output.splitlines()[-20:])
     raise StageError(t("a worker process ended with code {code}", code=code), where=entry, remedy=tail)
+
+
+def _killed(output: str) -> list[tuple[str, int]]:
+    """Ranks that a signal ended, and its number, the first to fail first, by what torchrun printed.
+
+    Not those torchrun itself had to end: they are left because another had failed.
+    """
+    closed = set(_CLOSED.findall(output))
+    failed = [(rank, -int(status)) for rank, status, pid in _FAILED.findall(output) if pid not in closed]
+    return [(rank, number) for rank, number in reversed(failed) if number > 0]  # it prints the first as the last
 
 
 def _signal(number: int) -> str:

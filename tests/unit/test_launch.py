@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
+from modelyard.engine import launch as launching
 from modelyard.engine.launch import launch
 from modelyard.errors import StageError
 
@@ -44,3 +46,29 @@ def test_a_worker_that_fails_ends_the_run_with_its_error(entry):
     with pytest.raises(StageError) as caught:
         launch("worker_entry:fail", {}, 2, entry)
     assert "rank one has had enough" in str(caught.value)
+
+
+def torchruns_words(failures: dict[int, tuple[int, int]], closed: tuple[int, ...] = ()) -> str:
+    """What torchrun prints of ranks that ended with an exit code, in this order of time: {rank: (code, pid)}."""
+    warnings = [f"W1122 api.py:1034] Sending process {pid} closing signal SIGTERM" for pid in closed]
+    report = {rank: ProcessFailure(rank, pid, code, "<N/A>") for rank, (code, pid) in failures.items()}
+    for moment, failure in enumerate(report.values()):
+        failure.timestamp = moment
+    return "\n".join([*warnings, str(ChildFailedError("modelyard.engine.launch", report))])
+
+
+def test_the_worker_that_was_killed_is_named_and_not_those_torchrun_had_to_kill_for_it():
+    printed = torchruns_words({1: (-9, 71), 0: (-9, 70), 2: (-15, 72)}, closed=(70, 72))
+    assert launching._killed(printed) == [("1", 9)]
+
+
+def test_the_first_of_several_killed_workers_comes_first():
+    assert launching._killed(torchruns_words({2: (-7, 72), 0: (-9, 70), 1: (1, 71)}))[0] == ("2", 7)
+
+
+def test_a_killed_worker_is_named_though_another_missed_it_first():
+    assert launching._killed(torchruns_words({0: (1, 70), 1: (-9, 71)})) == [("1", 9)]
+
+
+def test_a_worker_that_torchrun_killed_after_an_error_of_another_does_not_hide_the_error():
+    assert launching._killed(torchruns_words({1: (1, 71), 0: (-9, 70)}, closed=(70,))) == []
