@@ -101,6 +101,8 @@ ATTACKS: dict[str, tuple[bytes, set[int]]] = {
     "sql in a name": (get(b"/v1/models/'%20OR%201=1--"), {404}),
     "template in a name": (get(b"/v1/models/{{7*7}}"), {404, 400}),
 }
+HANGS_S = 20.0
+"""Far more than the server's deadlines here, which are about a second, so that a loaded machine does not decide."""
 WAITS = {"huge chunk size", "unknown transfer coding"}
 """Attacks that are cut by the receive deadline, not by what they say."""
 PATHS = [
@@ -130,9 +132,9 @@ for path in PATHS:
 def test_an_attack_is_refused_fast_and_the_server_goes_on(server: Running, name: str) -> None:
     data, allowed = ATTACKS[name]
     began = time.perf_counter()
-    reply = server.raw(data, timeout=5)
+    reply = server.raw(data, timeout=60)
     assert status_of(reply) in allowed, reply[:300]
-    assert time.perf_counter() - began < 4
+    assert time.perf_counter() - began < HANGS_S
     if status_of(reply) >= 400:
         body = json.loads(reply.split(b"\r\n\r\n", 1)[1])
         assert set(body) == {"error", "message", "trace"}
@@ -147,8 +149,8 @@ def test_a_percent_encoded_address_of_a_real_route_is_that_route(server: Running
 @pytest.mark.parametrize("sent", [b"P", b"POST / HT", HEAD, HEAD + b"Content-Length: 19\r\n\r\n", b"\r\n\r\n"])
 def test_a_client_that_stops_sending_is_cut_at_the_receive_deadline(server: Running, sent: bytes) -> None:
     began = time.monotonic()
-    reply = server.raw(sent, timeout=5)
-    assert 0.5 < time.monotonic() - began < 4
+    reply = server.raw(sent, timeout=60)
+    assert 0.5 < time.monotonic() - began < HANGS_S
     assert status_of(reply) == 408
 
 
@@ -156,12 +158,12 @@ def test_a_client_that_trickles_is_cut_too(server: Running) -> None:
     with server.connect() as connection:
         began = time.monotonic()
         with contextlib.suppress(OSError):
-            for byte in get(b"/healthz", b"X: %s\r\n" % (b"a" * 100)):
+            for byte in get(b"/healthz", b"X: %s\r\n" % (b"a" * 300)):
                 connection.sendall(bytes([byte]))
                 time.sleep(0.1)
-                if time.monotonic() - began > 4:
+                if time.monotonic() - began > HANGS_S:
                     break
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < HANGS_S
         assert b"200 OK" not in read_all(connection)
 
 
@@ -229,7 +231,7 @@ def test_a_client_that_goes_away_stops_costing() -> None:
         server.predictor.gate.clear()
         occupied = threading.Thread(target=server.ask, args=("POST", PREDICT, {"instances": ["a"]}))
         occupied.start()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while not server.predictor.batches and time.monotonic() < deadline:
             time.sleep(0.005)
         gone = server.connect()
@@ -279,7 +281,7 @@ def test_five_hundred_slow_clients_do_not_stop_honest_ones_and_are_gone_at_the_d
             connection.sendall(b"POST /v1/models/reviews:predict HTTP/1.1\r\nHost: loc")
         for _ in range(50):
             assert server.ask("POST", PREDICT, {"instances": ["a"]}).status == 200
-        deadline = time.monotonic() + 6
+        deadline = time.monotonic() + 60
         while server.server.connections and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not server.server.connections
@@ -292,11 +294,11 @@ def test_hostile_requests_leave_no_memory_behind() -> None:
     with running(receive_timeout_s=1.0) as server:
         attacks = [data for name, (data, _) in ATTACKS.items() if name not in WAITS]
         for data in attacks:
-            server.raw(data, timeout=2)
+            server.raw(data, timeout=60)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for _ in range(3):
             for data in attacks:
-                server.raw(data, timeout=2)
+                server.raw(data, timeout=60)
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
 
 
