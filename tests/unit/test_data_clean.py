@@ -17,7 +17,8 @@ from support.fake_context import FakeContext
 from modelyard.errors import InputError
 from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
 from modelyard.methods.data.roles import schema_of
-from modelyard.methods.data.text import Repair, normalized, text_key
+from modelyard.methods.data.text import normalized, text_key
+from modelyard.methods.text.repair import Repair
 from modelyard.stages.data import clean
 
 Row = tuple[str, str] | tuple[str, str, str]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from modelyard.methods.data.markup import strip_html, strip_markdown
-from modelyard.methods.data.script_variants import to_half_width, to_script
-from modelyard.methods.data.text import UNSETTLED, Repair
+from modelyard.methods.text.markup import strip_html, strip_markdown
+from modelyard.methods.text.repair import UNSETTLED, Repair
+from modelyard.methods.text.script_variants import to_half_width, to_script
 
 
 @pytest.mark.parametrize(

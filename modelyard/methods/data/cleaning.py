@@ -23,7 +23,8 @@ from modelyard.methods.data.dataset import ROW_ID, Dataset, SplitWriter, write_s
 from modelyard.methods.data.grouping import Index, Names, pack
 from modelyard.methods.data.repeats import CONFLICT, DUPLICATE, EMPTY, KEEP, Conflicts, Findings, Survey, judge
 from modelyard.methods.data.roles import schema_of
-from modelyard.methods.data.text import Repair, text_key
+from modelyard.methods.data.text import text_key
+from modelyard.methods.text.repair import Repair
 
 REASONS = {EMPTY: "empty", DUPLICATE: "repeat", CONFLICT: "conflict"}
 REPAIRED = "repaired"

@@ -55,7 +55,7 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.cleaning import Cleaning, clean
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.data.repeats import DUPLICATE, EMPTY
-    from modelyard.methods.data.text import Repair
+    from modelyard.methods.text.repair import Repair
 
     cleaning = Cleaning(
         repair=Repair(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from modelyard.methods.data.markup import strip_html
+from modelyard.methods.text.markup import strip_html
 
 MOST_NESTED = 2_000
 MOST_ATTRIBUTES = 500
