@@ -7,15 +7,14 @@ Three places, in this order: files beside the project (`./my_stage.py`), the sta
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
 import sys
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modelyard.base.canonical import digest_bytes
 from modelyard.base.files import is_file
@@ -49,48 +48,9 @@ class FoundStage:
     path: Path
 
 
-@dataclass(frozen=True)
-class StageHelp:
-    """What `modelyard stages NAME` shows.
-
-    Attributes:
-        name: the stage's name.
-        docstring: its help.
-        settings: JSON Schema of its Config.
-        inputs, outputs, claims: as declared.
-        libraries, extra: what it needs installed.
-    """
-
-    name: str
-    docstring: str
-    settings: dict[str, Any]
-    stage: Stage = field(repr=False)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "docstring": self.docstring,
-            "settings": self.settings,
-            "inputs": {name: vars(port) for name, port in self.stage.inputs.items()},
-            "outputs": {name: vars(port) for name, port in self.stage.outputs.items()},
-            "claims": [vars(claim) for claim in self.stage.claims],
-            "libraries": list(self.stage.libraries),
-            "extra": self.stage.extra,
-        }
-
-
 def names() -> list[str]:
     """Every installed stage, in alphabetical order, without importing one."""
     return sorted({*_own_names(), *_entry_points()})
-
-
-def summaries() -> dict[str, str]:
-    """By name the first line of every installed stage's help, or what is wrong with the stage. Imports them all."""
-    found = {}
-    for name in names():
-        stage, problems = find(name, Path())
-        found[name] = problems[0].found if stage is None else describe(stage).docstring.split("\n", 1)[0]
-    return found
 
 
 @cache
@@ -133,13 +93,6 @@ def find(uses: str, folder: Path, where: str = "") -> tuple[FoundStage | None, l
 
 def is_path(uses: str) -> bool:
     return uses.startswith(("./", "../"))
-
-
-def describe(found: FoundStage) -> StageHelp:
-    """A stage's help, settings, ports and claims."""
-    module = inspect.getmodule(found.stage.run)
-    doc = inspect.cleandoc((module.__doc__ if module else "") or "")
-    return StageHelp(found.name, doc, found.stage.config.model_json_schema(), found.stage)
 
 
 def stages_measuring(claim: str) -> list[str]:

@@ -12,15 +12,16 @@ from typing import Any
 
 from modelyard.core.artifact import SPLITS
 from modelyard.core.stage import Stage
-from modelyard.engine.catalog import FoundStage, describe, find, names
+from modelyard.engine.catalog import FoundStage, find, names
 from modelyard.engine.project_file import MAX_SEED, PROJECT_NAME, SECRET, STEP_NAME
 from modelyard.engine.repeat.settings import FoldsConfig, SearchConfig
+from modelyard.engine.stage_help import docstring, schema_in_language
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def project_schema(stages: Iterable[FoundStage] | None = None) -> dict[str, Any]:
-    """The schema of the project file.
+    """The schema of the project file, its descriptions in the user's language.
 
     Args:
         stages: those to describe; None means every installed one that can be loaded.
@@ -30,7 +31,7 @@ def project_schema(stages: Iterable[FoundStage] | None = None) -> dict[str, Any]
     branches = [_branch(stage, definitions) for stage in known]
     definitions["use"] = _step([stage.uses for stage in known], branches)
     definitions["step"] = _any_step(definitions)
-    return {
+    schema = {
         "$schema": DRAFT,
         "title": "Modelyard project",
         "type": "object",
@@ -51,6 +52,8 @@ def project_schema(stages: Iterable[FoundStage] | None = None) -> dict[str, Any]
         },
         "$defs": definitions,
     }
+    translated: dict[str, Any] = schema_in_language(schema)
+    return translated
 
 
 def _seed(description: str) -> dict[str, Any]:
@@ -141,7 +144,7 @@ def _branch(found: FoundStage, definitions: dict[str, Any]) -> dict[str, Any]:
         definitions[f"{found.name}.{name}"] = _with_secret_pattern(name, definition)
     settings = schema.get("required", [])
     schema["title"] = found.uses
-    schema["description"] = describe(found).docstring
+    schema["description"] = docstring(found)
     definitions[found.name] = schema
     reference = {"$ref": f"#/$defs/{found.name}"}
     with_settings = reference if settings else {"anyOf": [reference, {"type": "null"}]}

@@ -17,6 +17,7 @@ from modelyard.base.yaml import KeyPath
 from modelyard.core.project import SecretName
 from modelyard.core.stage import Stage
 from modelyard.engine.fields import Fields, kind_of, shown
+from modelyard.engine.stage_help import in_language
 
 Loc = tuple[str | int, ...]
 
@@ -202,5 +203,5 @@ def _description(config: type[BaseModel], place: KeyPath) -> str:
     for model in _models(config, tuple(names[:-1])):
         field = model.model_fields.get(names[-1])
         if field is not None and field.description:
-            return field.description
+            return in_language(field.description)
     return ""
