@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from modelyard.methods.training import attention
 from modelyard.methods.training.random import generator
 
 LEVELS = 256
-_ATTENTION = "modelyard_dropout"
 
 
 class Masks:
@@ -57,12 +57,12 @@ def fast(module: nn.Module, masks: Masks) -> Iterator[None]:
     layers = [layer for layer in module.modules() if type(layer) is nn.Dropout and layer.p > 0]
     configs = _attention_configs(module)
     if configs:
-        _register(masks)
+        attention.register(masks)
     try:
         for layer in layers:
             layer.forward = _forward(layer, masks)  # type: ignore[method-assign]
         for config in configs:
-            config._attn_implementation = _ATTENTION
+            config._attn_implementation = attention.NAME
         yield
     finally:
         for layer in layers:
@@ -82,39 +82,3 @@ def _attention_configs(module: nn.Module) -> list[Any]:
     """The configurations of transformers' networks in the module that use torch's attention."""
     found = {id(part.config): part.config for part in module.modules() if hasattr(part, "config")}
     return [config for config in found.values() if getattr(config, "_attn_implementation", None) == "sdpa"]
-
-
-def _register(masks: Masks) -> None:
-    """Make the attention known to transformers by a name. Its masks are read as torch's attention reads them."""
-    from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-    from transformers.masking_utils import sdpa_mask
-
-    def attention(
-        part: nn.Module,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attention_mask: Tensor | None,
-        dropout: float = 0.0,
-        scaling: float | None = None,
-        is_causal: bool | None = None,
-        **others: Any,
-    ) -> tuple[Tensor, None]:
-        plain = key.shape[1] == query.shape[1] and not any(other is not None for other in others.values())
-        causal = getattr(part, "is_causal", False) if is_causal is None else is_causal
-        if dropout == 0 or causal or not plain:
-            settings = {"dropout": dropout, "scaling": scaling, "is_causal": is_causal, **others}
-            answer: tuple[Tensor, None] = sdpa_attention_forward(part, query, key, value, attention_mask, **settings)
-            return answer
-        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        scores_BHLL = torch.matmul(query * scale, key.transpose(2, 3))
-        if attention_mask is not None:
-            lowest = torch.finfo(scores_BHLL.dtype).min
-            boolean = attention_mask.dtype == torch.bool
-            scores_BHLL = scores_BHLL.masked_fill(~attention_mask, lowest) if boolean else scores_BHLL + attention_mask
-        shares_BHLL = masks.drop(torch.softmax(scores_BHLL, -1).to(value.dtype), dropout)
-        return torch.matmul(shares_BHLL, value).transpose(1, 2).contiguous(), None
-
-    AttentionInterface.register(_ATTENTION, attention)
-    AttentionMaskInterface.register(_ATTENTION, sdpa_mask)
