@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modelyard.app.evaluation_columns import Subject, subject, taken
 from modelyard.base.messages import did_you_mean, t
 from modelyard.engine.bound import BoundProject
+from modelyard.engine.openings import CUT_TO
 from modelyard.errors import Problem, ProjectError, UsageError
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ ASKING_MORE = ("attacks", "checklist", "explanation", "robustness")
 LEARNED = ("membership", "memorization")
 """Families that compare test rows with training rows."""
 CUT = "cut-"
-CUT_TO = ("rows", "test_rows", "train_rows")
-"""Settings that say how many rows a family looks at."""
 SHARE, LEAST = 8, 5
 """A family that is cut looks at an eighth of its rows, and at five if it has them."""
 

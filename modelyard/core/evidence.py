@@ -9,6 +9,8 @@ from typing import Literal
 
 Interval = tuple[float, float]
 Exact = Literal["exact"]
+TASK = "task"
+"""Of a slice: one task of a model of several. Its figure is of everything, as of a model of that task alone."""
 Subject = Literal["bytes", "lineage", "pair"]
 """Whom evidence speaks about: the bytes themselves, everything that descends from them, or a comparison."""
 
@@ -93,6 +95,11 @@ class Evidence:
     slice: Mapping[str, str] = field(default_factory=dict)
     against: str | None = None
     withdrawn: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it speaks of all rows, be it of one task, and not of a group of them."""
+        return set(self.slice) <= {TASK}
 
     @property
     def exact(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelyard.core.evidence import Evidence
+from modelyard.core.evidence import TASK, Evidence
 from modelyard.core.release import Release
 from modelyard.engine import catalog
 from modelyard.engine.identity import PARTLY
@@ -25,7 +25,7 @@ def measured_of(
     for release in releases:
         for item in store.ledger.evidence_about([release.model]):
             plain = item.against is None and item.withdrawn is None and item.split == "test"
-            if not plain or claim not in (None, item.claim) or (item.slice and not slices):
+            if not plain or claim not in (None, item.claim) or not (item.whole or slices):
                 continue
             if item.run not in whole:  # cut for want of time: its figures are no equals of others
                 whole[item.run] = PARTLY not in store.ledger.run(item.run).identity
@@ -52,17 +52,19 @@ def better_of(store: Store, item: Evidence, folder: Path) -> str:
 
 
 def history_json(store: Store, name: str) -> list[dict[str, Any]]:
-    """For a page: by claim, test rows and version, the latest measurement of each; empty with fewer than two versions.
+    """For a page: by claim, task, test rows and version, the latest measurement of each; empty with fewer than two
+    versions.
 
     Two versions of the same bytes are two points.
     """
     releases = sorted(store.ledger.releases(name), key=lambda item: item.version)
     measured = latest_of(store, releases) if len(releases) > 1 else ()
-    latest = {(item.claim, item.dataset, release.version): item for release, item in measured}
+    latest = {(item.claim, item.slice.get(TASK, ""), item.dataset, release.version): item for release, item in measured}
     found = []
-    for (claim, dataset, version), item in sorted(latest.items()):
+    for (claim, task, dataset, version), item in sorted(latest.items()):
         ends = item.ends() if item.sound() and not item.exact else None
         low, high = ends or (None, None)
-        found.append({"claim": claim, "dataset": dataset, "version": version, "value": item.value, "low": low,
-                      "high": high, "n": item.n, "unit": item.unit})  # fmt: skip
+        found.append({"claim": claim, "task": task, "dataset": dataset, "version": version,
+                      "value": item.value, "low": low, "high": high,
+                      "n": item.n, "unit": item.unit})  # fmt: skip
     return found

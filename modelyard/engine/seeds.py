@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelyard.core.evidence import Claim, Evidence
+from modelyard.core.evidence import TASK, Claim, Evidence
 from modelyard.core.run import Run
 from modelyard.store import Store
 from modelyard.store.ledger.lineage import Link
@@ -28,8 +28,8 @@ def seeds_of(store: Store, model: str, claims: Mapping[str, Claim]) -> list[dict
         claims: what the project measures; of these, the values on `SPLITS` are given.
 
     Returns:
-        `seed`, `model`, `values` (by `claim on split`; whatever its settings measured last) of each; empty if the
-        recipe has no step with inputs, so that nothing can be told.
+        `seed`, `model`, `values` (by `claim on split`, of one of several tasks `claim of task on split`; whatever its
+        settings measured last) of each; empty if the recipe has no step with inputs, so that nothing can be told.
     """
     recipes = _Recipes(store)
     maker = recipes.maker(model)
@@ -52,11 +52,15 @@ def seeds_of(store: Store, model: str, claims: Mapping[str, Claim]) -> list[dict
 def _values(evidence: tuple[Evidence, ...], claims: Mapping[str, Claim]) -> dict[str, float]:
     """The last value of each claim that could have chosen a model."""
     return {
-        f"{item.claim} on {item.split}": item.value
+        f"{item.claim}{_of(item)} on {item.split}": item.value
         for item in sorted(evidence, key=lambda item: (item.claim, item.split, item.sequence))
-        if item.split in SPLITS and not item.slice and not item.withdrawn and item.claim in claims
+        if item.split in SPLITS and item.whole and not item.withdrawn and item.claim in claims
         and claims[item.claim].better != "none" and not claims[item.claim].timing and item.against is None
     }  # fmt: skip
+
+
+def _of(item: Evidence) -> str:
+    return f" of {item.slice[TASK]}" if item.slice else ""
 
 
 class _Recipes:

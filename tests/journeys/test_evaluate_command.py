@@ -164,11 +164,14 @@ def test_what_is_cut_by_the_time_is_said_with_its_rows_and_passes_no_gate(
     assert [item["n"] for item in cut] == [6]
     assert found.report is not None
     assert found.to_json()["cut"] == {"robustness": {"rows": [48, 6]}}
+    (looked,) = found.openings
     monkeypatch.undo()
     again = evaluating.evaluate("shop", families=("robustness",), sets=sets, max_seconds=600, jobs=1, project=shop)
     assert again.cut == {}
     whole = [item for item in again.evidence if item["claim"] == "robustness.worst_accuracy" and not item["slice"]]
     assert [item["n"] for item in whole] == [48]
+    # One look at the test rows, not two: the whole has told all that the part had.
+    assert again.openings == (looked,)
     # A gate reads evidence by evaluator: what was cut has another than what is whole.
     assert whole[0]["evaluator"] != cut[0]["evaluator"]
 

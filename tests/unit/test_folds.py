@@ -154,6 +154,29 @@ def test_folds_are_cached_alike_side_by_side_and_measured(quick_disk):
     assert sum(held) == pytest.approx(20, abs=0.5), "rows of train are held out once, over all folds"
 
 
+TASKS = TOY.replace("project: fold", "project: tasks")
+
+
+def test_of_several_tasks_each_has_its_mean_over_the_folds(quick_disk):
+    project = write_toy(quick_disk, text=TASKS)
+    judge = (quick_disk / "judge.py").read_text()
+    one = 'context.measure("judge.score", value, about="model", on="data/validation", n=100, interval=ends)'
+    each = """for task, n in {"mood": 7, "length": 10}.items():
+        context.measure("judge.score", value * n, about="model", on="data/validation", n=n, interval=ends,
+                        slice={"task": task})
+        context.measure("judge.score", 0.0, about="model", on="data/validation", n=n, interval=ends,
+                        slice={"task": task, "class": "a"})"""
+    assert one in judge
+    (quick_disk / "judge.py").write_text(judge.replace(one, each))
+    result = modelyard.run(project)
+    found = {item["slice"]["task"]: item for item in modelyard.evidence("cv.report", project=quick_disk)}
+    assert {task: item["n"] for task, item in found.items()} == {"mood": 21, "length": 30}
+    assert found["length"]["value"] / found["mood"]["value"] == pytest.approx(10 / 7)
+    digest = outputs(result)["cv.report"].removeprefix("sha256:")
+    report = json.loads((quick_disk / ".modelyard" / "artifacts" / digest[:2] / digest[2:] / "folds.json").read_text())
+    assert [one["from"] for one in report["data"]["scores"]] == ["judge.score of length", "judge.score of mood"]
+
+
 def test_a_changed_setting_makes_every_fold_again_and_a_changed_k_too(quick_disk):
     project = write_toy(quick_disk / "one")
     modelyard.run(project)

@@ -42,6 +42,15 @@ def test_many_claims_are_cut_to_six_and_the_command_for_the_rest_is_named() -> N
     assert "3 more: `modelyard show history" in page
 
 
+def test_each_task_of_several_has_a_curve_of_its_own_named_by_it() -> None:
+    page = shown(*(point(version, 0.5 + at / 10, task=task) for at, task in enumerate(("mood", "<b>")) for version in
+                   (1, 2)), point(1, 0.2, task="lone"))  # fmt: skip
+    assert page.count("<figure") == 2
+    assert "mood: " in page
+    assert "&lt;b&gt;: " in page
+    assert "lone" not in page
+
+
 def test_numbers_that_are_not_finite_are_no_points() -> None:
     record = sample_record() | {"history": [point(1, float("nan")), point(2, 0.5), point(3, 0.6)]}
     assert parse(record).history[0].value is None

@@ -76,9 +76,9 @@ release:
 ONE_SEED = "    - {claim: selection.seeds, max: 1}\n"
 
 
-def run(folder, seed, text=PROJECT):
+def run(folder, seed, text=PROJECT, score=SCORE):
     (folder / "evaluate").mkdir(parents=True, exist_ok=True)
-    for name, content in {"make": DATA, "fit": FIT, "evaluate/score": SCORE}.items():
+    for name, content in {"make": DATA, "fit": FIT, "evaluate/score": score}.items():
         (folder / f"{name}.py").write_text(content)
     (folder / "modelyard.yaml").write_text(text.replace("seed: 0", f"seed: {seed}"))
     return modelyard.run(folder)
@@ -161,6 +161,42 @@ def test_seeds_without_a_claim_in_common_are_only_counted():
     found = selection.compare([*seeds(1.0), *seeds(1.0, name="other on test")], "m0", {})
     assert (len(found.seeds), found.claim, found.gain) == (2, "", 0.0)
     assert "nothing in common" in selection.about(found).template
+
+
+def test_seeds_of_several_tasks_are_compared_task_by_task():
+    rows = [
+        {"seed": at, "model": f"m{at}", "values": {"quality.accuracy of mood on test": 0.5 + at / 10,
+         "quality.rmse of day on date on test": 2.0 - at, "fairness.gap on test": 0.1}} for at in range(2)
+    ]  # fmt: skip
+    found = selection.by_task(rows, "m1", {"quality.rmse": {"better": "lower"}})
+    assert [(one.task, one.claim) for one in found] == [
+        ("day on date", "quality.rmse of day on date on test"), ("mood", "quality.accuracy of mood on test"),
+    ]  # fmt: skip
+    assert [one.gain for one in found] == pytest.approx([0.5, 0.05])
+    (wanted,) = selection.by_task(rows, "m1", {}, "fairness.gap")
+    assert (wanted.task, wanted.claim) == ("", "fairness.gap on test")
+    (mood,) = selection.by_task(rows, "m1", {}, "quality.accuracy")
+    assert mood.task == "mood"
+    (plain,) = selection.by_task(seeds(1.0, 2.0), "m0", {})
+    assert plain.task == ""
+
+
+def test_a_rule_about_the_seeds_of_one_task_refuses_the_lucky_one(quick_disk):
+    about, sliced = (
+        "interval=(value - 0.05, value + 0.05))",
+        'interval=(value - 0.05, value + 0.05), slice={"task": "mood"})',
+    )
+    rule = "    - {claim: selection.seed_gain, max: 0.01, slice: {task: mood}}\n"
+    text = PROJECT.replace("    - {claim: score.rate, min: 0.1}\n", rule)
+    assert about in SCORE
+    (quick_disk / "evaluate").mkdir()
+    for seed in (0, 1):
+        result = run(quick_disk, seed, text, SCORE.replace(about, sliced))
+    found = {item["claim"]: item for item in modelyard.evidence("model.model", project=quick_disk)}
+    assert found["selection.seed_gain"]["slice"] == {"task": "mood"}
+    assert found["selection.seed_gain"]["value"] == pytest.approx(0.05)
+    assert not result.decision.passed
+    assert "The best of 2 seeds. By score.rate of mood on test it has 0.6" in card(quick_disk, result)
 
 
 def test_the_best_of_twenty_equal_models_looks_three_points_better():

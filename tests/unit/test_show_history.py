@@ -7,7 +7,7 @@ from typing import Any
 
 from modelyard.cli.show import WIDTH, _history
 from modelyard.core.evidence import Evidence
-from modelyard.engine.release_history import latest_of
+from modelyard.engine.release_history import history_json, latest_of
 
 
 def evidence(sequence: int, value: float, run: int = 1, **more: Any) -> Evidence:
@@ -36,6 +36,25 @@ def test_groups_are_lines_of_their_own_and_only_asked_for() -> None:
     items = [evidence(1, 0.1), evidence(2, 0.2, slice={"sex": "f"}), evidence(3, 0.3, slice={"sex": "m"})]
     assert latest(items) == [0.1]
     assert latest(items, slices=True) == [0.1, 0.2, 0.3]
+
+
+def test_tasks_are_lines_without_being_asked_for_and_their_groups_are_not() -> None:
+    items = [evidence(1, 0.1, slice={"task": "mood"}), evidence(2, 0.2, slice={"task": "length"}),
+             evidence(3, 0.3, slice={"task": "mood", "class": "happy"})]  # fmt: skip
+    assert latest(items) == [0.1, 0.2]
+    assert latest(items, slices=True) == [0.1, 0.2, 0.3]
+
+
+def test_the_record_for_a_page_keeps_tasks_apart() -> None:
+    items = [evidence(1, 0.1, slice={"task": "mood"}), evidence(2, 0.2, slice={"task": "length"})]
+    ledger = SimpleNamespace(
+        releases=lambda name: [SimpleNamespace(model="m", version=1), SimpleNamespace(model="m", version=2)],
+        evidence_about=lambda models: items,
+        run=lambda run: SimpleNamespace(identity={}),
+    )
+    store: Any = SimpleNamespace(ledger=ledger)
+    found = [(one["task"], one["version"], one["value"]) for one in history_json(store, "shop")]
+    assert found == [("length", 1, 0.2), ("length", 2, 0.2), ("mood", 1, 0.1), ("mood", 2, 0.1)]
 
 
 def line(version: int, value: float, interval: Any, **more: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
+from modelyard.core.evidence import TASK
 from modelyard.core.stage import Context
 from modelyard.engine.bench import Bench
 from modelyard.engine.bound import BoundFolds, BoundSearch, BoundStep
@@ -86,10 +87,10 @@ def gathering(bench: Bench, folds: BoundFolds, prepared: Prepared) -> Callable[[
     def run(config: FoldsConfig, context: Context) -> None:
         measured, chosen = [], []
         for number, group in enumerate(folds.groups, 1):
-            found: dict[tuple[str, str], Any] = {}
+            found: dict[tuple[str, str, str], Any] = {}
             for name in judges:
                 for item in _measured(bench, keys[folds.of_fold(number, name)]):
-                    found[name, item.claim] = item
+                    found[name, item.claim, item.slice.get(TASK, "")] = item
             measured.append(found)
             chosen.append(_chosen(bench, group, keys))
         gatherer.gather(config, context, folds.scores, measured, chosen if folds.nested else [])
@@ -98,10 +99,10 @@ def gathering(bench: Bench, folds: BoundFolds, prepared: Prepared) -> Callable[[
 
 
 def _measured(bench: Bench, key: str) -> list[Any]:
-    """What the run of a key measured on validation, of everything."""
+    """What the run of a key measured on validation, of everything or of a whole task."""
     run = bench.store.ledger.completed(key)
     evidence = bench.store.ledger.evidence_of(run.id) if run is not None else ()
-    return [item for item in evidence if item.split == "validation" and not item.slice]
+    return [item for item in evidence if item.split == "validation" and item.whole]
 
 
 def _chosen(bench: Bench, group: Sequence[str], keys: Mapping[str, str]) -> dict[str, Any]:

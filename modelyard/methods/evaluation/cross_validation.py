@@ -49,8 +49,9 @@ class Score:
 
     Attributes:
         claim, source: the mean's name, and that of what each fold measured.
-        n: rows held out in all.
+        n: rows held out in all; of a task, those that say something of it.
         interval: 95 %; None if all folds are the same.
+        task: of a model of several; `` of a model of one.
     """
 
     claim: str
@@ -59,6 +60,7 @@ class Score:
     mean: float
     interval: tuple[float, float] | None
     n: int
+    task: str = ""
 
 
 def look(folder: Path) -> Cut:
@@ -83,15 +85,21 @@ def _moment(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(" ", "seconds").removesuffix("+00:00")
 
 
-def summarise(claim: str, source: str, values: Sequence[float], cuts: Sequence[Cut]) -> Score:
+def summarise(
+    claim: str, source: str, values: Sequence[float], cuts: Sequence[Cut], task: str = "", num_rows: int | None = None
+) -> Score:
     """The plain mean of what the folds measured, with the corrected interval.
 
     Args:
         values: by fold; as many as there are cuts.
+        task: of a model of several tasks; its rows are taken to be as frequent in what was learned from as in what was
+            held out.
+        num_rows: rows held out that say something of the task; None: all.
     """
     held = sum(cut.held for cut in cuts)
     interval = nadeau_bengio(values, sum(cut.train for cut in cuts) / len(cuts), held / len(cuts))
-    return Score(claim, source, tuple(values), math.fsum(values) / len(values), interval, held)
+    mean, about = math.fsum(values) / len(values), f"{source} of {task}" if task else source
+    return Score(claim, about, tuple(values), mean, interval, held if num_rows is None else num_rows, task)
 
 
 def write(
@@ -121,7 +129,10 @@ def write(
 
 
 def _blocks(by: str, cuts: Sequence[Cut], scores: Sequence[Score], chosen: Sequence[Mapping[str, Any]]) -> list[Block]:
-    found: list[Block] = [Text(_about(by, len(cuts))), Figures("Mean over the folds", ("folds.",), slices=False)]
+    found: list[Block] = [
+        Text(_about(by, len(cuts))),
+        Figures("Mean over the folds", ("folds.",), slices=any(score.task for score in scores)),
+    ]
     if chosen:
         found.insert(1, Text(NESTED))
     found.append(_table(by, cuts, scores))

@@ -26,9 +26,11 @@ class Seeds:
     Attributes:
         seeds: of each model, in order.
         own: place of the model that this is about.
-        claim: what they are compared by, `quality.accuracy on test`; `` if they have nothing in common.
+        claim: what they are compared by, `quality.accuracy on test`, of one of several tasks
+            `quality.accuracy of mood on test`; `` if they have nothing in common.
         values: of each model.
         higher: whether more is better.
+        task: which of several; `` of a model of one.
     """
 
     seeds: tuple[int, ...]
@@ -36,6 +38,7 @@ class Seeds:
     claim: str = ""
     values: tuple[float, ...] = ()
     higher: bool = True
+    task: str = ""
 
     @property
     def mean(self) -> float:
@@ -62,7 +65,11 @@ class Seeds:
 
 
 def compare(
-    seeds: Sequence[Mapping[str, Any]], model: str, claims: Mapping[str, Mapping[str, Any]], wanted: str = ""
+    seeds: Sequence[Mapping[str, Any]],
+    model: str,
+    claims: Mapping[str, Mapping[str, Any]],
+    wanted: str = "",
+    task: str = "",
 ) -> Seeds:
     """The seeds by the claim that all of them measured: the wanted one, else the most usual; on test before validation.
 
@@ -71,28 +78,55 @@ def compare(
         model: digest of the one this is about; it must be among them, unless there are none.
         claims: `better` of each claim.
         wanted: name of a claim.
+        task: of a model of several tasks, the one whose figures count.
     """
     numbers = tuple(int(one["seed"]) for one in seeds)
     own = next((place for place, one in enumerate(seeds) if one["model"] == model), 0)
-    shared = set.intersection(*(set(one["values"]) for one in seeds)) if seeds else set()
-    order = (wanted,) if wanted else (*USUAL, *sorted({name.partition(" on ")[0] for name in shared}))
+    shared = {(name, split): key for key in _shared(seeds) for name, of, split in [_parts(key)] if of == task}
+    order = (wanted,) if wanted else (*USUAL, *sorted({name for name, _ in shared}))
     for name in order:
         for split in ("test", "validation"):
-            key = f"{name} on {split}"
-            if key in shared:
+            if key := shared.get((name, split)):
                 values = tuple(float(one["values"][key]) for one in seeds)
-                return Seeds(numbers, own, key, values, claims.get(name, {}).get("better") != "lower")
-    return Seeds(numbers, own)
+                return Seeds(numbers, own, key, values, claims.get(name, {}).get("better") != "lower", task)
+    return Seeds(numbers, own, task=task)
 
 
-def shown(found: Seeds, seeds: Sequence[Mapping[str, Any]]) -> list[Block]:
-    """A page: the figures, and every seed with what it measured."""
-    blocks: list[Block] = [Text(about(found)), Figures("How it was chosen", ("selection.",))]
+def by_task(
+    seeds: Sequence[Mapping[str, Any]], model: str, claims: Mapping[str, Mapping[str, Any]], wanted: str = ""
+) -> list[Seeds]:
+    """The seeds task by task, a comparison for each that all have measured; one of the whole if that is what is usual,
+    or if there are no tasks. Arguments as of `compare`."""
+    whole = compare(seeds, model, claims, wanted)
+    tasks = sorted({task for _, task, _ in map(_parts, _shared(seeds)) if task})
+    found = [one for task in tasks if (one := compare(seeds, model, claims, wanted, task)).claim]
+    usual = any(one.claim.partition(" ")[0] in USUAL for one in found)
+    if found and (not whole.claim or (usual and whole.claim.partition(" ")[0] not in (*USUAL, wanted))):
+        return found
+    return [whole]
+
+
+def _shared(seeds: Sequence[Mapping[str, Any]]) -> set[str]:
+    """What every one of them has measured."""
+    return set.intersection(*(set(one["values"]) for one in seeds)) if seeds else set()
+
+
+def _parts(key: str) -> tuple[str, str, str]:
+    """Claim, task and split of a key of `values`."""
+    about, _, split = key.rpartition(" on ")
+    claim, _, task = about.partition(" of ")
+    return claim, task, split
+
+
+def shown(found: Sequence[Seeds], seeds: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """A page: the figures, and every seed with what it measured. `found` is what `by_task` gives."""
+    blocks: list[Block] = [Text(about(one)) for one in found]
+    blocks.append(Figures("How it was chosen", ("selection.",)))
     if len(seeds) > 1:
-        shared = sorted(set.intersection(*(set(one["values"]) for one in seeds)) - {found.claim})
-        columns = ([found.claim] if found.claim else []) + shared[: COLUMNS - 1]
+        first = [one.claim for one in found if one.claim]
+        columns = (first + sorted(_shared(seeds) - set(first)))[: max(COLUMNS, len(first))]
         rows: list[tuple[Cell, ...]] = [
-            (one["seed"], "★" if place == found.own else "", *(float(one["values"][name]) for name in columns))
+            (one["seed"], "★" if place == found[0].own else "", *(float(one["values"][name]) for name in columns))
             for place, one in enumerate(seeds)
         ]
         blocks.append(Table("Seeds", ("seed", "this model", *columns), tuple(rows)))

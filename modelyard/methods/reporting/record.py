@@ -228,9 +228,10 @@ class Seed(_Part):
 
 
 class Version(_Part):
-    """What was measured of a claim on some test rows, of one version of the release."""
+    """What was measured of a claim on some test rows, of one version of the release; `task` is one of several."""
 
     claim: str
+    task: str = ""
     dataset: str
     version: int
     value: float | None = None

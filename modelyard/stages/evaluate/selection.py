@@ -5,7 +5,8 @@ every run: models of this project that differ from this one by the project's `se
 measured, and so does every run that was given the test rows. Of those that failed only `evaluate.*` stages do not: they
 tell nothing before they end. Rules for the gate:
 `{claim: selection.seeds, max: 1}`, `{claim: selection.seed_gain, max: 0.005}`,
-`{claim: selection.test_models, max: 3}`.
+`{claim: selection.test_models, max: 3}`. Of a model of several tasks gain and range are measured task by task, and a rule
+names one: `slice: {task: mood}`.
 Put it below the steps that measure: what comes after it is not counted. The report holds `selection.json`.
 """
 
@@ -37,19 +38,21 @@ def run(config: Config, context: Context) -> None:
 
     record = json.loads((context.input("record") / "record.json").read_text(encoding="utf-8"))
     seeds = record["seeds"]
-    found = selection.compare(seeds, record["seeds_of"], record["claims"], config.claim)
+    found = selection.by_task(seeds, record["seeds_of"], record["claims"], config.claim)
 
-    def exact(name: str, value: float, n: int, unit: str = "") -> None:
-        context.measure(f"selection.{name}", value, about="model", on="", n=n, unit=unit, interval="exact")
+    def exact(name: str, value: float, n: int, unit: str = "", task: str = "") -> None:
+        context.measure(f"selection.{name}", value, about="model", on="", n=n, unit=unit, interval="exact",
+                        slice={"task": task} if task else {})  # fmt: skip
 
     count = max(1, len(seeds))
     exact("seeds", count, count, "seeds")
-    if found.claim or count == 1:  # without a comparison there is no evidence, and a rule that asks for it fails
-        exact("seed_gain", found.gain, count)
-        exact("seed_range", found.spread, count)
+    for one in found:
+        if one.claim or count == 1:  # without a comparison there is no evidence, and a rule that asks for it fails
+            exact("seed_gain", one.gain, count, task=one.task)
+            exact("seed_range", one.spread, count, task=one.task)
     exact("test_openings", record["openings"], max(1, record["openings"]), "runs")
     exact("test_models", record["opened_models"], max(1, record["opened_models"]), "models")
-    if not found.claim and count > 1:
+    if not found[0].claim and count > 1:
         context.say(
             t("not every seed has measured `{claim}`: they cannot be compared by it", claim=config.claim)
             if config.claim
@@ -57,7 +60,7 @@ def run(config: Config, context: Context) -> None:
         )
     if len(seeds) > 1:
         context.say(
-            t("{num} seeds made models this way: {seeds}", num=len(seeds), seeds=", ".join(map(str, found.seeds)))
+            t("{num} seeds made models this way: {seeds}", num=len(seeds), seeds=", ".join(map(str, found[0].seeds)))
         )
     said = t("test rows: opened by {runs} runs, for {models} models", runs=record["openings"],
              models=record["opened_models"])  # fmt: skip

@@ -1,4 +1,4 @@
-"""The project over its releases: what was measured on the same test rows, one curve a claim."""
+"""The project over its releases: what was measured on the same test rows, one curve a claim and task."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from modelyard.methods.reporting.charts import lines
-from modelyard.methods.reporting.markup import Markup, el
+from modelyard.methods.reporting.markup import Markup, clip, el
 from modelyard.methods.reporting.record import Version
 from modelyard.methods.reporting.view import Section, View, section
 
@@ -18,13 +18,13 @@ FIRST = ("accuracy", "f1", "rmse", "perplexity", "ndcg", "worst", "gap", "ece", 
 def history(view: View) -> Section | None:
     """Curves with the band of their 95 % intervals; nothing with fewer than two versions on the same rows."""
     datasets = {item.dataset for item in view.standing() if item.split == "test"}
-    by_claim: dict[str, list[Version]] = defaultdict(list)
+    by_claim: dict[tuple[str, str], list[Version]] = defaultdict(list)
     for one in view.record.history:
         if one.dataset in datasets and one.value is not None:
-            by_claim[one.claim].append(one)
-    several = {claim: found for claim, found in by_claim.items() if len({one.version for one in found}) > 1}
-    chosen = sorted(several, key=lambda claim: (_rank(view, claim), claim))[:MAX_CHARTS]
-    charts = [_chart(view, claim, several[claim]) for claim in chosen]
+            by_claim[one.claim, one.task].append(one)
+    several = {key: found for key, found in by_claim.items() if len({one.version for one in found}) > 1}
+    chosen = sorted(several, key=lambda key: (_rank(view, key[0]), key))[:MAX_CHARTS]
+    charts = [_chart(view, several[key]) for key in chosen]
     shown = [chart for chart in charts if chart]
     lead = view.t("By version, each measured on the test rows of this one; the band is the 95 % interval.")
     left = len(several) - len(chosen)
@@ -40,9 +40,12 @@ def _rank(view: View, claim: str) -> int:
     return -1 if claim in ruled else place
 
 
-def _chart(view: View, claim: str, found: Sequence[Version]) -> Markup | None:
+def _chart(view: View, found: Sequence[Version]) -> Markup | None:
+    """Of one claim and task."""
     ordered = sorted(found, key=lambda one: one.version)
+    claim, task = ordered[0].claim, ordered[0].task
     points = [(float(one.version), one.value) for one in ordered if one.value is not None]
     band = [(float(one.version), one.low, one.high) for one in ordered if one.low is not None and one.high is not None]
-    title = view.words.title(claim, view.claim(claim))
+    named = view.words.title(claim, view.claim(claim))
+    title = f"{clip(task, 60)}: {named}" if task else named
     return lines.line_chart(title, [lines.Series(title, points, band)], view.t("version"), ordered[-1].unit or claim)

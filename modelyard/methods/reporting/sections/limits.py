@@ -193,8 +193,9 @@ def _seeds(view: View) -> Iterator[Node]:
         for one in record.seeds
     ]
     claims = {name: {"better": claim.better} for name, claim in record.claims.items()}
-    about = selection.about(selection.compare(seeds, record.seeds_of, claims))
-    yield view.t(about.template, **about.values)
+    for one in selection.by_task(seeds, record.seeds_of, claims):
+        about = selection.about(one)
+        yield view.t(about.template, **about.values)
 
 
 def _rights(view: View) -> Iterator[Node]:
