@@ -16,6 +16,7 @@ QUICK: dict[str, Any] = {"batch_size": 4, "max_steps": 8, "compute": COMPUTE}
 WAYS: dict[str, dict[str, Any]] = {
     "all weights": {"ewc": {"strength": 5, "rows": 10}, "distillation": {"weight": 0.5}},
     "adapter": {"ewc": {"strength": 5, "rows": 10}, "adapter": {"rank": 2, "dropout": 0.1}},
+    "adapter beside 4 bits": {"adapter": {"rank": 2, "dropout": 0.1, "base": "nf4"}},
 }
 
 

@@ -9,15 +9,19 @@ import torch
 from support.tiny_language import tiny_model
 
 from modelyard.errors import InputError
-from modelyard.methods.training import adapters, checkpoints
+from modelyard.methods.training import adapters, checkpoints, nf4
 from modelyard.methods.training.language.settings import Adapter
 
 IDS = torch.tensor([[3, 270, 265, 280, 7, 266]])
 
 
-def disturbed(family: str, kind: str, tokens: tuple[int, ...] = (), seed: int = 0, **shape) -> adapters.Adapted:
+def disturbed(
+    family: str, kind: str, tokens: tuple[int, ...] = (), seed: int = 0, base: str = "fp32", **shape
+) -> adapters.Adapted:
     """An adapted model whose adapter is not at its start."""
     model, _ = tiny_model(family, **shape)
+    if base == "nf4":
+        nf4.hold(model)
     adapted = adapters.add(model, Adapter(kind=kind, rank=4, alpha=8), 0, 1, tokens, base="sha256:a")
     draw = torch.Generator().manual_seed(seed)
     for name, parameter in sorted(adapted.model.named_parameters()):

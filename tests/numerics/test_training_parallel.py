@@ -22,6 +22,9 @@ TWO = {
     "pipeline, tied": ("qwen3-tied", {"pipeline": 2, "schedule": "gpipe"}),
     "shard, lion": ("llama", {"shard": 2, "optimizer": "lion"}),
     "data, muon": ("llama", {"layout": "data", "optimizer": "muon"}),
+    "data, 4 bits": ("qwen3-nf4", {"layout": "data"}),
+    "shard, 4 bits": ("qwen3-nf4", {"shard": 2}),
+    "pipeline, 4 bits": ("qwen3-nf4", {"pipeline": 2}),
 }
 FOUR = {
     "data": ("bert", {"layout": "data"}),
@@ -38,7 +41,9 @@ LOOSE = {
     "diloco": ("bert", {"synchronize_every": 3}),
 }
 CUT = ("powersgd", "diloco")
-RESUMED = {name: LOOSE[name] for name in CUT} | {name: TWO[name] for name in ("data", "shard, tied", "pipeline, tied")}
+RESUMED = {name: LOOSE[name] for name in CUT} | {
+    name: TWO[name] for name in ("data", "shard, tied", "pipeline, tied", "data, 4 bits")
+}
 
 
 def run(processes: int, jobs: list, folder: Path) -> dict:

@@ -11,12 +11,13 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from modelyard.methods.training import loop
+from modelyard.methods.training import adapters, loop, nf4
 from modelyard.methods.training.axes import Batch
 from modelyard.methods.training.classification import CrossEntropy
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.language.network import TokenLosses
 from modelyard.methods.training.language.objectives import NextToken
+from modelyard.methods.training.language.settings import Adapter
 from modelyard.methods.training.parallel import world
 from modelyard.methods.training.parallel.begin import begin
 from modelyard.methods.training.settings import EarlyStopping, Optimizer
@@ -42,11 +43,14 @@ def network(kind: str):
         return AutoModelForSequenceClassification.from_config(
             AutoConfig.for_model("bert", num_labels=3, **still, **SHAPE)
         )
-    tied = kind.endswith("tied")
-    config = AutoConfig.for_model(
-        kind.removesuffix("-tied"), num_key_value_heads=4, head_dim=4, tie_word_embeddings=tied, **SHAPE
-    )
-    return TokenLosses(AutoModelForCausalLM.from_config(config))
+    family, _, variant = kind.partition("-")
+    tied = variant == "tied"
+    config = AutoConfig.for_model(family, num_key_value_heads=4, head_dim=4, tie_word_embeddings=tied, **SHAPE)
+    model = AutoModelForCausalLM.from_config(config)
+    if variant == "nf4":
+        nf4.hold(model)
+        adapters.add(model, Adapter(rank=2), 0, 1)
+    return TokenLosses(model)
 
 
 class Texts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from modelyard.errors import InputError, StageError
 from modelyard.methods import runtimes
 from modelyard.methods.preprocessing import lossless
 from modelyard.methods.runtimes.model_folder import ModelCard
+from modelyard.methods.training import nf4
 from modelyard.methods.training.language import saving
 from modelyard.methods.training.language.settings import Generation
 from modelyard.stages.train import instruct, language_model, preference
@@ -165,6 +167,59 @@ def test_instruct_by_an_adapter_changes_its_layers_and_the_marks_alone(tmp_path:
     instruct.run(again, context(tmp_path / "again", data, base))
     with pytest.raises(InputError, match="another base"):
         instruct.run(again, context(tmp_path / "again", data, tmp_path / "outputs" / "model"))
+
+
+@pytest.mark.parametrize("stage", [language_model, instruct, preference])
+def test_a_base_in_four_bits_is_said_and_the_model_is_merged_into_what_the_bits_stand_for(
+    tmp_path: Path, texts: Path, base: Path, stage: Any
+) -> None:
+    from safetensors.torch import load_file
+
+    columns = PAIRS if stage is preference else QUESTIONS
+    data = texts
+    if stage is not language_model:
+        data = write_columns(tmp_path / "data", {"train": columns, "validation": columns})
+    settings = {**QUICK, "adapter": {"rank": 2, "targets": ["v_proj"], "base": "nf4"}}
+    made = context(tmp_path, data, base)
+    stage.run(stage.Config(**settings), made)
+    assert any(line.startswith("14 matrices of the base are held in 4 bits") for line in made.said)
+    before, after = (load_file(folder / "model.safetensors") for folder in (base, tmp_path / "outputs" / "model"))
+    assert before.keys() == after.keys()
+    for name, weight in before.items():
+        if "_proj" in name:
+            stands = nf4.unpack(nf4.pack(weight))
+            assert torch.equal(after[name], stands) == ("v_proj" not in name), name
+            assert (after[name] - stands).abs().max() < 0.1
+        elif "norm" in name:
+            assert torch.equal(after[name], weight), name
+    assert runtimes.load(tmp_path / "outputs" / "model").predict([{"prompt": "Ada"}])[0].tokens >= 0
+    # It mended what 4 bits lost: beside the whole weights it is another change.
+    if stage is instruct:
+        (tmp_path / "again").mkdir()
+        adapter = tmp_path / "outputs" / "model" / "adapter"
+        for kind, fits in (("nf4", True), ("fp32", False)):
+            again = instruct.Config(
+                **{**settings, "adapter": {**settings["adapter"], "base": kind}}, adapter_start=str(adapter)
+            )
+            with nullcontext() if fits else pytest.raises(InputError, match="another base"):
+                instruct.run(again, context(tmp_path / "again", data, base))
+
+
+def test_preferences_are_judged_against_the_base_in_four_bits(tmp_path: Path, base: Path) -> None:
+    import numpy as np
+
+    data = write_columns(tmp_path / "data", {"train": PAIRS, "validation": PAIRS})
+    found = []
+    for kind in ("fp32", "nf4"):
+        (tmp_path / kind).mkdir()
+        settings = {**QUICK, "max_steps": 1, "evaluate_every": 1, "optimizer": {"learning_rate": 1e-9}}
+        made = context(tmp_path / kind, data, base)
+        preference.run(preference.Config(**settings, adapter={"rank": 2, "base": kind}), made)
+        found.append(np.load(tmp_path / kind / "scratch" / "reference" / "train" / "000000.npy"))
+        history = ModelCard.read(tmp_path / kind / "outputs" / "model").provenance["details"]["history"]
+        # Nothing was learned: no answer is likelier than under the reference.
+        assert history[-1]["loss"] == pytest.approx(math.log(2), abs=1e-5)
+    assert abs(found[0] - found[1]).max() > 1e-3
 
 
 def test_chats_are_read_and_bad_rows_are_counted_not_fatal(tmp_path: Path, base: Path) -> None:

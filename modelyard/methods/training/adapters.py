@@ -1,8 +1,9 @@
 """Adapters: low-rank changes beside frozen weights, through peft.
 
 LoRA (Hu et al. 2021): W + (alpha / rank) B A, with B from 0, so that the model begins as it was. DoRA (Liu et al. 2024)
-splits W into lengths and directions and changes the direction so. Merging adds the change to W: the merged model needs
-no peft and computes what the adapted one did, up to rounding.
+splits W into lengths and directions and changes the direction so. W itself may be held in 4 bits (`nf4`). Merging adds
+the change to W, as it was trained beside: the merged model needs no peft and computes what the adapted one did, up to
+rounding.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from modelyard.base.canonical import canonical_json
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
-from modelyard.methods.training import devices
+from modelyard.methods.training import devices, nf4
 from modelyard.methods.training.random import seed_torch
 
 NAME = "default"
@@ -59,7 +60,11 @@ class Adapted:
         return self.tuner.model
 
     def merge(self) -> Any:
-        """The transformers model with the changes added to its weights and no adapters left; in place."""
+        """The transformers model with the changes added to its weights and no adapters left; in place.
+
+        Weights in 4 bits become what those bits stand for: what the changes were learned beside.
+        """
+        nf4.release(self.model)
         return self.tuner.merge_and_unload()
 
     def save(self, folder: Path) -> None:

@@ -38,7 +38,9 @@ def check(device: torch.device) -> None:
 
 def fits(part: nn.Module, name: str) -> bool:
     """Whether a layer may be computed in fp8."""
-    return isinstance(part, nn.Linear) and all(side % MULTIPLE == 0 for side in part.weight.shape)
+    # A matrix held in other bits is no parameter.
+    own = dict(part.named_parameters(recurse=False)) if isinstance(part, nn.Linear) else {}
+    return "weight" in own and all(side % MULTIPLE == 0 for side in own["weight"].shape)
 
 
 @contextmanager

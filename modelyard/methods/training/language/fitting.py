@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from modelyard.base.messages import t
-from modelyard.methods.training import adapters, devices
+from modelyard.methods.training import adapters, devices, nf4
 from modelyard.methods.training.language import learning, models, objectives
 from modelyard.methods.training.language.documents import Documents
 from modelyard.methods.training.language.learning import Job, Learning
@@ -50,12 +50,29 @@ class Beside:
 
         Raises InputError if the adapter to go on from was made for another base.
         """
+        self.hold(model, job)
         made = adapters.add(model, self.shape, job.seed, job.threads, self.tokens, self.base)
         if self.start is not None:
             made.load(self.start)
         trained = sum(one.numel() for one in made.model.parameters() if one.requires_grad)
         job.hooks.say(t("{count:,} weights of the adapter are trained", count=trained))
         return made
+
+    def hold(self, model: Any, job: Job) -> None:
+        """Hold the base as the settings say; says what it takes. Nothing if it is held so already."""
+        if self.shape.base != "nf4" or nf4.holds(model):
+            return
+        before = nf4.num_bytes(model)
+        count = nf4.hold(model)
+        job.hooks.say(
+            t(
+                "{count:,} matrices of the base are held in 4 bits (NF4): it takes {after:,.1f} MiB instead of "
+                "{before:,.1f}",
+                count=count,
+                after=nf4.num_bytes(model) / 2**20,
+                before=before / 2**20,
+            )
+        )
 
     def merge(self, adapted: adapters.Adapted) -> Any:
         """The merged model; the adapter is written first if it is to be kept."""

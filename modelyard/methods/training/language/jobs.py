@@ -141,7 +141,8 @@ def beside(
         return None
     return Beside(
         shape=shape,
-        base=digest_file(folder / WEIGHTS),
+        # Beside 4 bits it learns to mend what they lost: beside the whole weights it would be another change.
+        base=digest_file(folder / WEIGHTS) + ("" if shape.base == "fp32" else f" {shape.base}"),
         tokens=tokens,
         start=None if start is None else (context.base / Path(start).expanduser()).resolve(),
         keep=context.output("model") / "adapter" if world.rank() == 0 else None,

@@ -303,6 +303,9 @@ def train(model: Any, training: Pairs, validation: Pairs, settings: Settings, jo
     Raises:
         StageError: the loss is no longer a number.
     """
+    if settings.adapter is not None:
+        # The reference is the model as training finds it.
+        settings.adapter.hold(model, job)
     module = TokenLosses(model)
     training, validation = (
         with_reference(module, pairs, settings.batch_size, job, job.scratch / "reference" / split)

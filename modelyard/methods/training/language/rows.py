@@ -97,6 +97,13 @@ def pairs(
     return _collect(data, split, names, lambda row: _pair(row, names), hooks)
 
 
+def asked(data: Dataset, *named: str | None) -> str | None:
+    """The column of what a model is asked, as `chats` and `pairs` find it; None if there is none."""
+    there = {column.name for column in data.columns}
+    wanted = (*(name for name in named if name), "instruction", "prompt", "question", *CHATS)
+    return next((name for name in wanted if name in there), None)
+
+
 def _column(there: set[str], named: str | None, usual: Sequence[str]) -> str | None:
     """The column that is named, else the first of the usual ones. Raises InputError if the named one is missing."""
     if named is not None and named not in there:

@@ -44,11 +44,14 @@ class Tokens(BaseModel):
 
 
 class Adapter(BaseModel):
-    """Low-rank changes beside frozen weights: LoRA (Hu et al. 2021) or DoRA (Liu et al. 2024)."""
+    """Low-rank changes beside frozen weights: LoRA (Hu et al. 2021), DoRA (Liu et al. 2024), either beside 4 bits."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["lora", "dora"] = Field("lora", description="`dora` also learns the length of each column")
+    base: Literal["fp32", "nf4"] = Field(
+        "fp32", description="how the frozen matrices are held; `nf4`: in 4 bits (QLoRA, Dettmers et al. 2023)"
+    )
     rank: int = Field(16, ge=1, le=1024, description="of the change of a matrix")
     alpha: float = Field(32, gt=0, le=10_000, description="the change is multiplied by alpha / rank")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of its inputs dropped in training")

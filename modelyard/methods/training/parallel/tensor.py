@@ -39,6 +39,7 @@ def cut(module: nn.Module, mesh: DeviceMesh) -> None:
             remedy=t("use `layout: shard`, which cuts any network"),
         )
     _check(config, mesh.size())
+    _check_whole(module)
     for layer in parameters.longest_stack(module):
         parallelize_module(layer, mesh, plan(layer))
 
@@ -62,6 +63,18 @@ def plan(layer: nn.Module) -> dict[str, ParallelStyle]:
 def partial(module: nn.Module) -> list[nn.Parameter]:
     """Whole parameters whose gradient each process has only a part of."""
     return [one for name, one in module.named_parameters() if INSIDE.fullmatch(name) and one.requires_grad]
+
+
+def _check_whole(module: nn.Module) -> None:
+    """Raises InputError if a matrix is held in a way that cannot be cut, such as 4 bits."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear) and "weight" not in dict(part.named_parameters(recurse=False)):
+            raise InputError(
+                t("a frozen base in 4 bits cannot be cut by tensors"),
+                where="parallel.tensor",
+                expected=t("`adapter: {base: fp32}`, or another layout"),
+                remedy=t("use `layout: data`: each process then holds the base in 4 bits"),
+            )
 
 
 def _check(config: object, processes: int) -> None:
