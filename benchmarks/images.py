@@ -38,7 +38,7 @@ steps:
     uses: train.image_classification
     with: {{size: {size}, epochs: {epochs}, augment: {augment}}}
 """
-AUGMENT = "{crop: 0.15, flip: 0.5, rotate: 0, colour: 0}"
+AUGMENT = "{crop: 0.15, flip: 0.5, rotate: 0, colour: 0, erase: 0.3}"
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--mnist-dir", type=Path)
     parser.add_argument("--size", default="cnn")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--rows", type=int)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

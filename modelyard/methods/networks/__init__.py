@@ -1,9 +1,9 @@
 """Networks of our own: a closed table from `model.json`'s `network` to a torch module.
 
 A kind is one file: `linear`, `cnn`, `encoder`, `blend`; on tables `table_linear`, `ft_transformer`;
-for recommending `factorization`, `wide_deep`, `dcn`; on images `image_cnn`; over tokens `tagger`. Every network
-takes the arrays of its preprocessor by name and returns logits [rows, classes], or [rows, tokens, tags], in float32.
-Padding is masked: an answer does not depend on the batch it is in.
+for recommending `factorization`, `wide_deep`, `dcn`; on images `image_residual` and the older `image_cnn`; over tokens
+`tagger`. Every network takes the arrays of its preprocessor by name and returns logits [rows, classes], or
+[rows, tokens, tags], in float32. Padding is masked: an answer does not depend on the batch it is in.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from modelyard.methods.networks import (
     factorization,
     ft_transformer,
     image_cnn,
+    image_residual,
     linear,
     many_heads,
     table_linear,
@@ -40,6 +41,7 @@ _BUILDERS: Mapping[str, Callable[[Mapping[str, Any]], torch.nn.Module]] = {
     "cnn": cnn.build,
     "encoder": encoder.build,
     "image_cnn": image_cnn.build,
+    "image_residual": image_residual.build,
     "tagger": tagger.build,
     "many_heads": many_heads.build,
     "table_linear": table_linear.build,

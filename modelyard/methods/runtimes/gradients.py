@@ -18,7 +18,7 @@ def gradients_problem(card: ModelCard) -> str:
     if card.format == "hf":
         return ""
     kind = str(card.network.get("kind"))
-    known = ("linear", "cnn", "encoder", "tagger", "blend", "image_cnn", "ft_transformer")
+    known = ("linear", "cnn", "encoder", "tagger", "blend", "image_cnn", "image_residual", "ft_transformer")
     if kind in known or (kind == "table_linear" and not card.network.get("sizes")):
         return ""
     return t("the network `{kind}` looks codes up: it has no gradients at its inputs", kind=kind)

@@ -66,12 +66,14 @@ class Config(BaseModel):
     accumulation: int = Field(1, ge=1, le=4096, description="Forward passes a step: acts as one batch so much larger")
     class_weights: ClassWeights = Field("none", description="`balanced` lets rows of rare classes count more")
     licence: str = Field("unknown", min_length=1, max_length=100, description="SPDX expression for the model made")
-    optimizer: Optimizer = Field(default_factory=Optimizer, description="How weights follow gradients")
+    optimizer: Optimizer | None = Field(
+        None, description="How weights follow gradients; by default `muon` for `size: cnn`, AdamW for the others"
+    )
     schedule: Schedule = Field(default_factory=Schedule, description="How the learning rate moves")
     regularization: Regularization = Field(default_factory=Regularization, description="Against overfitting")
     loss: Loss = Field(default_factory=Loss, description="What is minimised on each row")
     ema: Ema = Field(default_factory=Ema, description="Average the weights over the steps")
-    early_stopping: EarlyStopping = Field(default_factory=EarlyStopping, description="When to stop")
+    early_stopping: EarlyStopping = Field(EarlyStopping(patience=5), description="When to stop")
     snapshots: int = Field(
         0,
         ge=0,
@@ -173,10 +175,11 @@ def _plan(config: Config, settings: Settings, precision: str, threads: int, seed
     from modelyard.methods.training.loop import Plan
 
     defaults = settings.defaults
+    optimizer = config.optimizer or defaults.optimizer
     return Plan(
         epochs=config.epochs or defaults.epochs,
         batch_size=config.batch_size or defaults.batch_size,
-        learning_rate=optimizers.default_rate(config.optimizer, defaults.learning_rate),
+        learning_rate=optimizers.default_rate(optimizer, defaults.learning_rate),
         seed=seed,
         accumulation=config.accumulation,
         precision=precision,
@@ -187,7 +190,7 @@ def _plan(config: Config, settings: Settings, precision: str, threads: int, seed
         keep=config.compute.keep,
         ema=config.ema,
         loss=config.loss,
-        optimizer=config.optimizer,
+        optimizer=optimizer,
         schedule=config.schedule,
         regularization=config.regularization,
         early_stopping=config.early_stopping.patient() if config.snapshots else config.early_stopping,

@@ -28,6 +28,7 @@ NETWORKS = {
     "blend": Defaults(1e-3, 64, 3),
     "encoder": Defaults(2e-4, 32, 3),
     "image_cnn": Defaults(1e-3, 128, 5),
+    "image_residual": Defaults(1e-3, 128, 5),
 }
 """By the kind of network: about a quarter of the rate it was trained with from scratch."""
 

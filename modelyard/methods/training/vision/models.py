@@ -45,9 +45,9 @@ class KeepStill(torch.nn.Module):
 
 def cnn_spec(reading: Image, num_labels: int, dropout: float) -> dict[str, Any]:
     """Of our own network: deeper where images are larger."""
-    widths = [32, 48, 96] if max(reading.height, reading.width) <= SMALL else [24, 48, 96, 160, 224]
+    widths = [32, 64, 128] if max(reading.height, reading.width) <= SMALL else [24, 48, 96, 160, 224]
     return {
-        "kind": "image_cnn",
+        "kind": "image_residual",
         "channels": reading.channels,
         "num_labels": num_labels,
         "widths": widths,

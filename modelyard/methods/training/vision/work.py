@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from modelyard.methods.training import classification, devices, evaluation, fixe
 from modelyard.methods.training.hooks import Hooks
 from modelyard.methods.training.loader.ahead import FeedAhead
 from modelyard.methods.training.random import seed_torch
-from modelyard.methods.training.settings import ClassWeights
+from modelyard.methods.training.settings import ClassWeights, Optimizer
 from modelyard.methods.training.vision import models, rows
 
 EVALUATION_PIXELS = 1 << 21
@@ -29,15 +29,16 @@ DROPOUT = 0.2
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a kind of model trains well with."""
+    """What a kind of model trains well with; the learning rate is in AdamW's measure."""
 
     learning_rate: float
     batch_size: int
     epochs: int
+    optimizer: Optimizer = field(default_factory=Optimizer)
 
 
 DEFAULTS: Mapping[str, Defaults] = {
-    "cnn": Defaults(4e-3, 128, 12),
+    "cnn": Defaults(4e-3, 128, 16, Optimizer(name="muon")),
     "resnet": Defaults(1e-3, 128, 15),
     "mobilenet": Defaults(1e-3, 128, 20),
     "vit": Defaults(5e-4, 128, 40),
@@ -134,6 +135,7 @@ def train(
     details = {
         "steps": outcome.steps,
         "best_step": outcome.best_step,
+        "optimizer": plan.optimizer.name,
         **{name: getattr(plan, name) for name in ("learning_rate", "batch_size", "epochs", "precision", "threads")},
     }
     return Classifier(plain, network, reading, outputs, training, validation, details, module)
