@@ -63,6 +63,7 @@ def summaries() -> dict[str, str]:
 def describe(found: FoundStage) -> StageHelp:
     """A stage's help, settings, ports and claims."""
     settings = schema_in_language(found.stage.config.model_json_schema())
+    settings.pop("description", None)  # `Settings of …`: the docstring says more
     return StageHelp(found.name, in_language(docstring(found)), settings, found.stage)
 
 

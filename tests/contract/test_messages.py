@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import ast
+import json
 import string
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import modelyard
 from modelyard.base.messages import catalogue, t
+from modelyard.cli.click_words import TEXTS
+from modelyard.engine.catalog import find
+from modelyard.engine.catalog import names as stage_names
+from modelyard.engine.schema import project_schema
+from modelyard.engine.stage_help import descriptions, docstring, keys_of
 
 PACKAGE = Path(modelyard.__file__).parent
+CATALOGUE = PACKAGE / "base" / "catalogue" / "zh"
 
 
 def literals(node):
@@ -31,6 +39,37 @@ def templates():
                     yield path.relative_to(PACKAGE).as_posix(), text
 
 
+@cache
+def stage_texts():
+    """By key what every stage says of itself, and the project file of itself: who says it."""
+    found = {}
+    for name in stage_names():
+        stage = find(name, Path())[0]
+        texts = [docstring(stage), *descriptions(stage.stage.config.model_json_schema().get("properties", {}))]
+        texts += [port.description for port in (*stage.stage.inputs.values(), *stage.stage.outputs.values())]
+        texts += [claim.description for claim in stage.stage.claims]
+        found |= {key: name for text in texts for key in keys_of(text)}
+    return {key: "the project file" for text in descriptions(project_schema()) for key in keys_of(text)} | found
+
+
+@cache
+def constants():
+    """Every text in the code, joined as Python joins it."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")]
+    nodes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return {node.value for node in nodes if isinstance(node.value, str)}
+
+
+def in_code(text):
+    """Whether a text is in the code: by itself, as part of another (SQL), or in pieces that are put together."""
+    known = constants()
+    return text in known or any(text in other or (len(other) > 40 and other in text) for other in known)
+
+
+def entries(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def names(template):
     return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
 
@@ -40,17 +79,37 @@ def test_every_message_has_a_chinese_entry():
     assert missing == []
 
 
+def test_every_stage_setting_port_and_claim_has_a_chinese_entry():
+    assert len(stage_texts()) > 1_000
+    assert sorted((who, text) for text, who in stage_texts().items() if text not in catalogue("zh")) == []
+
+
 def test_translations_fill_in_the_same_names():
-    wrong = [text for text, chinese in catalogue("zh").items() if names(text) != names(chinese)]
-    assert wrong == []
+    filled = [(text, chinese) for text, chinese in catalogue("zh").items() if text not in stage_texts()]
+    assert [text for text, chinese in filled if names(text) != names(chinese)] == []
+
+
+def test_translations_of_stages_name_the_same_settings_and_values():
+    """What stands between backticks is typed by the user: names, values, examples. No name is filled in here."""
+    both = [(text, catalogue("zh")[text]) for text in stage_texts() if text in catalogue("zh")]
+    assert [text for text, chinese in both if sorted(text.split("`")[1::2]) != sorted(chinese.split("`")[1::2])] == []
+
+
+def test_no_entry_is_of_a_text_that_is_gone():
+    used = {*stage_texts(), *TEXTS}
+    gone = [
+        (path.name, text)
+        for path in sorted(CATALOGUE.glob("*.json"))
+        for text in entries(path)
+        if text not in used and (path.name.startswith("settings_") or not in_code(text))
+    ]
+    assert gone == []
 
 
 def test_no_entry_is_left_over_twice():
     seen: dict[str, str] = {}
-    import json
-
-    for path in sorted((PACKAGE / "base" / "catalogue" / "zh").glob("*.json")):
-        for text, chinese in json.loads(path.read_text(encoding="utf-8")).items():
+    for path in sorted(CATALOGUE.glob("*.json")):
+        for text, chinese in entries(path).items():
             assert seen.setdefault(text, chinese) == chinese, f"{text!r} is translated in two ways"
 
 
