@@ -43,13 +43,13 @@ def data_sets(*, project: str | Path | None = None, profile: str | None = None) 
 
 
 def _listed(store: Store, digest: str, about: Value, size: int) -> Value:
-    from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.data.dataset import Dataset, column_json
 
     value: Value = {**about, "digest": digest, "size": size, "rows": None, "splits": {}, "columns": []}
     if store.artifacts.has(digest):
         dataset = Dataset.open(store.artifacts.path(digest))
         splits = {split: dataset.num_rows(split) for split in dataset.splits()}
-        columns = [vars(column).copy() for column in dataset.columns]
+        columns = [column_json(column) for column in dataset.columns]
         value.update(rows=sum(splits.values()), splits=splits, columns=columns)
     return value
 

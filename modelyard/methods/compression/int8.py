@@ -27,7 +27,9 @@ from modelyard.methods.runtimes.batching import Arrays
 from modelyard.methods.runtimes.golden import NUM_RECORDS
 from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import GOLDEN, ModelCard
+from modelyard.methods.runtimes.reading import repairs_of
 from modelyard.methods.runtimes.validation import WEIGHTS, check, files_named, refuse
+from modelyard.methods.text import travelling
 
 METHODS: tuple[static_onnx.Method, ...] = ("minmax", "percentile", "entropy")
 ENOUGH = 0.995
@@ -155,6 +157,7 @@ class _Prepared:
 
 def _prepare(folder: Path, card: ModelCard, texts: Sequence[str], recipe: Recipe, scratch: Path) -> _Prepared:
     preprocessor = preprocessing.load(folder, card.preprocessing)
+    texts = [travelling.repaired(repairs_of(card), text) for text in texts]
     arrays = [preprocessor.encode([text]) for text in texts]
     model, error = _graph(folder, card, [*arrays[:CHECKED_ROWS], preprocessor.encode(texts[:CHECKED_ROWS])], scratch)
     excluded = matching(model, recipe.exclude)
@@ -273,6 +276,7 @@ def _card(folder: Path, card: ModelCard, method: str, recipe: Recipe, rows: int)
         licence=card.licence,
         precision="int8",
         postprocessing=card.postprocessing,
+        repairs=card.repairs,
     )
 
 

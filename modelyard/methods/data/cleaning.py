@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,19 @@ from modelyard.methods.data.account import Account
 from modelyard.methods.data.changes import ChangeLog
 from modelyard.methods.data.dataset import ROW_ID, Dataset, SplitWriter, write_schema
 from modelyard.methods.data.grouping import Index, Names, pack
+from modelyard.methods.data.marked_spans import parse_spans
 from modelyard.methods.data.repeats import CONFLICT, DUPLICATE, EMPTY, KEEP, Conflicts, Findings, Survey, judge
 from modelyard.methods.data.roles import schema_of
 from modelyard.methods.data.text import text_key
 from modelyard.methods.text.repair import Repair
+from modelyard.methods.text.travelling import added, joined
 
 REASONS = {EMPTY: "empty", DUPLICATE: "repeat", CONFLICT: "conflict"}
 REPAIRED = "repaired"
+MARKING = ("string", "large_string", "list", "large_list")
+"""Types, by the beginning of Arrow's name, of cells that may mark places in a text."""
+MUCH = "x" * 1_000_000
+"""A text that every place is inside of."""
 Progress = Callable[[int, int], None]
 
 
@@ -36,6 +43,7 @@ class Cleaning:
     """What is cleaned; the settings of data.clean.
 
     Attributes:
+        travels: whether the column says how its texts were repaired, so that models repair in the same way.
         drop_empty: remove rows whose text is empty after repair.
         drop_duplicates: keep only the first row of each text.
         conflicts: for texts that stand under several labels: drop them all, keep them, or keep the label that most of
@@ -43,6 +51,7 @@ class Cleaning:
     """
 
     repair: Repair = field(default_factory=Repair)
+    travels: bool = True
     drop_empty: bool = True
     drop_duplicates: bool = True
     conflicts: Conflicts = "drop"
@@ -59,6 +68,7 @@ class Outcome:
         num_repeated: rows out that repeat the text of an earlier row out, whatever their split.
         repairs: rows kept by the kinds of repair they took; UNSETTLED ones were left as they came.
         given: rows in by given split, empty texts aside; `also_in_train`: those of them whose text train has too.
+        marked: a column that marks places in the texts, which were therefore left as they came.
     """
 
     account: Account
@@ -68,6 +78,7 @@ class Outcome:
     repairs: Counter[str] = field(default_factory=Counter)
     given: Counter[str] = field(default_factory=Counter)
     also_in_train: Counter[str] = field(default_factory=Counter)
+    marked: str | None = None
 
     def num_removed(self, verdict: int) -> int:
         """Rows removed as EMPTY, DUPLICATE or CONFLICT."""
@@ -81,7 +92,7 @@ def clean(data: Dataset, cleaning: Cleaning, kept: Path, removed: Path, progress
         progress: called with rows done and rows in all; each row counts in both passes.
 
     Raises:
-        InputError: the data has no column with the role `text`.
+        InputError: the data has no column with the role `text`, or its texts were made of the other script before.
     """
     job = _Job(data, cleaning, progress)
     found, labels = job.judge()
@@ -94,6 +105,7 @@ def clean(data: Dataset, cleaning: Cleaning, kept: Path, removed: Path, progress
         job.repairs,
         found.given,
         found.also_in_train,
+        job.marked,
     )
 
 
@@ -106,6 +118,13 @@ class _Job:
         self._text = data.need("text")
         self._label = data.role("label")
         self._split = data.role("split")
+        self.marked = marking_column(data, self._text)
+        earlier = data.repairs(self._text)
+        self._repair = None if self.marked else joined(earlier, cleaning.repair)
+        repairs = added(earlier, self._repair) if self._repair and cleaning.travels else earlier
+        self._columns = [
+            replace(column, repairs=repairs) if column.name == self._text else column for column in data.columns
+        ]
         self._done = 0
         self.repairs: Counter[str] = Counter()
 
@@ -116,7 +135,7 @@ class _Job:
         start = 0
         for batch in self._data.batches("all", columns):
             rows = slice(start, start + batch.num_rows)
-            texts = [self._cleaning.repair(text) for text in self._texts(batch)]
+            texts = [self._explained(text)[0] for text in self._texts(batch)]
             survey.keys[rows] = pack([text_key(text) for text in texts])
             survey.labels[rows] = survey.label_codes(self._values(batch, self._label))
             survey.splits[rows] = survey.split_codes(self._values(batch, self._split))
@@ -129,7 +148,7 @@ class _Job:
     def write(self, found: Findings, labels: list[Any], kept: Path, removed: Path) -> Account:
         """Second pass: rows to keep, and a record of each one removed or changed."""
         schema = schema_of(self._data.columns)
-        write_schema(kept, self._data.columns)
+        write_schema(kept, self._columns)
         place = schema.get_field_index(self._text)
         reader = _Details(found, labels)
         start = 0
@@ -140,7 +159,7 @@ class _Job:
                 ids = [str(value) for value in batch.column(ROW_ID).to_pylist()]
                 reader.pass_by(start, ids)
                 before = self._texts(batch)
-                repaired = [self._cleaning.repair.explain(text) for text in before]
+                repaired = [self._explained(text) for text in before]
                 after = [text for text, _ in repaired]
                 changed = 0
                 for offset in np.flatnonzero(verdicts == KEEP).tolist():
@@ -161,6 +180,9 @@ class _Job:
                 self._tell(batch.num_rows)
         return log.account
 
+    def _explained(self, text: str) -> tuple[str, tuple[str, ...]]:
+        return (text, ()) if self._repair is None else self._repair.explain(text)
+
     def _texts(self, batch: pa.RecordBatch) -> list[str]:
         return [text or "" for text in batch.column(self._text).to_pylist()]
 
@@ -170,6 +192,17 @@ class _Job:
     def _tell(self, num_rows: int) -> None:
         self._done += num_rows
         self._progress(self._done, 2 * self._num_in)
+
+
+def marking_column(data: Dataset, text: str) -> str | None:
+    """A column whose cells mark places in the texts (spans), told from the first rows; None if there is none."""
+    names = [column.name for column in data.columns if column.name != text and column.type.startswith(MARKING)]
+    for batch in islice(data.batches("all", names), 1) if names else ():
+        for name in names:
+            cells = batch.column(name).drop_null()
+            if any((marked := parse_spans(cell.as_py(), MUCH)) and marked.spans for cell in cells):
+                return name
+    return None
 
 
 def _rows_at(batch: pa.RecordBatch, offsets: NDArray[np.int64]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,12 +39,14 @@ class United:
         places: for each set, the whole's column name to its own.
         renamed: for each set, its own names that become others in the whole.
         lacking: for each set, columns it lacks, whose values are empty.
+        mixed: columns whose texts were not repaired in the same way in all sets: the whole says of none that they were.
     """
 
     columns: tuple[Column, ...]
     places: tuple[Mapping[str, str], ...]
     renamed: tuple[Mapping[str, str], ...]
     lacking: tuple[tuple[str, ...], ...]
+    mixed: tuple[str, ...] = ()
 
 
 def unite(sets: Sequence[Sequence[Column]], names: Sequence[str], may_lack: bool) -> United:
@@ -62,6 +64,7 @@ def unite(sets: Sequence[Sequence[Column]], names: Sequence[str], may_lack: bool
     by_role: dict[str, str] = {}
     places: list[dict[str, str]] = []
     problems: list[Problem] = []
+    mixed: dict[str, None] = {}
     for columns, name in zip(sets, names, strict=True):
         mine: dict[str, str] = {}
         for column in columns:
@@ -72,7 +75,7 @@ def unite(sets: Sequence[Sequence[Column]], names: Sequence[str], may_lack: bool
                 problems.append(_two_claims(name, column, target, taken[target]))
                 continue
             if known is None:
-                whole[target] = Column(target, column.role, column.type)
+                whole[target] = replace(column, name=target)
                 if column.role in ONE_EACH:
                     by_role.setdefault(column.role, target)
             elif known.role != column.role:
@@ -80,7 +83,10 @@ def unite(sets: Sequence[Sequence[Column]], names: Sequence[str], may_lack: bool
             elif (kind := wider(known.type, column.type)) is None:
                 problems.append(_conflict(name, column.name, column.type, known.type))
             else:
-                whole[target] = Column(target, known.role, kind)
+                if column.repairs != known.repairs:
+                    mixed.setdefault(target)
+                repairs = known.repairs if column.repairs == known.repairs else ()
+                whole[target] = Column(target, known.role, kind, repairs)
             mine[target] = column.name
         places.append(mine)
     lacking = [tuple(target for target in whole if target not in mine) for mine in places]
@@ -91,7 +97,7 @@ def unite(sets: Sequence[Sequence[Column]], names: Sequence[str], may_lack: bool
     if problems:
         raise InputError.of(problems)
     renamed = [{own: target for target, own in mine.items() if own != target} for mine in places]
-    return United(tuple(whole.values()), tuple(places), tuple(renamed), tuple(lacking))
+    return United(tuple(whole.values()), tuple(places), tuple(renamed), tuple(lacking), tuple(mixed))
 
 
 def wider(first: str, second: str) -> str | None:

@@ -25,6 +25,8 @@ import pyarrow.parquet as pq
 
 from modelyard.base.canonical import canonical_json
 from modelyard.errors import InputError
+from modelyard.methods.text import travelling
+from modelyard.methods.text.repair import Repair
 
 FILE = "dataset.json"
 ROW_ID = "row_id"
@@ -37,11 +39,16 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Column:
-    """A column. `role` is one of ROLES; `type` is Arrow's name of the type (`string`, `int64`, `double`)."""
+    """A column. `role` is one of ROLES; `type` is Arrow's name of the type (`string`, `int64`, `double`).
+
+    `repairs` are those that every text of the column has gone through, and that a model trained on it makes on the
+    texts it is asked about. Steps that pass a column on pass them on with it.
+    """
 
     name: str
     role: str
     type: str
+    repairs: tuple[Repair, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class Dataset:
             raise InputError(
                 f"{FILE} is of version {value.get('version')}", where=str(path), expected=f"version {VERSION}"
             )
-        return cls(path, tuple(Column(**column) for column in value["columns"]))
+        return cls(path, tuple(_column(column, str(path)) for column in value["columns"]))
 
     def splits(self) -> tuple[str, ...]:
         names = ("all", "train", "validation", "calibration", "test")
@@ -71,6 +78,10 @@ class Dataset:
     def role(self, role: str) -> str | None:
         """Name of the first column with that role, or None."""
         return next((column.name for column in self.columns if column.role == role), None)
+
+    def repairs(self, name: str) -> tuple[Repair, ...]:
+        """Those that every text of the column has gone through."""
+        return next((column.repairs for column in self.columns if column.name == name), ())
 
     def need(self, role: str) -> str:
         """Name of the column with that role. Raises InputError saying which columns there are."""
@@ -112,8 +123,18 @@ class Dataset:
 
 def write_schema(path: Path, columns: Sequence[Column]) -> None:
     """Write `dataset.json`; `row_id` is a column like any other, with the role `other`."""
-    value = {"version": VERSION, "columns": [vars(column) for column in columns]}
+    value = {"version": VERSION, "columns": [column_json(column) for column in columns]}
     (path / FILE).write_bytes(canonical_json(value) + b"\n")
+
+
+def column_json(column: Column) -> dict[str, Any]:
+    """As `dataset.json` has it; without `repairs` where there are none, as before they were known."""
+    value: dict[str, Any] = {"name": column.name, "role": column.role, "type": column.type}
+    return {**value, "repairs": travelling.specs(column.repairs)} if column.repairs else value
+
+
+def _column(value: dict[str, Any], where: str) -> Column:
+    return Column(**{**value, "repairs": travelling.parse(value.get("repairs", ()), where)})
 
 
 def write_split(path: Path, split: str, tables: Iterable[pa.Table | pa.RecordBatch], schema: pa.Schema) -> int:

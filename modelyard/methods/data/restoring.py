@@ -1,8 +1,9 @@
 """Rows brought back and changes undone, from the logs of the steps that made them (`changes.py`).
 
-A removed row comes back whole, behind the others; a value that no longer fits its column (the step that took the row
-out gave the column a type) comes back as missing, and the log says what it was. A change is undone if the column still
-holds what it left; of several changes of one column the last is undone first. No row id is made that another row has.
+A removed row comes back whole, behind the others, its text repaired if the data says that all texts are. A value that
+no longer fits its column (the step that took the row out gave the column a type) comes back as missing, and the log
+says what it was. A change is undone if the column still holds what it left; of several changes of one column the last
+is undone first. No row id is made that another row has.
 What cannot be brought back is told row by row.
 
 Memory grows with the changes and the row ids that were asked for, not with the data or the logs.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from modelyard.methods.data.account import Account
 from modelyard.methods.data.changes import COLUMNS, ChangeLog, decoded
 from modelyard.methods.data.dataset import ROW_ID, Column, Dataset, SplitWriter, write_schema
 from modelyard.methods.data.roles import schema_of
+from modelyard.methods.text.travelling import repaired
 
 RESTORED = "restored"
 EMPTIED = "restored without a value"
@@ -57,10 +59,12 @@ class Wanted:
 
 @dataclass
 class Outcome:
-    """What restoring came to; `left` counts entries that could not be undone by why."""
+    """What restoring came to; `left` counts entries that could not be undone by why; in the columns `raw` a repair was
+    undone, so that they no longer count as repaired."""
 
     account: Account
     left: dict[str, int] = field(default_factory=dict)
+    raw: tuple[str, ...] = ()
 
 
 def restore(
@@ -89,7 +93,9 @@ def restore(
         job.pass_through(good, log, progress)
         job.bring_back(good, log)
         job.close(left)
-    return Outcome(log.account, job.left)
+    if job.raw:
+        write_schema(target, [replace(one, repairs=()) if one.name in job.raw else one for one in data.columns])
+    return Outcome(log.account, job.left, tuple(sorted(job.raw)))
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,8 @@ class _Job:
         self._last_removal: dict[str, tuple[int, int]] = {}  # of a row: log and place in it
         self._left: list[tuple[str, str, str]] = []
         self.left: dict[str, int] = {}
+        self.raw: set[str] = set()
+        self._repairs = {column.name: column.repairs for column in data.columns if column.repairs}
         self._named: set[str] = set()
         self._taken: set[str] = set()  # ids that undoing a new row id must not make; of those it would make
         self._collect()
@@ -181,6 +189,7 @@ class _Job:
                     for column, before in lost.items():
                         log.changed(entry[ROW_ID], EMPTIED, column, before, None, f"it is not {self._kind(column)}")
                     self._undo(entry[ROW_ID], row, log)
+                    self._repair(row)
                     rows.append(row)
                 if len(rows) == BATCH:
                     rows = self._flush(rows, good, log)
@@ -229,6 +238,9 @@ class _Job:
                 self._give_up(row_id, change.reason, MISFIT)
                 continue
             row[change.column] = value
+            repairs = self._repairs.get(change.column, ())
+            if isinstance(value, str) and repaired(repairs, value) != value:
+                self.raw.add(change.column)
             if change.column == ROW_ID:
                 self._taken.add(value)
             log.changed(row_id, RESTORED, change.column, change.after, change.before, f"it was {change.reason}")
@@ -236,6 +248,12 @@ class _Job:
         for change in left:
             self._give_up(row_id, change.reason, LATER)
         return undone
+
+    def _repair(self, row: dict[str, Any]) -> None:
+        """In place: a row that was removed before the others were repaired becomes as they are."""
+        for name, repairs in self._repairs.items():
+            if name not in self.raw and isinstance(row.get(name), str):
+                row[name] = repaired(repairs, row[name])
 
     def _flush(self, rows: list[dict[str, Any]], good: SplitWriter, log: ChangeLog) -> list[dict[str, Any]]:
         if rows:

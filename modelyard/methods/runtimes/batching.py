@@ -22,7 +22,8 @@ from modelyard.methods import postprocessing, preprocessing
 from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import NotNumbers, Prediction, Record
-from modelyard.methods.tasks import Task, find
+from modelyard.methods.runtimes.reading import reading
+from modelyard.methods.tasks import Task
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
@@ -72,7 +73,7 @@ def open_predictor(folder: Path, card: ModelCard, threads: int | None, token_bud
     runtime = importlib.import_module(f"modelyard.methods.runtimes.{card.format}")
     network = runtime.open_network(folder, card, threads)
     budget = token_budget or network.token_budget
-    about, digest = find(card.task), manifest(folder).digest
+    about, digest = reading(card), manifest(folder).digest
     predictor = BatchPredictor(digest, about, card.labels, preprocessor, network, budget, chain, tuple(card.inputs))
     try:
         predictor.probe(str(folder))

@@ -34,7 +34,8 @@ from modelyard.methods.runtimes.batching import Arrays
 from modelyard.methods.runtimes.gradients import FORMATS, gradients_problem
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import Record
-from modelyard.methods.tasks import Task, find
+from modelyard.methods.runtimes.reading import reading
+from modelyard.methods.tasks import Task
 
 Leaves: TypeAlias = dict[str, Tensor]
 DIRECT = {"ngram_weights": "ngrams", "pixel_values": "pixels", "numbers": "numbers"}
@@ -152,7 +153,7 @@ def open_differentiable(folder: Path, attention: str | None = None) -> Different
     if attention is not None:
         _set_attention(module, attention)
     encoder = preprocessing.load(folder, card.preprocessing)
-    return Differentiable(card, module, network.input_names, encoder, find(card.task), hooks_of(module, card))
+    return Differentiable(card, module, network.input_names, encoder, reading(card), hooks_of(module, card))
 
 
 def hooks_of(module: nn.Module, card: ModelCard) -> dict[str, Hook]:

@@ -22,7 +22,9 @@ from modelyard.methods.runtimes.combination import Combination, Stack
 from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import Prediction, Predictor, Record
+from modelyard.methods.runtimes.reading import repaired, repairs_of
 from modelyard.methods.tasks import Task, find
+from modelyard.methods.text.repair import Repair
 
 
 class EnsemblePredictor:
@@ -37,6 +39,7 @@ class EnsemblePredictor:
         combine: Combination,
         chain: postprocessing.Chain | None = None,
         inputs: Sequence[str] = (),
+        repairs: Sequence[Repair] = (),
     ) -> None:
         self.digest, self.labels, self.task = digest, labels, about.name
         self.members, self.combination = tuple(parts), combine
@@ -44,11 +47,13 @@ class EnsemblePredictor:
         self._about = about
         self._chain = chain or postprocessing.Chain()
         self._inputs = tuple(inputs)
+        self._repairs = tuple(repairs)
 
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
         if not records:
             return []
         self._chain.need(records, self._inputs)
+        records = [repaired(self._repairs, record) for record in records]
         answers = [member.predict(records) for member in self.members]
         if self.task in combination.SCORED:
             outputs = self.combination.scores(np.stack([probabilities(one, self.labels) for one in answers]))
@@ -87,8 +92,9 @@ def open_predictor(folder: Path, card: ModelCard, threads: int | None, token_bud
         raise
     combine = combination.parse(card.network, stack)
     return EnsemblePredictor(
-        manifest(folder).digest, find(card.task), card.labels, parts, combine, chain, tuple(card.inputs)
-    )
+        manifest(folder).digest, find(card.task), card.labels, parts, combine, chain, tuple(card.inputs),
+        repairs_of(card),
+    )  # fmt: skip
 
 
 def _open_stack(folder: Path, card: ModelCard, count: int) -> Stack:

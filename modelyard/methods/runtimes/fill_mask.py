@@ -22,6 +22,8 @@ from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import NotNumbers, Prediction, Record
 from modelyard.methods.runtimes.pseudo_likelihood import Masked, masked, places
+from modelyard.methods.runtimes.reading import reading
+from modelyard.methods.tasks import Task
 from modelyard.methods.tasks.fill_mask import MASK, TASK, Candidate, Filled, Request
 
 TOKEN_BUDGET = 1024
@@ -56,7 +58,8 @@ def open_predictor(folder: Path, card: ModelCard, threads: int | None, token_bud
         if tokenizer.mask_token_id is None:
             found = t("the tokenizer has no mask")
         raise InputError(found, where=str(folder), expected=t("a tokenizer and a model that belong together"))
-    return Filler(manifest(folder).digest, module, tokenizer, reader, token_budget or TOKEN_BUDGET)
+    budget = token_budget or TOKEN_BUDGET
+    return Filler(manifest(folder).digest, module, tokenizer, reader, budget, reading(card))
 
 
 class Filler:
@@ -65,15 +68,17 @@ class Filler:
     task = TASK.name
     labels: tuple[str, ...] = ()
 
-    def __init__(self, digest: str, module: Any, tokenizer: Any, reader: Tokens, token_budget: int) -> None:
+    def __init__(
+        self, digest: str, module: Any, tokenizer: Any, reader: Tokens, token_budget: int, about: Task = TASK
+    ) -> None:
         self.digest = digest
         self.runtime = f"torch {torch.__version__}"
         self._module: Any = module
-        self._tokenizer, self._reader, self._budget = tokenizer, reader, token_budget
+        self._tokenizer, self._reader, self._budget, self._about = tokenizer, reader, token_budget, about
         self._mask: str = tokenizer.mask_token
 
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
-        rows = [self._row(request, f"records[{at}]") for at, request in enumerate(TASK.values(records))]
+        rows = [self._row(request, f"records[{at}]") for at, request in enumerate(self._about.values(records))]
         if not rows:
             return []
         lengths = np.array([len(row.ids) for row in rows], np.int64)
@@ -87,7 +92,7 @@ class Filler:
 
     def pseudo_likelihood(self, records: Sequence[Record], most: int) -> list[Masked]:
         """Each text's tokens masked in turn, at most `most` of them."""
-        texts = [request.text for request in TASK.values(records)]
+        texts = [request.text for request in self._about.values(records)]
         special = frozenset(self._tokenizer.all_special_ids)
 
         def scores(hidden: list[list[int]], at: list[int]) -> list[NDArray[np.float64]]:

@@ -24,6 +24,8 @@ from modelyard.methods.runtimes.likelihood import Likelihood, Scored, log_probab
 from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import NotNumbers, Prediction, Record
+from modelyard.methods.runtimes.reading import reading
+from modelyard.methods.tasks import Task
 from modelyard.methods.tasks.text_generation import MESSAGES, PROMPT, TASK, TEXT, Generated, Request
 
 BATCH = 16
@@ -101,7 +103,7 @@ def open_predictor(folder: Path, card: ModelCard, threads: int | None, token_bud
         if not missing:
             found = t("the tokenizer knows {found} tokens, the model {expected}", found=len(tokenizer), expected=rows)
         raise InputError(found, where=str(folder), expected=t("a tokenizer and a model that belong together"))
-    return Writer(manifest(folder).digest, model.eval(), tokenizer, token_budget or TOKEN_BUDGET)
+    return Writer(manifest(folder).digest, model.eval(), tokenizer, token_budget or TOKEN_BUDGET, reading(card))
 
 
 class Writer:
@@ -110,17 +112,17 @@ class Writer:
     task = TASK.name
     labels: tuple[str, ...] = ()
 
-    def __init__(self, digest: str, model: Any, tokenizer: Any, token_budget: int) -> None:
+    def __init__(self, digest: str, model: Any, tokenizer: Any, token_budget: int, about: Task = TASK) -> None:
         self.digest = digest
         self.runtime = f"torch {torch.__version__}"
         self.defaults = Defaults.of(model.generation_config)
         self._model: Any = model
-        self._tokenizer, self._budget = tokenizer, token_budget
+        self._tokenizer, self._budget, self._about = tokenizer, token_budget, about
         self._ends = _ends(model, tokenizer)
         self._positions = int(getattr(model.config, "max_position_embeddings", None) or 1 << 30)
 
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
-        rows = [self._row(request, f"records[{at}]") for at, request in enumerate(TASK.values(records))]
+        rows = [self._row(request, f"records[{at}]") for at, request in enumerate(self._about.values(records))]
         for batch in batches([len(row.ids) for row in rows], self._budget):
             for _ in self._write([rows[place] for place in batch]):
                 pass
@@ -128,7 +130,7 @@ class Writer:
 
     def stream(self, record: Record) -> Generator[str, None, Generated]:
         """The answer's text piece by piece; together they are what `predict` answers, which it returns at its end."""
-        row = self._row(TASK.values([record])[0], "records[0]")
+        row = self._row(self._about.values([record])[0], "records[0]")
         told = 0
         for _ in self._write([row]):
             text = self._text(row) if row.finish else self._settled(row)
@@ -187,7 +189,7 @@ class Writer:
         return str(request.content)
 
     def _scored(self, record: Record, where: str) -> Scored:
-        request = TASK.values([{name: value for name, value in record.items() if name != ANSWER}])[0]
+        request = self._about.values([{name: value for name, value in record.items() if name != ANSWER}])[0]
         text, named = self._prompt(request, where), self._tokenizer.bos_token_id
         mark = named if named is not None else min(self._ends, default=None)
         prompt, answer = (text, record[ANSWER]) if record.get(ANSWER) is not None else ("", text)

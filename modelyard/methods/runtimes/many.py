@@ -17,7 +17,7 @@ from modelyard.errors import InputError
 from modelyard.methods import networks, preprocessing, tasks
 from modelyard.methods.preprocessing.tokens import Tokens
 from modelyard.methods.preprocessing.windows import Windows
-from modelyard.methods.runtimes import batching, multi_label, spans
+from modelyard.methods.runtimes import batching, multi_label, reading, spans, validation
 from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import FILE, ModelCard
 from modelyard.methods.runtimes.predictor import Prediction, Record
@@ -108,6 +108,7 @@ def part_card(card: ModelCard, name: str, folder: Path) -> ModelCard:
 
 def _part(folder: Path, card: ModelCard, tokens: Tokens, network: Any, digest: str, budget: int | None) -> Any:
     size = budget or network.token_budget
+    validation.refuse(reading.problems(card, str(folder / FILE)))
     if card.task == "token-classification":
         chain = Chain.of(card.labels, spans.transitions_of(card, folder))
         reader = spans.SpanReader(Windows.of(tokens), tokens.pad_id, chain, network, size)
@@ -118,6 +119,6 @@ def _part(folder: Path, card: ModelCard, tokens: Tokens, network: Any, digest: s
     about = tasks.find(card.task)
     if card.task == "text-multi-label":
         about = TextMultiLabel(multi_label.thresholds_of(card, folder))
-    found = batching.BatchPredictor(digest, about, card.labels, tokens, network, size)
+    found = batching.BatchPredictor(digest, reading.reading(card, about), card.labels, tokens, network, size)
     found.probe(str(folder))
     return found

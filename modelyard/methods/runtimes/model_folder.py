@@ -20,6 +20,8 @@ from modelyard.errors import InputError
 FILE = "model.json"
 GOLDEN = "golden.json"
 VERSION = 1
+OPTIONAL = ("postprocessing", "repairs")
+"""Fields that are left out of the file where they are empty."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class ModelCard:
         licence: SPDX expression, or `unknown`.
         postprocessing: `{"kind": …}` for each step between the network's outputs and the answer (calibration, sets,
             thresholds), with its fitted numbers. See methods/postprocessing. Left out of the file if there is none.
+        repairs: how the texts it learned from were repaired, in order (`methods.text.travelling`): every text it is
+            asked about is repaired so before anything reads it. Left out of the file if there is none.
         precision: `fp32`, `bf16`, `int8` …: of the weights as stored.
     """
 
@@ -54,12 +58,14 @@ class ModelCard:
     precision: str = "fp32"
     version: int = VERSION
     postprocessing: tuple[Mapping[str, Any], ...] = ()
+    repairs: tuple[Mapping[str, Any], ...] = ()
 
     def write(self, folder: Path) -> None:
         """Write `model.json`, canonical, so that equal models have equal bytes."""
         value = asdict(self)
-        if not self.postprocessing:
-            del value["postprocessing"]
+        for name in OPTIONAL:
+            if not value[name]:
+                del value[name]
         (folder / FILE).write_bytes(canonical_json(value) + b"\n")
 
     @classmethod
@@ -81,7 +87,7 @@ class ModelCard:
             found = value.get("version") if isinstance(value, dict) else type(value).__name__
             raise InputError(f"{FILE} is of version {found}", where=str(path), expected=f"version {VERSION}")
         try:
-            lists = {"labels": tuple(value["labels"]), "postprocessing": tuple(value.get("postprocessing", ()))}
-            return cls(**{**value, **lists})
+            lists = {name: tuple(value.get(name, ())) for name in OPTIONAL}
+            return cls(**{**value, **lists, "labels": tuple(value["labels"])})
         except (KeyError, TypeError) as error:
             raise InputError(f"{FILE} is incomplete or has unknown fields: {error}", where=str(path)) from None

@@ -11,6 +11,7 @@ from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.runtimes import batching
 from modelyard.methods.runtimes.model_folder import FILE, ModelCard
+from modelyard.methods.runtimes.reading import reading
 from modelyard.methods.tasks.text_multi_label import TextMultiLabel
 
 
@@ -20,7 +21,7 @@ def open_predictor(
     """Raises InputError if the thresholds are not one number from 0 to 1 for each label."""
     thresholds = thresholds_of(card, folder)
     predictor = batching.open_predictor(folder, card, threads, token_budget)
-    return replace(predictor, about=TextMultiLabel(thresholds))
+    return replace(predictor, about=reading(card, TextMultiLabel(thresholds)))
 
 
 def thresholds_of(card: ModelCard, folder: Path) -> tuple[float, ...]:

@@ -24,6 +24,8 @@ from modelyard.methods.runtimes.generation import batches
 from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import NotNumbers, Prediction, Record
+from modelyard.methods.runtimes.reading import reading
+from modelyard.methods.tasks import Task
 from modelyard.methods.tasks.text_generation import Generated
 from modelyard.methods.tasks.text_to_text import TASK, Request
 
@@ -57,7 +59,8 @@ def open_predictor(folder: Path, card: ModelCard, threads: int | None, token_bud
             where=str(folder),
             expected=t("a tokenizer and a model that belong together"),
         )
-    return Rewriter(manifest(folder).digest, module, tokenizer, reader, token_budget or TOKEN_BUDGET)
+    budget = token_budget or TOKEN_BUDGET
+    return Rewriter(manifest(folder).digest, module, tokenizer, reader, budget, reading(card))
 
 
 class Rewriter:
@@ -66,11 +69,13 @@ class Rewriter:
     task = TASK.name
     labels: tuple[str, ...] = ()
 
-    def __init__(self, digest: str, module: Any, tokenizer: Any, reader: Tokens, token_budget: int) -> None:
+    def __init__(
+        self, digest: str, module: Any, tokenizer: Any, reader: Tokens, token_budget: int, about: Task = TASK
+    ) -> None:
         self.digest = digest
         self.runtime = f"torch {torch.__version__}"
         self._module: Any = module
-        self._tokenizer, self._reader, self._budget = tokenizer, reader, token_budget
+        self._tokenizer, self._reader, self._budget, self._about = tokenizer, reader, token_budget, about
         whole = tokenizer.backend_tokenizer
         whole.no_truncation()
         whole.no_padding()
@@ -81,7 +86,7 @@ class Rewriter:
         self._positions = int(getattr(module.config, "max_position_embeddings", None) or 1 << 30)
 
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
-        rows = [self._row(request) for request in TASK.values(records)]
+        rows = [self._row(request) for request in self._about.values(records)]
         alike: dict[tuple[int, int], list[int]] = defaultdict(list)
         for place, row in enumerate(rows):
             alike[row.beams, row.limit].append(place)

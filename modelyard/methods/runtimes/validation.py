@@ -15,7 +15,7 @@ from typing import Any
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError, Problem
 from modelyard.methods import tasks
-from modelyard.methods.runtimes import FORMATS, members, trees_text
+from modelyard.methods.runtimes import FORMATS, members, reading, trees_text
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.safetensors_header import header_problem
 
@@ -61,6 +61,7 @@ def _card_problems(folder: Path, card: ModelCard) -> Iterator[Problem]:
         problem = tasks.find(card.task).labels_problem(card.labels)
         if problem:
             yield Problem(where, problem, t("one name for each class"))
+    yield from reading.problems(card, where)
     if card.format in (members.FORMAT, "recorded"):
         return  # each member reads the record with its own; recorded answers read none
     if card.format == "gbdt":

@@ -3,6 +3,9 @@
 Repairs are fixed rules, and repairing twice changes nothing more. Every row that was removed or changed is kept in
 `removed` with its reason, and `data.restore` can bring it back. Repeats across given splits are left to
 data.split. Two texts are the same if they differ only in case, width, composition and white space.
+
+The repairs travel: the data says how its texts were repaired, a model trained on it says so too, and repairs every text
+it is asked about in the same way. Where a column marks places in the texts (spans), they are not repaired.
 """
 
 from __future__ import annotations
@@ -42,6 +45,9 @@ class Config(BaseModel):
     whitespace: Literal["collapse", "lines", "keep"] = Field(
         "collapse", description="runs of white space: `collapse` makes line ends spaces too, `lines` keeps lines"
     )
+    in_model: bool = Field(
+        True, description="models trained on the texts make the same repairs on the texts they are asked about"
+    )
     empty: Literal["remove", "keep"] = Field("remove", description="rows without text after repair")
     duplicates: Literal["remove", "keep"] = Field("remove", description="rows that repeat a text; the first stays")
     conflicts: Literal["drop", "keep", "majority"] = Field(
@@ -71,6 +77,7 @@ def run(config: Config, context: Context) -> None:
             script=None if config.script == "keep" else config.script,
             whitespace=config.whitespace,
         ),
+        travels=config.in_model,
         drop_empty=config.empty == "remove",
         drop_duplicates=config.duplicates == "remove",
         conflicts=config.conflicts,
@@ -94,6 +101,10 @@ def run(config: Config, context: Context) -> None:
     if found.repairs:
         kinds = ", ".join(f"{t(kind)} {count:,}" for kind, count in found.repairs.most_common())
         context.say(t("repairs, of the rows kept: {kinds}", kinds=kinds))
+    if found.marked:
+        context.say(
+            t("no text is repaired: `{column}` marks places in the texts, which repair would move", column=found.marked)
+        )
     if found.num_conflicts:
         context.say(
             t(

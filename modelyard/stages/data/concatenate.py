@@ -94,6 +94,14 @@ def _say(context: Context, united: United, names: Sequence[str]) -> None:
             context.say(t("{name}: columns taken by their role: {pairs}", name=name, pairs=pairs))
         if lacking:
             context.say(t("{name}: empty, since the set lacks them: {columns}", name=name, columns=", ".join(lacking)))
+    for column in united.mixed:
+        context.say(
+            t(
+                "{column}: repaired in the sets in different ways, so models will not repair what they are asked; put "
+                "data.clean behind data.concatenate",
+                column=column,
+            )
+        )
 
 
 def _measure(context: Context, found: Overlap, names: Sequence[str]) -> None:

@@ -64,6 +64,8 @@ def run(config: Config, context: Context) -> None:
     found.account.tell(context)
     for why, count in sorted(found.left.items()):
         context.say(t("{n:,} could not be brought back: {why}", n=count, why=t(why)))
+    for column in found.raw:
+        context.say(t("{column}: a repair is undone; models trained on it repair nothing", column=column))
     if not found.account.added and not found.account.changed:
         context.say(t("nothing was brought back: no entry of `removed` fits"))
 

@@ -84,6 +84,7 @@ class Config(BaseModel):
 
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.training import carrying
     from modelyard.methods.training.language import chats, fitting, instruction, jobs, models, rows, saving
 
     job = jobs.begin(config.compute, context)
@@ -120,6 +121,7 @@ def run(config: Config, context: Context) -> None:
         trained.model, tokenizer, context.output("model"), length, config.generation, provenance, config.licence,
         instruction.golden(read["validation"]), config.weights,
     )  # fmt: skip
+    carrying.carry(data, context.output("model"), context.say, rows.asked(data, config.instruction, config.messages))
     jobs.measure(context, trained)
 
 

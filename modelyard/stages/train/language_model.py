@@ -75,6 +75,7 @@ def run(config: Config, context: Context) -> None:
     import itertools
 
     from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.training import carrying
     from modelyard.methods.training.language import fitting, jobs, models, saving, texts
 
     job = jobs.begin(config.compute, context)
@@ -117,6 +118,7 @@ def run(config: Config, context: Context) -> None:
         trained.model, tokenizer, context.output("model"), length, config.generation, provenance, config.licence,
         saving.prompts(list(golden)), config.weights,
     )  # fmt: skip
+    carrying.carry(data, context.output("model"), context.say)
     jobs.measure(context, trained)
 
 

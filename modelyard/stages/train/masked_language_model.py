@@ -77,6 +77,7 @@ class Config(BaseModel):
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.tasks import fill_mask
+    from modelyard.methods.training import carrying
     from modelyard.methods.training.encoders import filling, models, saving
     from modelyard.methods.training.language import jobs, texts
 
@@ -119,6 +120,7 @@ def run(config: Config, context: Context) -> None:
         trained.model, tokenizer, context.output("model"), fill_mask.NAME, length, provenance, config.licence, golden,
         {"candidates": {"type": "string", "shape": [-1]}},
     )  # fmt: skip
+    carrying.carry(data, context.output("model"), context.say)
     jobs.measure(context, trained)
 
 

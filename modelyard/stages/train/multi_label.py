@@ -47,7 +47,7 @@ class Config(TextTraining):
 def run(config: Config, context: Context) -> None:
     from modelyard.base.messages import t
     from modelyard.methods.data.dataset import Dataset
-    from modelyard.methods.training import saving
+    from modelyard.methods.training import carrying, saving
     from modelyard.methods.training.language import jobs
     from modelyard.methods.training.text_tasks import bodies, labels, texts
 
@@ -85,6 +85,7 @@ def run(config: Config, context: Context) -> None:
         found.body.candidate(), context.output("model"), names, provenance, config.licence, validation.texts,
         "text-multi-label", outputs,
     )  # fmt: skip
+    carrying.carry(data, context.output("model"), context.say)
     _measure(found, thresholds, context)
 
 

@@ -40,6 +40,7 @@ class Config(TextTraining):
 
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.training import carrying
     from modelyard.methods.training.language import jobs
     from modelyard.methods.training.text_tasks import bodies, many, many_lessons, many_saving
 
@@ -58,6 +59,7 @@ def run(config: Config, context: Context) -> None:
     }
     golden = [text for texts in zip(*(one.validation.texts[:8] for one in given), strict=False) for text in texts]
     many_saving.write_model(found, context.output("model"), provenance, config.licence, golden)
+    carrying.carry(data, context.output("model"), context.say)
     for one in given:
         context.measure(
             "train.validation_score",

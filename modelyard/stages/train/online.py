@@ -49,6 +49,7 @@ def run(config: Config, context: Context) -> None:
     from modelyard.base.messages import t
     from modelyard.errors import InputError
     from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.training import carrying
     from modelyard.methods.training.hooks import Hooks
     from modelyard.methods.training.online import saving, state, work
     from modelyard.methods.training.tables import odd_numbers
@@ -74,6 +75,8 @@ def run(config: Config, context: Context) -> None:
             expected=t("at least two classes"),
         )
     saving.write_model(online.state, context.output("model"), _provenance(online.state), config.licence)
+    if set(fields) == {"text"}:
+        carrying.carry(data, context.output("model"), context.say)
     _tell(online, context)
     _measure(online.state, context)
     _validate(online.state, data, fields, context)

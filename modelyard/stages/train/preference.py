@@ -71,6 +71,7 @@ class Config(BaseModel):
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.statistics.wilson import wilson
+    from modelyard.methods.training import carrying
     from modelyard.methods.training.language import fitting, jobs, models, preference, rows, saving
 
     job = jobs.begin(config.compute, context)
@@ -107,6 +108,7 @@ def run(config: Config, context: Context) -> None:
         trained.model, tokenizer, context.output("model"), length, config.generation, provenance, config.licence,
         saving.questions([pair.prompt for pair in read["validation"][:GOLDEN]], tokenizer), config.weights,
     )  # fmt: skip
+    carrying.carry(data, context.output("model"), context.say, rows.asked(data, config.prompt))
     hits, num = trained.hits, trained.num_pairs
     context.measure(
         "train.validation_reward_accuracy", hits / num, about="model", on="data/validation", n=num,

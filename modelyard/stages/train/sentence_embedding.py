@@ -80,6 +80,7 @@ class Config(BaseModel):
 
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
+    from modelyard.methods.training import carrying
     from modelyard.methods.training.encoders import embedding, models, pairs
     from modelyard.methods.training.language import jobs
 
@@ -118,6 +119,7 @@ def run(config: Config, context: Context) -> None:
         trained.model, tokenizer, context.output("model"), settings, provenance, config.licence,
         found["validation"].sides[0],
     )  # fmt: skip
+    carrying.carry(data, context.output("model"), context.say)
     embedding.measure(context, trained)
 
 

@@ -120,7 +120,7 @@ def run(config: Config, context: Context) -> None:
 
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.statistics.wilson import wilson
-    from modelyard.methods.training import choices, saving, text_classifier
+    from modelyard.methods.training import carrying, choices, saving, text_classifier
     from modelyard.methods.training.fair import arranging
     from modelyard.methods.training.hooks import Hooks
     from modelyard.methods.training.language import jobs
@@ -171,6 +171,7 @@ def run(config: Config, context: Context) -> None:
         hits = _write_snapshots(config, kept, write, provenance, validation, context)
     else:
         write(context.output("model"))
+    carrying.carry(data, context.output("model"), context.say)
     context.measure(
         "train.validation_accuracy",
         hits / count,

@@ -31,7 +31,7 @@ class Config(TextTraining):
 
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
-    from modelyard.methods.training import saving
+    from modelyard.methods.training import carrying, saving
     from modelyard.methods.training.language import jobs
     from modelyard.methods.training.text_tasks import bodies, numbers, texts
 
@@ -52,6 +52,7 @@ def run(config: Config, context: Context) -> None:
         found.body.candidate(), context.output("model"), [], provenance, config.licence, validation.texts,
         "text-regression", {"value": {"type": "float32", "shape": []}},
     )  # fmt: skip
+    carrying.carry(data, context.output("model"), context.say)
     _measure(found, context)
 
 

@@ -65,6 +65,7 @@ class Config(BaseModel):
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
     from modelyard.methods.statistics.wilson import wilson
+    from modelyard.methods.training import carrying
     from modelyard.methods.training.encoders import models, rewriting, sequences
     from modelyard.methods.training.language import fitting, jobs
 
@@ -104,6 +105,7 @@ def run(config: Config, context: Context) -> None:
     }
     made = context.output("model")
     rewriting.write(trained.model, tokenizer, made, settings, provenance, config.licence, rows["validation"].texts)
+    carrying.carry(data, made, context.say)
     context.measure(
         "train.validation_loss", trained.loss, about="model", on="data/validation", n=trained.num_targets, unit="nats",
         interval=trained.interval,

@@ -86,10 +86,12 @@ class Config(BaseModel):
 
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.tasks import text_generation
+    from modelyard.methods.training import carrying
     from modelyard.methods.training.continual import opening
 
     card = opening.open_card(context.input("model"))
     data, old = _data(config, context)
+    card = carrying.updated(card, data, *([old] if old else []))
     if card.task == text_generation.NAME:
         from modelyard.methods.training.continual.language import running
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,7 @@ def _with_labels(items: Dataset) -> list[Column]:
             remedy=t("leave it out: `keep: [...]` names the columns to keep"),
         )
     roles = ("label", "soft_label")
-    kept = [Column(c.name, "other" if c.role in roles else c.role, c.type) for c in items.columns]
+    kept = [replace(c, role="other" if c.role in roles else c.role) for c in items.columns]
     return [*kept, *ADDED]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def columns_of(data: Dataset, people: str | None) -> list[Column]:
             remedy=t("leave it out where the rows are read: `keep: [...]`"),
         )
     kept = [
-        Column(column.name, "other" if column.role == "label" else column.role, column.type)
+        replace(column, role="other" if column.role == "label" else column.role)
         for column in data.columns
         if column.name != LABEL
     ]

@@ -30,6 +30,7 @@ from modelyard.methods.evaluation.label_quality.pool import Known, Part, answers
 from modelyard.methods.evaluation.label_quality.thresholds import Precision
 from modelyard.methods.evaluation.rows import LabelledRows
 from modelyard.methods.runtimes.predictor import Predictor
+from modelyard.methods.text.travelling import repaired
 
 By = Literal["class", "global"]
 PURPOSE = "pseudo-label halves"
@@ -197,10 +198,12 @@ def _columns(data: Dataset) -> list[Column]:
 
 
 def _renamed(table: pa.Table, pool: Dataset, data: Dataset, labels: Sequence[str]) -> dict[str, Any]:
-    """A pool's columns by name, text and label under the data's names."""
+    """A pool's columns by name, text and label under the data's names; texts repaired as those of the data were."""
     found = {name: table.column(name) for name in table.column_names}
-    text = found.pop(pool.need("text"))
-    return found | {data.need("text"): text, data.need("label"): pa.array(labels, pa.string())}
+    text, name = found.pop(pool.need("text")), data.need("text")
+    if repairs := data.repairs(name):
+        text = pa.chunked_array([[one and repaired(repairs, one) for one in text.to_pylist()]], text.type)
+    return found | {name: text, data.need("label"): pa.array(labels, pa.string())}
 
 
 def _fitted(values: Mapping[str, Any], schema: pa.Schema, num_rows: int) -> pa.Table:

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from modelyard.methods import networks, preprocessing
 from modelyard.methods.runtimes import hf
 from modelyard.methods.runtimes.model_folder import ModelCard
-from modelyard.methods.tasks import find
+from modelyard.methods.runtimes.reading import reading
 
 BATCH = 32
 
@@ -28,7 +28,7 @@ def measure(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, tor
         layer.reset_running_stats()
         layer.momentum = None  # a plain mean over batches
         layer.train()
-    reader, task = preprocessing.load(folder, card.preprocessing), find(card.task)
+    reader, task = preprocessing.load(folder, card.preprocessing), reading(card)
     with torch.inference_mode():
         for start in range(0, len(records), BATCH):
             batch = records[start : start + BATCH]

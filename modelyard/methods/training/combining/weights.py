@@ -74,7 +74,7 @@ def refuse_unequal(models: Sequence[Ingredient], names: Sequence[str]) -> None:
 
 def _differences(first: Ingredient, other: Ingredient, where: str) -> Iterator[Problem]:
     remedy = t("merge models that were trained from one beginning on one kind of data, or use combine.ensemble")
-    for name in ("format", "task", "labels"):
+    for name in ("format", "task", "labels", "repairs"):
         wanted, found = (getattr(one.card, name) for one in (first, other))
         if wanted != found:
             told = t("its {what} is {found}", what=name, found=_short(found))

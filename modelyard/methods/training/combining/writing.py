@@ -86,6 +86,7 @@ def write_ensemble(
         outputs=dict(cards[0].outputs),
         provenance=dict(provenance),
         licence=licence,
+        repairs=cards[0].repairs if all(card.repairs == cards[0].repairs for card in cards) else (),
         precision=cards[0].precision if len({card.precision for card in cards}) == 1 else "mixed",
     )
     card.write(folder)

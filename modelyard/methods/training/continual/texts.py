@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,10 @@ from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.preprocessing.ngrams import Ngrams
 from modelyard.methods.preprocessing.union import Union
 from modelyard.methods.runtimes.golden import NUM_RECORDS
+from modelyard.methods.runtimes.reading import repairs_of
 from modelyard.methods.tasks.text_classification import FIELD
+from modelyard.methods.text import travelling
+from modelyard.methods.text.repair import Repair
 from modelyard.methods.training import batching
 from modelyard.methods.training.candidates import Examples
 from modelyard.methods.training.continual import replay
@@ -30,10 +34,13 @@ def read(known: Known, data: Dataset, old: Dataset | None, share: float, seed: i
     Raises:
         InputError: as `read_splits`; the old data is not the model's.
     """
+    repairs = repairs_of(known.card)
     training, validation, labels, notes = read_splits(data, known.card.labels)
+    training, validation = _repaired(training, repairs), _repaired(validation, repairs)
     num_new, before, before_validation = len(training), None, None
     if old is not None:
         before, before_validation, names, more = read_splits(old, known.card.labels)
+        before, before_validation = _repaired(before, repairs), _repaired(before_validation, repairs)
         refuse_strangers(names, known.card.labels)
         notes += [f"old: {note}" for note in more]
         count = replayed(share, len(before))
@@ -59,6 +66,10 @@ def rows_of(reader: Any, examples: Examples) -> batching.RowBatches:
         return replace(found, weights=examples.weights)
     ids = reader.ids(examples.texts)
     return batching.token_rows(ids, reader.pad_id, examples.labels, examples.names, examples.weights)
+
+
+def _repaired(examples: Examples, repairs: Sequence[Repair]) -> Examples:
+    return replace(examples, texts=[travelling.repaired(repairs, text) for text in examples.texts])
 
 
 def _some(examples: Examples, rows: NDArray[np.int64]) -> Examples:

@@ -11,6 +11,8 @@ from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.runtimes.generation import Defaults
 from modelyard.methods.runtimes.manifest import manifest
 from modelyard.methods.runtimes.model_folder import ModelCard
+from modelyard.methods.text import travelling
+from modelyard.methods.training import carrying
 from modelyard.methods.training.continual.language import reading, updating
 from modelyard.methods.training.continual.updating import Keeping
 from modelyard.methods.training.language import fitting, jobs, models, saving
@@ -100,6 +102,12 @@ def run(
         made.model, tokenizer, context.output("model"), int(card.preprocessing.get("max_length", length)), writing,
         provenance, licence, lesson.golden, "bf16" if card.precision == "bf16" else "fp32",
     )  # fmt: skip
+    if card.repairs:
+        carrying.write(travelling.parse(card.repairs, "model.json"), context.output("model"))
+    if carrying.unlike(card, data):
+        context.say(
+            t("the model repairs what it is asked, and the new rows were not repaired so: `data.clean` them first")
+        )
     _measure(context, made)
 
 
