@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from modelyard.app.served_model import settings_of
 from modelyard.base.files import is_file, is_folder
 from modelyard.base.messages import t
-from modelyard.engine.guess import ColumnStatistics, Guessed, columns_of, guess
+from modelyard.engine.guess import columns_of, guess
+from modelyard.engine.guessed import ColumnStatistics, Guessed
 from modelyard.errors import InputError, UsageError
 
 if TYPE_CHECKING:

@@ -6,124 +6,44 @@ values that repeat. A name that says so counts first.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelyard.base.messages import t
-from modelyard.engine import unread
+from modelyard.engine import paired, together
+from modelyard.engine.guessed import (
+    IMAGE_ENDINGS,
+    IMAGES,
+    LABEL_NAMES,
+    LONG,
+    MAX_CLASSES,
+    MAX_ROWS,
+    PAIRS,
+    PARTS,
+    RECOMMENDATION,
+    REWRITES,
+    SENTENCE,
+    SPAN_EXAMPLE,
+    SPAN_TEXTS,
+    SPANS,
+    TABLE_CLASSES,
+    TABLE_NUMBERS,
+    TARGET_NAMES,
+    TEXT_GENERATION,
+    TEXT_NAMES,
+    TEXTS,
+    ColumnStatistics,
+    Guess,
+    Guessed,
+    numeric,
+)
 from modelyard.errors import InputError
 
 if TYPE_CHECKING:
     from modelyard.methods.data.rows import Reader
     from modelyard.methods.data.sources import Source
-
-MAX_ROWS = 20_000
-"""Rows looked at: files are often sorted by class, so the first hundred may hold only one."""
-MAX_VALUES = 1_000
-MAX_CLASSES = 20
-"""More different numbers than this are quantities, not names of classes."""
-TEXT_NAMES = frozenset(
-    ("text", "review", "content", "sentence", "message", "comment", "body", "正文", "评论", "文本", "内容", "句子")
-)
-LABEL_NAMES = frozenset(
-    (
-        "label",
-        "class",
-        "classification",
-        "category",
-        "target",
-        "sentiment",
-        "intent",
-        "y",
-        "标签",
-        "类别",
-        "分类",
-        "情感",
-        "意图",
-    )
-)
-
-
-TARGET_NAMES = frozenset(("target", "y", "price", "value", "score", "rating", "价格", "目标", "评分", "数值"))
-SPANS = "spans"
-SPAN_EXAMPLE = '{"start": 0, "end": 2, "label": "name"}'
-TEXTS, TEXT_GENERATION, SPAN_TEXTS = "text-classification", "text-generation", "token-classification"
-TABLE_CLASSES, TABLE_NUMBERS, IMAGES = "tabular-classification", "tabular-regression", "image-classification"
-LONG = 20
-"""Characters on average past which values are texts rather than names, whatever the column is called."""
-SENTENCE = 3
-"""Words on average that make values texts, however short."""
-_PARTS = re.compile(r"[\W_]+")
-IMAGE_ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"))
-
-
-@dataclass(frozen=True)
-class Guess:
-    """One thing guessed: `what` it is, the value, and why."""
-
-    what: str
-    value: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.value} ({self.why})"
-
-
-@dataclass
-class ColumnStatistics:
-    """Of one column over the rows looked at."""
-
-    name: str
-    num_rows: int = 0
-    num_characters: int = 0
-    values: Counter[str] = field(default_factory=Counter)
-    many: bool = False
-
-    def add(self, value: str) -> None:
-        self.num_rows += 1
-        self.num_characters += len(value)
-        if value in self.values or len(self.values) < MAX_VALUES:
-            self.values[value] += 1
-        else:
-            self.many = True
-
-    @property
-    def mean_length(self) -> float:
-        return self.num_characters / max(1, self.num_rows)
-
-    @property
-    def num_values(self) -> int:
-        return len(self.values)
-
-
-@dataclass(frozen=True)
-class Guessed:
-    """What a data file seems to be.
-
-    Attributes:
-        text, label: columns, None if none looks like it.
-        columns: names to give when the first line is data already, else None.
-        num_rows: rows looked at; `whole` if these are all.
-        majority: share of the most frequent label, None without a label.
-        guesses: all of it in words.
-        task: what a model of it would be for: a template's name.
-        target: the column of numbers to predict, None if there is none.
-    """
-
-    text: str | None
-    label: str | None
-    columns: tuple[str, ...] | None
-    num_rows: int
-    whole: bool
-    majority: float | None
-    guesses: tuple[Guess, ...]
-    task: str = TEXTS
-    target: str | None = None
 
 
 def guess(path: Path, task: str | None = None) -> Guessed:
@@ -148,6 +68,10 @@ def guess(path: Path, task: str | None = None) -> Guessed:
             column.name = name
             column.add(first)
     chosen = task or _task(statistics)
+    both = paired.find(chosen, statistics)
+    form = Guess(t("format"), how, reader.described)
+    if both is not None:
+        return paired.guessed(chosen, both, statistics, columns, whole, num_bad, form)
     warned = _warned(statistics)
     if chosen in (TABLE_CLASSES, TABLE_NUMBERS):
         return _table(
@@ -156,12 +80,12 @@ def guess(path: Path, task: str | None = None) -> Guessed:
             columns,
             whole,
             num_bad,
-            Guess(t("format"), how, reader.described),
+            form,
             warned,
         )
     text, text_why = _text(statistics)
     label, label_why = _label([column for column in statistics if column is not text])
-    guesses = [Guess(t("format"), how, reader.described)]
+    guesses = [form]
     if columns is not None:
         columns = _renamed(columns, {"text": text, "label": label})
         why = t("the first line looks like data: its values come again below")
@@ -195,7 +119,11 @@ def columns_of(path: Path) -> list[ColumnStatistics]:
 
 
 def _task(statistics: Sequence[ColumnStatistics]) -> str:
-    """What the columns are for: spans beside texts, labelled texts, texts alone; else a table."""
+    """What the columns are for: users and items, pairs of texts, spans beside texts, labelled texts, texts alone; else
+    a table."""
+    for task in (RECOMMENDATION, PAIRS, REWRITES):
+        if paired.find(task, statistics) is not None:
+            return task
     names = {column.name.lower() for column in statistics}
     texts = [column for column in statistics if _is_text(column)]
     if not texts:
@@ -208,7 +136,7 @@ def _task(statistics: Sequence[ColumnStatistics]) -> str:
 
 def _object_label(statistics: Sequence[ColumnStatistics]) -> ColumnStatistics | None:
     """A column called a label whose values are objects, as in files of marked names."""
-    return next((one for one in statistics if one.name.lower() in LABEL_NAMES and unread.objects(one.values)), None)
+    return next((one for one in statistics if one.name.lower() in LABEL_NAMES and together.objects(one.values)), None)
 
 
 def _warned(statistics: Sequence[ColumnStatistics]) -> list[Guess]:
@@ -221,20 +149,19 @@ def _warned(statistics: Sequence[ColumnStatistics]) -> list[Guess]:
                 "its values are objects, not labels; for spans write a column `spans`: a JSON list of "
                 "{example} for each text, in characters, `end` exclusive", example=SPAN_EXAMPLE))
         )  # fmt: skip
-    counted = [(one.name, one.num_rows, one.num_values) for one in statistics if one.num_rows and not _numeric(one)]
-    both = unread.pair(counted)
+    both = together.texts(paired.seen(statistics))
     if both:
         found.append(
             Guess(t("pairs of texts"), ", ".join(both), t(
-                "pairs are not classified yet; `train.sentence_embedding` learns from them (`text: {text}` and "
-                "`other: {other}`), the label as the score", text=both[0], other=both[1]))
+                "classes of pairs are not learned yet; `train.sentence_embedding` learns from pairs whose label is a "
+                "number, or that have none"))
         )  # fmt: skip
     return found
 
 
 def _is_text(column: ColumnStatistics) -> bool:
     """Values that differ, and are long or called texts."""
-    if _numeric(column) or _few(column) or column.num_values < 2:
+    if numeric(column) or _few(column) or column.num_values < 2:
         return False
     return column.name.lower() in TEXT_NAMES or column.mean_length >= LONG or _words(column) >= SENTENCE
 
@@ -258,11 +185,11 @@ def _table(
     filled = [column for column in statistics if column.num_rows]
     names = LABEL_NAMES | TARGET_NAMES
     named = [column for column in filled if column.name.lower() in names]
-    named = named or [column for column in filled if set(_PARTS.split(column.name.lower())) & names]
+    named = named or [column for column in filled if set(PARTS.split(column.name.lower())) & names]
     chosen_from = named or filled
     goal = chosen_from[-1] if chosen_from else None
     why = t("its name says so") if named else t("the last column, as is usual")
-    numbers = goal is not None and _numeric(goal) and (goal.many or goal.num_values > MAX_CLASSES)
+    numbers = goal is not None and numeric(goal) and (goal.many or goal.num_values > MAX_CLASSES)
     chosen = task or (TABLE_NUMBERS if numbers else TABLE_CLASSES)
     guesses = [form, *warned]
     if columns is not None:
@@ -347,7 +274,7 @@ def _renamed(columns: Sequence[str], roles: Mapping[str, ColumnStatistics | None
 
 def _text(statistics: Sequence[ColumnStatistics]) -> tuple[ColumnStatistics | None, str]:
     """The text column, and why."""
-    candidates = [column for column in statistics if column.num_values > 1 and not _numeric(column)]
+    candidates = [column for column in statistics if column.num_values > 1 and not numeric(column)]
     named = [column for column in candidates if column.name.lower() in TEXT_NAMES and not _few(column)]
     if not candidates:
         return None, t("no column holds different texts: name it in the file")
@@ -355,10 +282,6 @@ def _text(statistics: Sequence[ColumnStatistics]) -> tuple[ColumnStatistics | No
     if named:
         return best, t("its name says so")
     return best, t("the longest values: {length:.0f} characters on average", length=best.mean_length)
-
-
-def _numeric(column: ColumnStatistics) -> bool:
-    return all(value.replace(".", "", 1).lstrip("+-").isdigit() for value in islice(column.values, 50))
 
 
 def _label(statistics: Sequence[ColumnStatistics]) -> tuple[ColumnStatistics | None, str]:

@@ -1,14 +1,16 @@
-"""Project files, a function for each task: texts, tables, images, marked spans, and models that write."""
+"""Project files, a function for each task: texts, tables, images, marked spans, models that write, pairs, rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from modelyard.base.messages import t
-from modelyard.engine import template_parts
-from modelyard.engine.guess import (
+from modelyard.engine import pair_templates, template_parts
+from modelyard.engine.guessed import (
     IMAGES,
+    PAIRS,
+    RECOMMENDATION,
+    REWRITES,
     SPAN_TEXTS,
     SPANS,
     TABLE_CLASSES,
@@ -18,92 +20,7 @@ from modelyard.engine.guess import (
     Guessed,
 )
 from modelyard.engine.template_parts import TEST_SHARE, VALIDATION_SHARE, indent, join, scalar
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What differs from task to task.
-
-    Attributes:
-        step: name of the step that trains.
-        uses: its stage, with its settings as YAML.
-        about: the comment before it.
-        latency: milliseconds in which a record must be answered; None: latency is not measured.
-        leaks: whether columns that know the answer are looked for.
-    """
-
-    step: str
-    uses: str
-    about: str
-    latency: int | None = 50
-    leaks: bool = False
-
-
-def _project(kind: Kind, name: str, reading: str, path: str | None, rule: str, lang: str) -> str:
-    def say(text: str) -> str:
-        return "\n".join(f"# {line}" for line in text.split("\n"))
-
-    source = template_parts.step_name(path)
-    shares = f"validation: {VALIDATION_SHARE}, test: {TEST_SHARE}"
-    blocks = [
-        say(
-            t(
-                "A Modelyard project: `modelyard check` finds mistakes, `plan` shows what would run, `run` runs it.",
-                lang=lang,
-            )
-        ),
-        f"version: 1\nproject: {name}\nseed: 0",
-        say(t("Steps run from top to bottom. An input binds to the nearest output of its kind above.", lang=lang)),
-        "steps:",
-        f"  {source if source != 'reviews' else 'rows'}:\n    uses: data.read\n    with: {{{reading}}}",
-        indent(say(t("The same row never lies on two sides. Only evaluate.* steps see the test rows.", lang=lang))),
-        f"  split: {{uses: data.split, with: {{{shares}}}}}",
-        *(_leaks(lang) if kind.leaks else ()),
-        indent(say(kind.about)),
-        f"  {kind.step}: {{{kind.uses}}}",
-        "  quality: {uses: evaluate.quality}",
-    ]
-    if kind.latency is not None:
-        blocks.append("  latency: {uses: evaluate.latency}")
-    blocks += [
-        indent(say(t("A page that shows all of it and opens offline.", lang=lang))),
-        "  card: {uses: report.card}",
-        say(t("A release is made only if every rule holds at the bad end of its 95 % interval.", lang=lang)),
-        f"release:\n  model: {kind.step}\n  rules:\n{rule}",
-    ]
-    if kind.leaks:
-        blocks.append("    - {claim: data.leak_columns, max: 0}")
-    if kind.latency is not None:
-        blocks.append(
-            f"    - {{claim: latency.p95_ms, max: {kind.latency}}}  # {t('milliseconds for one record', lang=lang)}"
-        )
-    return join(blocks)
-
-
-def _leaks(lang: str) -> list[str]:
-    about = t(
-        "Columns that know the answer, such as one filled in afterwards. If it is known when the model answers, name\n"
-        "it in `known: [...]`; if not, in `leave_out: [...]` here and in the training step.",
-        lang=lang,
-    )
-    return [*(f"  # {line}" for line in about.split("\n")), "  leaks: {uses: data.leaks}"]
-
-
-def _columns(path: str | None, guessed: Guessed | None, *roles: str) -> str:
-    parts = [f"path: {scalar(path or 'data.csv')}", *roles]
-    if guessed and guessed.columns:
-        parts += ["header: false", f"columns: [{', '.join(scalar(column) for column in guessed.columns)}]"]
-    return ", ".join(parts)
-
-
-def _accuracy(guessed: Guessed | None, lang: str) -> str:
-    bound, why = template_parts.accuracy(guessed, lang)
-    comment = indent("\n".join(f"# {line}" for line in why.split("\n")), 4)
-    return f"{comment}\n    - {{claim: quality.accuracy, min: {bound}}}"
-
-
-def _bound(claim: str, low: float, lang: str) -> str:
-    return f"    # {t('Put in what your users need.', lang=lang)}\n    - {{claim: {claim}, min: {low}}}"
+from modelyard.engine.template_project import Kind, accuracy, bound, columns, project
 
 
 def _table_classes(name: str, path: str | None, guessed: Guessed | None, lang: str) -> str:
@@ -112,9 +29,7 @@ def _table_classes(name: str, path: str | None, guessed: Guessed | None, lang: s
         "Boosted trees; every other column is learned from (`leave_out: [...]` names those that are not).", lang=lang
     )
     kind = Kind("model", "uses: train.tabular, with: {kind: boosted_trees}", about, leaks=True)
-    return _project(
-        kind, name, _columns(path, guessed, f"label: {scalar(label)}"), path, _accuracy(guessed, lang), lang
-    )
+    return project(kind, name, columns(path, guessed, f"label: {scalar(label)}"), path, accuracy(guessed, lang), lang)
 
 
 def _table_numbers(name: str, path: str | None, guessed: Guessed | None, lang: str) -> str:
@@ -123,8 +38,8 @@ def _table_numbers(name: str, path: str | None, guessed: Guessed | None, lang: s
         "Boosted trees; every other column is learned from (`leave_out: [...]` names those that are not).", lang=lang
     )
     kind = Kind("model", "uses: train.tabular, with: {kind: boosted_trees}", about, leaks=True)
-    rule = _bound("quality.r2", 0.5, lang)
-    return _project(kind, name, _columns(path, guessed, f"target: {scalar(target)}"), path, rule, lang)
+    rule = bound("quality.r2", 0.5, lang)
+    return project(kind, name, columns(path, guessed, f"target: {scalar(target)}"), path, rule, lang)
 
 
 def _images(name: str, path: str | None, guessed: Guessed | None, lang: str) -> str:
@@ -132,7 +47,7 @@ def _images(name: str, path: str | None, guessed: Guessed | None, lang: str) -> 
         "A small network of convolutions; `resnet`, `mobilenet` and `vit` are larger, `base` fine-tunes one.", lang=lang
     )
     kind = Kind("model", "uses: train.image_classification, with: {size: cnn, epochs: 10}", about, 200)
-    return _project(kind, name, f"path: {scalar(path or 'images')}", path, _accuracy(guessed, lang), lang)
+    return project(kind, name, f"path: {scalar(path or 'images')}", path, accuracy(guessed, lang), lang)
 
 
 def _spans(name: str, path: str | None, guessed: Guessed | None, lang: str) -> str:
@@ -140,8 +55,8 @@ def _spans(name: str, path: str | None, guessed: Guessed | None, lang: str) -> s
     about = t("The column `{column}` holds the marked spans: a JSON list of start, end and label for each text.",
               lang=lang, column=SPANS)  # fmt: skip
     kind = Kind("tagger", "uses: train.token_classification", about, 200)
-    reading = _columns(path or "data.jsonl", guessed, f"text: {scalar(text)}")
-    return _project(kind, name, reading, path, _bound("quality.span_f1", 0.5, lang), lang)
+    reading = columns(path or "data.jsonl", guessed, f"text: {scalar(text)}")
+    return project(kind, name, reading, path, bound("quality.span_f1", 0.5, lang), lang)
 
 
 def _writer(name: str, path: str | None, guessed: Guessed | None, lang: str) -> str:
@@ -152,8 +67,8 @@ def _writer(name: str, path: str | None, guessed: Guessed | None, lang: str) -> 
     )
     uses = "uses: train.language_model, with: {model: {size: tiny}, tokenizer: {vocabulary_size: 4000}, context: 128}"
     rule = f"    # {t('Put in what your users need.', lang=lang)}\n    - {{claim: quality.bits_per_byte, max: 4.0}}"
-    reading = _columns(path, guessed, f"text: {scalar(text)}")
-    return _project(Kind("writer", uses, about, None), name, reading, path, rule, lang)
+    reading = columns(path, guessed, f"text: {scalar(text)}")
+    return project(Kind("writer", uses, about, None), name, reading, path, rule, lang)
 
 
 def _text_classification(name: str, path: str | None, guessed: Guessed | None, lang: str) -> str:
@@ -161,7 +76,7 @@ def _text_classification(name: str, path: str | None, guessed: Guessed | None, l
         return "\n".join(f"# {line}" for line in t(template, lang=lang, **values).split("\n"))
 
     source = template_parts.step_name(path)
-    bound, why = template_parts.accuracy(guessed, lang)
+    least, why = template_parts.accuracy(guessed, lang)
     duplicates = t("no text may come twice with the same label", lang=lang)
     blocks = [
         say("A Modelyard project: `modelyard check` finds mistakes, `plan` shows what would run, `run` runs it."),
@@ -185,7 +100,7 @@ def _text_classification(name: str, path: str | None, guessed: Guessed | None, l
         say("A release is made only if every rule holds at the bad end of its 95 % interval."),
         "release:\n  model: int8\n  rules:",
         indent("\n".join(f"# {line}" for line in why.split("\n")), 4),
-        f"    - {{claim: quality.accuracy, min: {bound}}}",
+        f"    - {{claim: quality.accuracy, min: {least}}}",
         f"    - {{claim: data.duplicate_rate, of: clean, max: 0.01}}  # {duplicates}",
         f"    - {{claim: latency.p95_ms, max: 50}}  # {t('milliseconds for one record', lang=lang)}",
     ]
@@ -199,4 +114,7 @@ TEMPLATES: dict[str, Callable[[str, str | None, Guessed | None, str], str]] = {
     IMAGES: _images,
     SPAN_TEXTS: _spans,
     TEXT_GENERATION: _writer,
+    PAIRS: pair_templates.alike,
+    REWRITES: pair_templates.rewriter,
+    RECOMMENDATION: pair_templates.recommender,
 }

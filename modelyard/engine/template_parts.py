@@ -10,7 +10,7 @@ from pathlib import Path
 from modelyard.base.messages import t
 from modelyard.base.yaml import resolve
 from modelyard.core.project import Rule
-from modelyard.engine.guess import Guessed
+from modelyard.engine.guessed import Guessed
 from modelyard.engine.project_file import STEP_NAME
 from modelyard.engine.sample_size import sample_size
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelyard.base.messages import did_you_mean, language, t
-from modelyard.engine.guess import TEXTS, guess
+from modelyard.engine.guess import guess
+from modelyard.engine.guessed import TEXTS
 from modelyard.engine.project_file import PROJECT_NAME
 from modelyard.engine.task_templates import TEMPLATES
 from modelyard.errors import InputError, UsageError

@@ -13,7 +13,8 @@ from modelyard.base.messages import catalogue
 from modelyard.cli.click_words import TEXTS
 from modelyard.cli.output import duration
 from modelyard.cli.run import MOST_ASKED, question
-from modelyard.engine.guess import TABLE_NUMBERS, guess
+from modelyard.engine.guess import guess
+from modelyard.engine.guessed import TABLE_NUMBERS
 from modelyard.errors import InputError
 from modelyard.methods.data.splitting import checking
 from modelyard.methods.data.splitting.sides import Rows

@@ -9,9 +9,10 @@ import pytest
 from support.fake_stages import write_stages
 
 from modelyard.base.yaml import parse_yaml
-from modelyard.engine import template_parts, unread
+from modelyard.engine import template_parts, together
 from modelyard.engine.bind import load_project
-from modelyard.engine.guess import Guessed, guess
+from modelyard.engine.guess import guess
+from modelyard.engine.guessed import Guessed
 from modelyard.engine.template_parts import scalar
 from modelyard.engine.templates import project_name, render_template, write_new
 from modelyard.errors import InputError, UsageError
@@ -139,15 +140,31 @@ def test_the_first_bound_is_an_eighth_of_the_way_to_always_right() -> None:
     assert template_parts.accuracy(replace(guessed, majority=0.2), "en")[0] == 0.3
 
 
-def test_pairs_of_texts_are_named_with_the_stage_that_takes_them(tmp_path):
+def test_classes_of_pairs_are_said_not_to_be_learned(tmp_path):
     path = tmp_path / "pairs.txt"
-    lines = [f"怎么办{i}号证\t如何办{i}号证\t{i % 2}" for i in range(80)]
+    lines = [f"怎么办{i}号证\t如何办{i}号证\t{'是' if i % 2 else '否'}" for i in range(80)]
     path.write_text("\n".join(["text_a\ttext_b\tlabel", *lines]), encoding="utf-8")
+    assert guess(path).task != "sentence-embedding"
     (said,) = [str(one) for one in guess(path).guesses if "pairs" in str(one)]
     assert "text_a, text_b" in said
-    assert "not classified yet" in said
     assert "train.sentence_embedding" in said
-    assert "other: text_b" in said
+
+
+def test_pairs_name_their_columns_wherever_they_are_read(tmp_path):
+    """The other text is named to the training and, where it is not called `text_b`, to the measuring."""
+    path = tmp_path / "pairs.csv"
+    rows = [f"how do I do {i},what is done about {i},{i % 5}.5" for i in range(80)]
+    path.write_text("\n".join(["sentence1,sentence2,score", *rows]), encoding="utf-8")
+    steps = parse_yaml(render_template(tmp_path, "auto", path).text, "t").value["steps"]
+    assert (steps["pairs"]["with"]["text"], steps["pairs"]["with"]["target"]) == ("sentence1", "score")
+    assert steps["encoder"]["with"]["other"] == steps["quality"]["with"]["answer"] == "sentence2"
+
+
+def test_a_task_asked_for_that_the_columns_do_not_show_gets_placeholders(tmp_path):
+    path = tmp_path / "mail.csv"
+    path.write_text(csv_text(), encoding="utf-8")
+    steps = parse_yaml(render_template(tmp_path, "recommendation", path).text, "t").value["steps"]
+    assert (steps["model"]["with"]["user"], steps["model"]["with"]["item"]) == ("user", "item")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +178,7 @@ def test_pairs_of_texts_are_named_with_the_stage_that_takes_them(tmp_path):
     ],
 )
 def test_pairs_are_told_by_their_names_and_by_values_that_differ(columns, both):
-    assert unread.pair(columns) == both
+    assert together.texts([together.Seen(*column, numeric=False) for column in columns]) == both
 
 
 def test_a_label_that_is_an_object_leads_to_spans_and_says_how_they_look(tmp_path):
@@ -235,6 +252,15 @@ KINDS = {
     "text-generation": lambda folder: lines(
         folder / "poems.jsonl", lambda i: {"text": f"a line of a poem, number {i}"}
     ),
+    "sentence-embedding": lambda folder: lines(
+        folder / "pairs.jsonl", lambda i: {"text_a": f"how to get {i}", "text_b": f"ways to {i}", "label": i % 2}
+    ),
+    "text-to-text": lambda folder: lines(
+        folder / "asked.jsonl", lambda i: {"question": f"how much is {i}", "answer": f"it is worth {i} and more"}
+    ),
+    "recommendation": lambda folder: lines(
+        folder / "seen.jsonl", lambda i: {"user_id": i % 7, "movie_id": i % 11, "rating": i % 5, "timestamp": i}
+    ),
     "text-classification": lambda folder: lines(
         folder / "mail.jsonl", lambda i: {"body": f"the words of a message, number {i}", "kind": "ab"[i % 2]}
     ),
@@ -269,7 +295,8 @@ def test_each_kind_of_data_is_guessed_and_its_project_passes_the_check(tmp_path,
     assert first.path == data.name
     assert (first.label, first.target) == {
         "tabular-classification": ("outcome", None), "tabular-regression": (None, "outcome"),
-        "text-classification": ("kind", None),
+        "text-classification": ("kind", None), "sentence-embedding": ("label", None),
+        "recommendation": (None, "rating"),
     }.get(kind, (None, None))  # fmt: skip
     assert rendered.guesses
 

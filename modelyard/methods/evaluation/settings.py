@@ -49,7 +49,9 @@ class Measuring(Asking):
         (1, 5, 10), min_length=1, max_length=8, description="k of NDCG, recall, hit rate and accuracy among the first k"
     )
     answer: ColumnName | None = Field(
-        None, description="text generation: column of the answer that is wanted; none: `answer`, `output` or `response`"
+        None,
+        description="text generation: column of the answer that is wanted; none: `answer`, `output` or `response`; "
+        "pairs of texts: column of the other text; none: `text_b`",
     )
     choices: ColumnName | None = Field(
         None,

@@ -1,7 +1,7 @@
 """Sentence embeddings: pairs with a score are compared by rank, pairs that belong together are searched for.
 
-Pairs are `text` (the column of that role) and `text_b`; a label or target says how alike they are, or whether they
-belong together (1 or 0). Without one every pair belongs together.
+Pairs are `text` (the column of that role) and `text_b`, or the column that the setting `answer` names; a label or
+target says how alike they are, or whether they belong together (1 or 0). Without one every pair belongs together.
 """
 
 from __future__ import annotations
@@ -55,21 +55,22 @@ class Embeddings(Family):
     def reader(self, data: Dataset, task: str, settings: Measuring) -> Reader:
         first = data.need("text")
         there = {column.name: column for column in data.columns}
-        if PARTNER not in there:
-            raise InputError(t("no column `{name}`", name=PARTNER), where="data", expected=t("the text of the pair"))
+        other = settings.answer or PARTNER
+        if other not in there:
+            raise InputError(t("no column `{name}`", name=other), where="data", expected=t("the text of the pair"))
         label = data.role("label")
 
         def record(row: Row) -> dict[str, Any] | None:
-            return None if row[first] is None or row[PARTNER] is None else {"text": row[first]}
+            return None if row[first] is None or row[other] is None else {"text": row[first]}
 
         def key(row: Row) -> bytes:
-            return text_key(row[first]) + text_key(row[PARTNER])
+            return text_key(row[first]) + text_key(row[other])
 
         def truth(row: Row) -> tuple[str, str, float] | None:
             score = 1.0 if label is None else target_of(row[label])
-            return None if score is None else (str(row[first]), str(row[PARTNER]), score)
+            return None if score is None else (str(row[first]), str(row[other]), score)
 
-        fields = Fields("text", (first, PARTNER), record, key)
+        fields = Fields("text", (first, other), record, key)
         return Reader(fields, (label,) if label else (), truth, t("two texts or a score"))
 
     def answer(self, predictor: Predictor, examples: Examples, settings: Measuring, note: Note = quiet) -> Pairs:
