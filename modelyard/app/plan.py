@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from modelyard.app.session import Session, open_session, project_path
-from modelyard.core.project import Rule
+from modelyard.core.project import Rule, SecretName
 from modelyard.engine.bound import BoundProject
 from modelyard.engine.events import Silent
 from modelyard.engine.plan import PlannedStep
@@ -64,23 +67,44 @@ def check(project: str | Path | None = None, *, sets: Sequence[str] = ()) -> lis
     from modelyard.engine.bind import load_project
 
     bound, problems = load_project(project_path(project), sets)
-    return problems if bound is None else [*problems, *_outside(bound)]
+    return problems if bound is None else [*problems, *dict.fromkeys(_outside(bound))]
 
 
 def _outside(bound: BoundProject) -> Iterator[Problem]:
-    """What steps name outside the project and cannot be had: a data file, a base model."""
+    """What steps name outside the project and cannot be had: a data file, a base model, a secret that is not set."""
     from modelyard.engine.profiles import DEFAULT, STORE, Profile, load_profile
 
     folder = bound.project.folder
     profile = load_profile(folder)[0] or Profile(DEFAULT, (folder / STORE).absolute())
     for step in bound.steps:
-        try:
-            step.stage.outside(step.config, folder, profile.resolve_secret)
-        except ModelyardError as error:
-            where = f"{bound.project.path.name}:{step.step.line} ({step.name})"
-            for problem in error.problems:
-                found = f"{problem.found}: {problem.where}" if problem.where else problem.found
-                yield Problem(where, found, problem.expected, problem.remedy)
+        where = f"{bound.project.path.name}:{step.step.line} ({step.name})"
+        for name in secrets_of(step.config):
+            yield from _problems(where, partial(profile.resolve_secret, name))
+        yield from _problems(where, partial(step.stage.outside, step.config, folder, profile.resolve_secret))
+
+
+def _problems(where: str, look: Callable[[], object]) -> Iterator[Problem]:
+    try:
+        look()
+    except ModelyardError as error:
+        for problem in error.problems:
+            found = f"{problem.found}: {problem.where}" if problem.where else problem.found
+            yield Problem(where, found, problem.expected, problem.remedy)
+
+
+def secrets_of(value: object) -> Iterator[str]:
+    """The names of the secrets in a step's settings, at any depth."""
+    if isinstance(value, SecretName):
+        yield value.secret
+    elif isinstance(value, BaseModel):
+        for _, part in value:
+            yield from secrets_of(part)
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from secrets_of(part)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for part in value:
+            yield from secrets_of(part)
 
 
 def plan(project: str | Path | None = None, *, sets: Sequence[str] = (), profile: str | None = None) -> PlanResult:

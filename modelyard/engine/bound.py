@@ -186,8 +186,18 @@ def descent(steps: Sequence[BoundStep], output: Output) -> set[Output]:
     return found
 
 
+MADE = ("dataset", "model")
+"""Kinds of outputs that the step which makes them measures."""
+
+
 def touching(steps: Sequence[BoundStep], claim: str) -> Iterator[tuple[BoundStep, set[Output]]]:
-    """The steps that measure a claim, with everything on their inputs and outputs."""
+    """The steps that measure a claim, with what they may measure it about.
+
+    A step that makes a model or a data set speaks about what it makes; any other about all on its inputs and outputs.
+    """
     for step in steps:
         if any(item.name == claim for item in step.stage.claims):
-            yield step, {*step.parents(), *((step.name, port) for port in step.stage.outputs)}
+            made = {
+                (step.name, name) for name, port in step.stage.outputs.items() if not port.side and port.kind in MADE
+            }
+            yield step, made or {*step.parents(), *((step.name, port) for port in step.stage.outputs)}

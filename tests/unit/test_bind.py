@@ -104,7 +104,7 @@ def test_an_optional_port_stays_open_when_nothing_fits(load):
         ("quality.accuracy", "data.leakage_rate", "14", "no step of the project measures", "`data.split`"),
         ("of: clean", "of: claen", "15", "no step `claen`", "did you mean `clean`?"),
         ("of: clean", "of: card", "15", "`card` has no part in `int8.model`", "clean"),
-        ("of: clean", "of: split", "15", "measured by `clean` about `reviews`, not about `split`", "of: reviews"),
+        ("of: clean", "of: split", "15", "measured by `clean` about `clean`, not about `split`", "of: clean"),
         ("min: 0.80}", "min: 0.80, on: train}", "14", "but not on train data", "test"),
         ("{uses: ./evaluate/quality.py}", "{uses: ./evaluate/quality.py, in: {model: classifier}}", "14",
          "is measured by `quality` about `classifier`, `split`, not about `int8`", "in: {model: int8}"),
