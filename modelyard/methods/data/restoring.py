@@ -1,8 +1,8 @@
 """Rows brought back and changes undone, from the logs of the steps that made them (`changes.py`).
 
-A removed row comes back whole, behind the others, its text repaired if the data says that all texts are. A value that
-no longer fits its column (the step that took the row out gave the column a type) comes back as missing, and the log
-says what it was. A change is undone if the column still holds what it left; of several changes of one column the last
+A removed row comes back whole, behind the others; its text repaired as the others are, unless repairs are undone. A
+value that no longer fits its column (the step that took the row out gave the column a type) comes back as missing, and
+the log says what it was. A change is undone if the column still holds what it left; of several changes of one column the last
 is undone first. No row id is made that another row has.
 What cannot be brought back is told row by row.
 
@@ -25,6 +25,7 @@ from modelyard.methods.data.dataset import ROW_ID, Column, Dataset, SplitWriter,
 from modelyard.methods.data.roles import schema_of
 from modelyard.methods.text.travelling import repaired
 
+REPAIRED = "repaired"
 RESTORED = "restored"
 EMPTIED = "restored without a value"
 LEFT = (Column(ROW_ID, "other", "string"), Column("reason", "other", "string"), Column("why", "other", "string"))
@@ -59,8 +60,7 @@ class Wanted:
 
 @dataclass
 class Outcome:
-    """What restoring came to; `left` counts entries that could not be undone by why; in the columns `raw` a repair was
-    undone, so that they no longer count as repaired."""
+    """What restoring came to; `left` counts entries that could not be undone by why; of columns `raw` repairs are undone."""
 
     account: Account
     left: dict[str, int] = field(default_factory=dict)
@@ -250,10 +250,16 @@ class _Job:
         return undone
 
     def _repair(self, row: dict[str, Any]) -> None:
-        """In place: a row that was removed before the others were repaired becomes as they are."""
+        """In place: a row removed before the others were repaired becomes as they are, unless that is undone."""
+        undone = not self._wanted.reasons or REPAIRED in self._wanted.reasons
         for name, repairs in self._repairs.items():
-            if name not in self.raw and isinstance(row.get(name), str):
-                row[name] = repaired(repairs, row[name])
+            value = row.get(name)
+            if not isinstance(value, str) or (sound := repaired(repairs, value)) == value:
+                continue
+            if undone:
+                self.raw.add(name)
+            else:
+                row[name] = sound
 
     def _flush(self, rows: list[dict[str, Any]], good: SplitWriter, log: ChangeLog) -> list[dict[str, Any]]:
         if rows:
