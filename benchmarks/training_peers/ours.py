@@ -41,6 +41,8 @@ def language(given, clock, folder):
     names = [str(place) for place in range(len(parts))]
     documents = HeldDocuments.of(parts, marks, names)
     few = HeldDocuments.of(parts[:1], marks[:1], names[:1])
+    # A stage holds its tokens once, as arrays.
+    del ids, parts, marks, names
     learning = Learning(max_steps=given["steps"], evaluate_every=given["steps"])
     settings = fitting.Settings(given["context"], given["lines"], learning=learning)
     made = fitting.fit(model, documents, few, settings, begin(given, clock, folder))

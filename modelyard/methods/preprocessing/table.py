@@ -31,6 +31,7 @@ MISSING, UNKNOWN, FIRST = 0, 1, 2
 ABSENT = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
 """Words that mean nothing is there, in any case."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+LEADING_ZERO = re.compile(r"[+-]?0\d+", re.ASCII)
 SHOWN = 40
 Kind = Literal["number", "category"]
 

@@ -8,7 +8,6 @@ values are looked at once each, so a column of a million rows costs what its dis
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -20,10 +19,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from modelyard.base.messages import t
-from modelyard.methods.preprocessing.table import MISSING, Column, Table, number_of, word_of
+from modelyard.methods.preprocessing.table import LEADING_ZERO, MISSING, Column, Table, number_of, word_of
 
 MOSTLY = 0.99
-LEADING_ZERO = re.compile(r"[+-]?0\d+", re.ASCII)
 QUANTILES = 129
 FAR = 10.0
 """Standard deviations beyond which a number is read as so many."""

@@ -25,8 +25,7 @@ from modelyard.errors import InputError
 from modelyard.methods.preprocessing import hashing
 from modelyard.methods.preprocessing.ngrams import pad_rows
 from modelyard.methods.preprocessing.ngrams_hashed import LEAST_BITS, MOST_BITS
-from modelyard.methods.preprocessing.table import Placed, number_of, renamed, word_of
-from modelyard.methods.preprocessing.table_fitting import LEADING_ZERO
+from modelyard.methods.preprocessing.table import LEADING_ZERO, Placed, number_of, renamed, word_of
 
 FILE = "table_hashed.json"
 FAR = 6.0

@@ -11,10 +11,7 @@ from modelyard.methods.training.hooks import Say
 from modelyard.methods.training.parallel import layout as layouts
 from modelyard.methods.training.parallel import world
 from modelyard.methods.training.parallel.compression import reducer
-from modelyard.methods.training.parallel.cut import Cut
 from modelyard.methods.training.parallel.layout import Layout
-from modelyard.methods.training.parallel.local_steps import LocalSteps
-from modelyard.methods.training.parallel.pipeline import Pipelined
 from modelyard.methods.training.parallel.together import Alone, Copies
 from modelyard.methods.training.plan import Plan
 
@@ -35,11 +32,18 @@ def begin(module: nn.Module, plan: Plan, device: torch.device, say: Say) -> Alon
     if world.rank() == 0:
         words = t("{processes} processes: {layout}", processes=layout.processes, layout=layout)
         say(f"{words}; {_reason(plan, layout, num_weights)}")
+    # What cuts a model takes 60 MiB to import: only for those who cut.
     if layout.pipeline > 1:
+        from modelyard.methods.training.parallel.pipeline import Pipelined
+
         return Pipelined(module, layout, device, plan)
     if layout.cuts_model:
+        from modelyard.methods.training.parallel.cut import Cut
+
         return Cut(module, layout, device)
     if plan.parallel.synchronize_every > 1:
+        from modelyard.methods.training.parallel.local_steps import LocalSteps
+
         return LocalSteps(module.to(device), layout, device, plan.parallel)
     return Copies(module.to(device), layout, device, reducer(plan.parallel, plan.seed))
 
