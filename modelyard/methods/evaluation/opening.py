@@ -14,11 +14,15 @@ TORCH_FORMATS = ("ensemble", "hf", "modelyard")
 
 
 @contextmanager
-def opened(folder: Path, threads: int | None) -> Iterator[Predictor]:
+def opened(folder: Path, threads: int | None, token_budget: int | None = None) -> Iterator[Predictor]:
     """A predictor that is closed at the end. For PyTorch, threads are a setting of the whole process: it is put back,
-    else every later step in this process would run with the threads of a latency measurement."""
+    else every later step in this process would run with the threads of a latency measurement.
+
+    Args:
+        token_budget: of `runtimes.load`.
+    """
     with _same_torch_threads(folder, threads):
-        predictor = runtimes.load(folder, threads=threads)
+        predictor = runtimes.load(folder, threads=threads, token_budget=token_budget)
         try:
             yield predictor
         finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def pad_ids(rows: Sequence[Sequence[int]], pad_id: int) -> dict[str, NDArray[Any
     longest = max(int(lengths.max(initial=0)), 1)
     mask = np.arange(longest) < lengths[:, None]
     ids = np.full((len(rows), longest), pad_id, np.int64)
-    ids[mask] = np.fromiter((token for row in rows for token in row), np.int64, int(lengths.sum()))
+    ids[mask] = np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum()))
     return {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
 
 

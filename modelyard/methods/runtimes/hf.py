@@ -9,6 +9,7 @@ import torch
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
+from modelyard.methods.networks.first_token import first_token
 from modelyard.methods.networks.pooled import Pooled
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.torch_network import TorchNetwork
@@ -73,4 +74,5 @@ def open_network(folder: Path, card: ModelCard, threads: int | None) -> TorchNet
         pooling, unit = str(card.network.get("pooling", "mean")), bool(card.network.get("unit_length", True))
         return TorchNetwork(Pooled(open_module(folder, kind="AutoModel"), pooling, unit), INPUT_NAMES, threads)
     kind = KINDS.get(card.task, "AutoModelForSequenceClassification")
-    return TorchNetwork(open_module(folder, kind=kind), INPUT_NAMES, threads)
+    module = open_module(folder, kind=kind)
+    return TorchNetwork(module, INPUT_NAMES, threads, first_token(module))

@@ -12,22 +12,33 @@ from modelyard.methods.runtimes.batching import Arrays
 
 
 class TorchNetwork:
-    """Implements `batching.Network` with a module in fp32 on the CPU."""
+    """Implements `batching.Network` with a module in fp32 on the CPU.
+
+    Args:
+        answering: computes the module's logits with its weights and less work; the module itself by default.
+    """
 
     token_budget = 512
 
-    def __init__(self, module: torch.nn.Module, input_names: tuple[str, ...], threads: int | None) -> None:
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        input_names: tuple[str, ...],
+        threads: int | None,
+        answering: torch.nn.Module | None = None,
+    ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
         self._module: torch.nn.Module | None = module.eval()
+        self._answering: torch.nn.Module | None = answering or module
         self.input_names = input_names
         self.runtime = f"torch {torch.__version__}"
 
     def logits(self, arrays: Arrays) -> NDArray[np.float32]:
-        if self._module is None:
+        if self._answering is None:
             raise RuntimeError("the predictor is closed")
         with torch.inference_mode():
-            output: Any = self._module(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+            output: Any = self._answering(**{name: torch.from_numpy(array) for name, array in arrays.items()})
         logits = output if isinstance(output, torch.Tensor) else output.logits
         result: NDArray[np.float32] = logits.float().numpy()
         return result
@@ -40,4 +51,4 @@ class TorchNetwork:
         return self._module
 
     def close(self) -> None:
-        self._module = None
+        self._module = self._answering = None

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,7 @@ class TextPlayers:
 
     def records(self, masks: Bools) -> list[list[Record]]:
         pieces = self.names
-        kept = [np.flatnonzero(mask).tolist() for mask in masks]
-        found: list[list[Record]] = [[{"text": "".join([pieces[place] for place in places])}] for places in kept]
+        found: list[list[Record]] = [[{"text": "".join(compress(pieces, mask))}] for mask in masks.tolist()]
         return found
 
     def shares(self, spans: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
