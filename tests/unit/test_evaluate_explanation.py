@@ -187,6 +187,33 @@ def test_what_sets_groups_apart_adds_up_to_the_difference_of_their_answers(table
         explained(tmp_path / "no", model, tables / "class", group="town", **settings)
 
 
+@pytest.mark.parametrize("method", ["tree_shap", "shap"])
+def test_of_more_than_two_classes_each_is_compared_by_itself(method: str, tmp_path: Path) -> None:
+    splits = {"train": people(300), "validation": people(80, 1), "test": people(100, 2)}
+    for row in (row for rows in splits.values() for row in rows):
+        row["label"] = {"Bonn": "north", "Ulm": "south"}.get(str(row["city"]), "far")
+    data = write_table(tmp_path / "data", splits)
+    context = FakeContext(tmp_path / "train", {"data": data})
+    tabular.run(tabular.Config(trees={"rounds": 20}), context)  # type: ignore[arg-type]
+    model = tmp_path / "train" / "outputs" / "model"
+    settings: dict[str, Any] = {"rows": 40, "background": 2, "questions": 16, "sanity": False, "whole": False}
+    context, value = explained(tmp_path / "run", model, data, group="city", methods=(method,), **settings)
+    found = {
+        (one.slice["label"], one.slice["group"], one.slice["column"]): one.value
+        for one in context.measurements if one.claim == "explanation.group_gap"
+    }  # fmt: skip
+    assert {label for label, _, _ in found} == {"north", "south", "far"}
+    for label in ("north", "south", "far"):
+        for group in ("Bonn", "Ulm"):
+            parts = [found[label, group, column] for column in ("age", "city", "income", "code")]
+            assert sum(parts) == pytest.approx(found[label, group, "all columns"])
+            assert (found[label, group, "city"] > 0.3) == ((label, group) in {("north", "Bonn"), ("south", "Ulm")})
+    said = [str(one["note"]) for one in value["blocks"] if one["kind"] == "bars" and "city" in str(one["title"])]
+    assert {label for label in ("north", "south", "far") if any(label in one for one in said)} == {
+        "north", "south", "far",
+    }  # fmt: skip
+
+
 def test_groups_too_small_to_compare_leave_the_rest_standing(tables: Path, tmp_path: Path) -> None:
     model = tables / "class-run" / "outputs" / "model"
     settings: dict[str, Any] = {"rows": 8, "background": 2, "sanity": False, "whole": False, "mistakes": 0}

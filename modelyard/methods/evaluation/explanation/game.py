@@ -87,7 +87,7 @@ def _key(record: Record) -> Any:
 
 @dataclass
 class Game:
-    """The value of coalitions of players: the model's answer for one output.
+    """The value of coalitions of players: the model's answer for one output; all outputs are kept.
 
     Attributes:
         target: which output: the place of a label, or 0 for a number.
@@ -96,7 +96,7 @@ class Game:
     players: Players
     oracle: Oracle
     target: int
-    _known: dict[bytes, float] = field(default_factory=dict)
+    _known: dict[bytes, Floats] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -109,11 +109,15 @@ class Game:
         if new:
             lists = self.players.records(masks[list(new.values())])
             counts = np.array([len(one) for one in lists])
-            outputs = self.oracle.outputs([record for one in lists for record in one])[:, self.target]
+            outputs = self.oracle.outputs([record for one in lists for record in one])
             starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-            means = np.add.reduceat(outputs, starts) / counts
-            self._known |= dict(zip(new, means.tolist(), strict=True))
-        return np.array([self._known[key] for key in keys])
+            means = np.add.reduceat(outputs, starts) / counts[:, None]
+            self._known |= dict(zip(new, means, strict=True))
+        return np.array([self._known[key][self.target] for key in keys])
+
+    def of(self, target: int) -> Game:
+        """The same game for another output: what one asked the other knows."""
+        return Game(self.players, self.oracle, target, self._known)
 
     @property
     def whole(self) -> float:

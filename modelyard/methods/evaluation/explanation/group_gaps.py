@@ -8,7 +8,7 @@ column that the model does not read may still come in through others: those are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from modelyard.methods.evaluation.explanation.players import TablePlayers
 from modelyard.methods.statistics.wilson import Z95
 
 WHOLE = "all columns"
+MOST_CLASSES = 5
+"""Of more than two: whose answers are compared, the commonest among the explained rows."""
 TOO_FEW = "no two groups have 5 rows each among the explained ones: set `rows` higher, or name another column"
 NO_SHAP = "it is made of SHAP values: name `shap` or `tree_shap` in `methods`"
 NOTE = "Difference of the mean values between the groups; all columns add up to that of the answers."
@@ -37,6 +39,7 @@ class Gap:
     """One column's part of the difference between a group's mean answer and that of all other rows.
 
     Attributes:
+        label: whose probability is compared, where there are more than two; of two it is the second's.
         interval: 95 %, from both groups' variances (Welch).
         n: rows of the group and of the others.
     """
@@ -46,35 +49,47 @@ class Gap:
     value: float
     interval: Interval
     n: int
+    label: str = ""
 
 
 def gaps(found: Sequence[Explained], method: str, column: str, labels: Sequence[str]) -> list[Gap]:
     """For each group its columns, the largest first, and WHOLE; of two groups only the second. Empty if fewer than two
-    groups have FEWEST rows.
+    groups have FEWEST rows. Of more than two classes for each of those answered most often.
 
     Args:
         column: whose values are the groups; any column of the data, read by the model or not.
         labels: of the model; empty for numbers.
 
     Raises:
-        InputError: rows of no table, no such column, or more than two classes.
+        InputError: rows of no table, or no such column.
     """
     rows = [one for one in found if one.case.sampled and isinstance(one.case.players, TablePlayers)]
-    _refuse(rows, column, labels)
-    signs = np.array([-1.0 if len(labels) == 2 and one.case.target == 0 else 1.0 for one in rows])
-    values = np.stack([one.by_method[method].values for one in rows]) * signs[:, None]
+    _refuse(rows, column)
     groups = np.array([str(one.case.record[column]) for one in rows])
     there = [name for name in sorted(set(groups.tolist())) if FEWEST <= (groups == name).sum() <= len(rows) - FEWEST]
     names = rows[0].case.players.names
     return [
-        gap for name in (there[-1:] if len(there) == 2 else there) for gap in _of(values, groups == name, names, name)
+        replace(gap, label=label)
+        for label, values in _values(rows, method, labels).items()
+        for name in (there[-1:] if len(there) == 2 else there)
+        for gap in _of(values, groups == name, names, name)
     ]
 
 
-def _refuse(rows: Sequence[Explained], column: str, labels: Sequence[str]) -> None:
-    if not rows or len(labels) > 2:
+def _values(rows: Sequence[Explained], method: str, labels: Sequence[str]) -> dict[str, Floats]:
+    """Values [rows, columns] of one and the same output in all rows, by its label."""
+    if len(labels) > 2:
+        counts = np.bincount([one.case.target for one in rows], minlength=len(labels))
+        chosen = [place for place in np.argsort(-counts, kind="stable").tolist() if counts[place]][:MOST_CLASSES]
+        return {labels[place]: np.stack([one.by_class[place].values for one in rows]) for place in chosen}
+    signs = np.array([-1.0 if len(labels) == 2 and one.case.target == 0 else 1.0 for one in rows])
+    return {"": np.stack([one.by_method[method].values for one in rows]) * signs[:, None]}
+
+
+def _refuse(rows: Sequence[Explained], column: str) -> None:
+    if not rows:
         raise InputError(
-            t("groups are compared for tables with two classes or numbers"),
+            t("groups are compared for rows of tables"),
             where="group",
             remedy=t("leave out `group`"),
         )
@@ -102,18 +117,22 @@ def _of(values: Floats, inside: np.ndarray, names: Sequence[str], group: str) ->
 def estimates(found: Sequence[Gap], method: str) -> list[Estimate]:
     return [
         Estimate("group_gap", one.value, one.interval, one.n,
-                 {"column": one.column, "group": one.group, "method": method})
+                 {"column": one.column, "group": one.group, "method": method} | _label(one))
         for one in found
     ]  # fmt: skip
 
 
+def _label(one: Gap) -> dict[str, str]:
+    return {"label": one.label} if one.label else {}
+
+
 def bars(found: Sequence[Gap], column: str, labels: Sequence[str], most: int) -> list[Bars]:
-    """A drawing a group: the columns, and what they add up to."""
+    """A drawing a label and group: the columns, and what they add up to."""
     blocks = []
-    for group in dict.fromkeys(one.group for one in found):
-        own = [one for one in found if one.group == group]
+    for label, group in dict.fromkeys((one.label, one.group) for one in found):
+        own = [one for one in found if (one.label, one.group) == (label, group)]
         shown = (*own[: min(most, len(own) - 1)], own[-1])
         title = Phrase("What sets {column} = {group} apart from the other rows", {"column": column, "group": group})
-        note = Phrase(TOWARDS, {"label": labels[1]}) if labels else NOTE
+        note = Phrase(TOWARDS, {"label": label or labels[1]}) if labels else NOTE
         blocks.append(Bars(title, tuple(Bar(one.column, one.value, *one.interval) for one in shown), note))
     return blocks

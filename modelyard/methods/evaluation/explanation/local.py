@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,18 +119,27 @@ def _gradcam(using: Any, maps: Any) -> Explain:
 
 @dataclass(frozen=True)
 class Explained:
-    """A row with what each method says of it."""
+    """A row with what each method says of it.
+
+    Attributes:
+        by_class: what one method says for each output, where that was asked.
+    """
 
     case: Case
     by_method: dict[str, Attribution]
     faiths: dict[str, Faith]
+    by_class: tuple[Attribution, ...] = ()
 
 
 def explain_all(
     predictor: Predictor, cases: Sequence[Case], methods: dict[str, Explain], orders: int, budget: Budget,
-    note: Callable[[int, int], None],
+    note: Callable[[int, int], None], every: str | None = None,
 ) -> list[Explained]:  # fmt: skip
-    """All methods on all cases; how faithful they are on the sampled ones, where there are players to order."""
+    """All methods on all cases; how faithful they are on the sampled ones, where there are players to order.
+
+    Args:
+        every: the method that explains all outputs of the sampled ones; it asks nothing new for them.
+    """
     oracle, found = Oracle(predictor), []
     for place, case in enumerate(cases):
         game = case.game(oracle)
@@ -139,7 +148,12 @@ def explain_all(
         if case.sampled and game.size > 1:
             drawn = random_areas(game, orders, budget.generator(case, "orders"))
             faiths = {name: faith(game, one.values, drawn) for name, one in by_method.items()}
-        found.append(Explained(case, by_method, faiths))
+        by_class: tuple[Attribution, ...] = ()
+        if every and case.sampled:
+            explain = methods[every]
+            places = range(len(oracle.labels))
+            by_class = tuple(explain(replace(case, target=place), game.of(place)) for place in places)
+        found.append(Explained(case, by_method, faiths, by_class))
         note(place + 1, len(cases))
     return found
 

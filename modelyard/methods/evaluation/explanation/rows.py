@@ -32,6 +32,9 @@ from modelyard.methods.evaluation.opening import opened
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import Record
 
+TOKEN_BUDGET = {"hf": 2048}
+"""Padded tokens computed in one go, by format, where it is another number than the format's own: perturbed records of
+one row are of like length, so that long pieces waste nothing. The library's calls cost more than a small encoder."""
 CHARS = 80
 SHOWN = 12
 
@@ -69,21 +72,22 @@ def explain(
     columns = columns_of(folder, card, data)
     train = some_records(data, "train", fields(data, card.task), settings["train_rows"], seed)
     cut = Cut(columns, tuple(train[: settings["background"]]), settings["players"], settings["grid"], channels_of(card))
-    with opened(folder, settings["threads"]) as predictor:
+    with opened(folder, settings["threads"], TOKEN_BUDGET.get(card.format)) as predictor:
         oracle = Oracle(predictor)
         examples = examples_of(data, "test", card.task)
         outputs = oracle.outputs(list(examples.records()))
         cases = chosen(
             examples, outputs, oracle.labels, cut, settings["mistakes"], settings["rows"], seed, settings["group"]
         )
-        explained = local.explain_all(predictor, cases, methods, settings["orders"], budget, note)
+        by_shap = next((name for name in ("tree_shap", "shap") if name in methods), None)
+        every = by_shap if settings["group"] and len(oracle.labels) > 2 else None
+        explained = local.explain_all(predictor, cases, methods, settings["orders"], budget, note, every)
         beside = _neighbours(cases, train, columns, oracle) if oracle.labels and not card.task.startswith("im") else ()
     if card.format == "gbdt":
         beside = (*beside, *boxes(folder, explained))
     estimates = local.measured(explained, bool(card.labels), seed)
     estimates += precision([one.by_method for one in explained if one.case.sampled], seed)
     apart: list[Block] = []
-    by_shap = next((name for name in ("tree_shap", "shap") if name in methods), None)
     if settings["group"] and by_shap:
         gaps = group_gaps.gaps(explained, by_shap, settings["group"], card.labels)
         missing = missing | ({} if gaps else {"group_gap": group_gaps.TOO_FEW})
