@@ -52,6 +52,8 @@ INTERVALS = {
     "over the distance of the quantiles": "{method: normalized}",
     "quantiles moved (CQR)": "{method: cqr}",
     "CQR, by ocean_proximity": "{method: cqr, by: ocean_proximity}",
+    "CQR, by its width": "{method: cqr, by: width}",
+    "over the distance of the quantiles, by it": "{method: normalized, by: width}",
 }
 NUMBERS = "".join(
     f"  sets{place}: {{uses: calibrate.conformal, in: {{model: model}}, with: {settings}}}\n"

@@ -12,7 +12,7 @@ from sklearn.metrics import mean_pinball_loss
 
 from modelyard.methods import postprocessing
 from modelyard.methods.evaluation.uncertainty import estimating
-from modelyard.methods.postprocessing import conformal, interval_fitting, intervals
+from modelyard.methods.postprocessing import conformal, enclosing, interval_fitting, intervals
 from modelyard.methods.postprocessing.intervals import Difficulty, Shape
 from modelyard.methods.tasks.tabular_regression import TASK, Quantity
 from modelyard.methods.training.quantiles import pinball
@@ -222,3 +222,40 @@ def test_rows_fall_into_parts_by_what_their_answer_encloses():
     widths = estimating.by_size(np.arange(100.0), "width")
     assert [int(rows.sum()) for _, rows in widths] == [20] * 5
     assert estimating.by_size(np.full(9, 2.0), "width") == []
+
+
+@pytest.mark.parametrize(("method", "learned"), [("cqr", LEVELS), ("normalized", LEVELS), ("normalized", ())])
+def test_every_bin_of_the_expected_width_covers_as_often_as_it_promises(method, learned):
+    n, alpha, bins = 6000, 0.1, 5
+    _, y, values, quantiles = world(2 * n, seed=7)
+    answers = answered(values, quantiles)
+    ordering = np.arange(n) % 3 == 0
+    shape, left = interval_fitting.shape(method, answers[:n], y[:n], learned, alpha, ordering)
+    scores, expected = shape.scores(answers[:n], y[:n])[left], intervals.placing("width", shape, answers[:n])[left]
+    found = enclosing.by_bin(scores, expected, bins, alpha)
+    step = intervals.open_intervals({**shape.to_json(), **found, "binned": "width"}, ())
+    ends = np.array([one.interval for one in step.answers(answers[n:], np.empty((n, 4)), [{}] * n)])
+    missed = (y[n:] < ends[:, 0]) | (y[n:] > ends[:, 1])
+    fitted = np.searchsorted(found["edges"], expected, side="right")
+    asked = np.searchsorted(found["edges"], intervals.placing("width", shape, answers[n:]), side="right")
+    for place in range(bins):
+        rows, new = int((fitted == place).sum()), int((asked == place).sum())
+        rank = math.ceil((rows + 1) * (1 - alpha))
+        least, most = betabinom.ppf([0.0001, 0.9999], new, rows + 1 - rank, rank)
+        assert least <= missed[asked == place].sum() <= most
+    if method == "cqr":  # one shift for all covers the widest rows too seldom
+        low, high = shape.ends(answers[n:], np.full(n, conformal.threshold(scores, alpha)))
+        widest = asked == bins - 1
+        assert ((low <= y[n:]) & (y[n:] <= high))[widest].mean() < 0.87
+        assert 1 - missed[widest].mean() > 0.87
+
+
+def test_bins_of_the_width_need_a_method_with_several_widths():
+    with pytest.raises(ValueError, match="several"):
+        intervals.open_intervals({"method": "split", "threshold": 1.0, "edges": [0.0], "bins": [1.0, 2.0],
+                                  "binned": "width"}, ())  # fmt: skip
+    with pytest.raises(ValueError, match="one width"):
+        intervals.placing("width", Shape(), answered(np.zeros(1), np.zeros((3, 1))))
+    old = intervals.open_intervals({"threshold": 1.0, "edges": [0.0], "bins": [1.0, 2.0]}, ())
+    assert [one.interval for one in old.answers(answered(np.array([-1.0, 1.0]), np.zeros((3, 2))), np.empty((2, 4)),
+                                                [{}] * 2)] == [(-2.0, 0.0), (-1.0, 3.0)]  # fmt: skip

@@ -34,11 +34,11 @@ def by_group(scores: Floats, groups: Sequence[str], column: str, alpha: float) -
     return Thresholds(threshold(scores, alpha), (), column, found)
 
 
-def by_answer(scores: Floats, values: Floats, bins: int, alpha: float) -> Settings:
-    """A threshold for each bin of the answered value: where the model errs more, intervals are wider.
+def by_bin(scores: Floats, values: Floats, bins: int, alpha: float) -> Settings:
+    """A threshold for each bin of what the answer says: its value, or the width it expects.
 
     Edges are quantiles of the answers, which the truths have no part in; so it holds in each bin for rows that fall
-    into it.
+    into it (Mondrian: Vovk, Gammerman and Shafer 2005; by expected difficulty: Boström and Johansson 2020).
     """
     edges = np.unique(np.quantile(values, np.arange(1, bins) / bins))
     place = np.searchsorted(edges, values, side="right")

@@ -20,6 +20,7 @@ from modelyard.methods.postprocessing.quantiles import name_of
 from modelyard.methods.postprocessing.step import NUMBERS, Floats, Records, Step, number, numbers
 
 Method = Literal["split", "normalized", "cqr"]
+Binned = Literal["answer", "width"]
 METHODS: tuple[Method, ...] = ("split", "normalized", "cqr")
 
 
@@ -93,6 +94,12 @@ class Shape:
         values = _values(answers)
         return values - half, values + half
 
+    def widths(self, answers: Sequence[Any]) -> Floats | None:
+        """What the method expects of each row before the threshold [answers]; None where all rows are alike."""
+        if self.method == "cqr":
+            return quantile(answers, self.high) - quantile(answers, self.low)
+        return self.difficulty.of(answers) if self.difficulty else None
+
     def to_json(self) -> dict[str, Any]:
         if self.method == "cqr":
             return {"method": self.method, "low": self.low, "high": self.high}
@@ -104,31 +111,34 @@ def _values(answers: Sequence[Any]) -> Floats:
 
 
 class Intervals(Step):
-    """Adds `interval` to answers, from a threshold for all rows, of a row's group, or of the bin its value lies in.
+    """Adds `interval` to answers, from a threshold for all rows, of a row's group, or of the bin it lies in.
 
     Args:
-        edges: of the answered value, rising, one fewer than there are bins; empty for one bin.
+        edges: of what the bins are of, rising, one fewer than there are bins; empty for one bin.
         bins: threshold of each bin.
+        binned: what the bins are of: the answered value, or the width the shape expects.
     """
 
     tasks: ClassVar[tuple[str, ...]] = NUMBERS
 
     def __init__(
-        self, thresholds: Thresholds, edges: Floats, bins: Sequence[float | None], shape: Shape | None = None
-    ) -> None:
-        self.thresholds, self.edges, self.shape = thresholds, edges, shape or Shape()
+        self, thresholds: Thresholds, edges: Floats, bins: Sequence[float | None], shape: Shape | None = None,
+        binned: Binned = "answer",
+    ) -> None:  # fmt: skip
+        self.thresholds, self.edges, self.shape, self.binned = thresholds, edges, shape or Shape(), binned
         self.bins = np.array([limit(one) for one in bins])
         self.columns = thresholds.columns
 
-    def reach(self, values: Floats, records: Records) -> Floats:
+    def reach(self, answers: Sequence[Any], records: Records) -> Floats:
         """The threshold of each row [rows]; infinite where there is none."""
         if self.bins.size:
-            found: Floats = self.bins[np.searchsorted(self.edges, values, side="right")]
+            placed = placing(self.binned, self.shape, answers)
+            found: Floats = self.bins[np.searchsorted(self.edges, placed, side="right")]
             return found
         return self.thresholds.of(records)[:, 0]
 
     def answers(self, answers: list[Any], outputs: Floats, records: Records) -> list[Any]:
-        reach = self.reach(_values(answers), records)
+        reach = self.reach(answers, records)
         low, high = self.shape.ends(answers, reach)
         return [
             replace(answer, interval=(one, other) if math.isfinite(one) and math.isfinite(other) else None)
@@ -136,12 +146,25 @@ class Intervals(Step):
         ]
 
 
+def placing(binned: Binned, shape: Shape, answers: Sequence[Any]) -> Floats:
+    """What says in which bin each answer lies [answers]. Raises ValueError for a shape of one width."""
+    if binned == "answer":
+        return _values(answers)
+    widths = shape.widths(answers)
+    if widths is None:
+        raise ValueError("`split` has one width")
+    return widths
+
+
 def open_intervals(settings: Mapping[str, Any], labels: Sequence[str]) -> Intervals:
     edges = numbers(settings, "edges") if "edges" in settings else np.empty(0)
     bins = [one_threshold(one) for one in settings.get("bins", ())]
     if len(bins) != (len(edges) + 1 if len(edges) else 0) or (np.diff(edges) <= 0).any():
         raise ValueError("`bins` does not fit `edges`")
-    return Intervals(open_thresholds(settings, 0), edges, bins, _shape(settings))
+    shape, binned = _shape(settings), settings.get("binned", "answer")
+    if binned not in ("answer", "width") or (binned == "width" and shape.method == "split"):
+        raise ValueError("`binned` is neither `answer` nor the `width` of a method that has several")
+    return Intervals(open_thresholds(settings, 0), edges, bins, shape, binned)
 
 
 def _shape(settings: Mapping[str, Any]) -> Shape:

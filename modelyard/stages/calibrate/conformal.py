@@ -4,8 +4,9 @@ Split conformal prediction: whatever the model is, the set of a new row of the s
 probability at most `error` (the chance is over the calibration rows too). A hard row gets a large set. `by: class`
 gives every class this guarantee, `by: <column>` every value of a column that is part of the record (tables): a record
 must hold it then; null, or a value not seen here, gets the largest threshold of all. `by: answer` (numbers) every bin
-of the answered value: harder ones get wider intervals. Rows that come from elsewhere, or another time, are no such
-rows: measure the coverage by evaluate.uncertainty.
+of the answered value: harder ones get wider intervals. `by: width` (numbers) every bin of the width that `cqr` or
+`normalized` expects: so wide intervals hold as often as narrow ones. Rows that come from elsewhere, or another time,
+are no such rows: measure the coverage by evaluate.uncertainty.
 
 Intervals of numbers have one width (`method: split`), the width that errors near the answer suggest (`normalized`), or
 that of quantiles the model has learned (`cqr`): the promise is the same, the widths are not.
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     from modelyard.methods.evaluation.calibrating import Rows
 
-OWN = ("all", "class", "answer")
+OWN = ("all", "class", "answer", "width")
+BINNED = ("answer", "width")
 
 
 class Config(Calibrating):
@@ -50,13 +52,13 @@ class Config(Calibrating):
         "all",
         min_length=1,
         max_length=200,
-        description="for whom it holds: `all` rows together, each `class`, each bin of the `answer` (numbers), or each "
-        "value of a column of the record",
+        description="for whom it holds: `all` rows together, each `class`, each bin of the `answer` or of the `width` "
+        "of intervals that differ in it (numbers), or each value of a column of the record",
     )
     empty: bool = Field(False, description="classes: whether a set may be empty; else it holds at least the answer")
     penalty: float = Field(0.01, ge=0, le=10, description="`raps`: added to the score for each place beyond `free`")
     free: int = Field(5, ge=0, le=100_000, description="`raps`: places without penalty (labels)")
-    bins: int = Field(5, ge=2, le=100, description="`by: answer`: bins of equal mass (bins)")
+    bins: int = Field(5, ge=2, le=100, description="`by: answer`, `by: width`: bins of equal mass (bins)")
 
 
 def run(config: Config, context: Context) -> None:
@@ -101,7 +103,7 @@ def _sets(config: Config, rows: Rows) -> dict[str, Any]:
     answers = rows.answers
     actual = answers.actual[rows.kept]
     scores = enclosing.own_scores(answers.scores[rows.kept], actual, config.score, config.penalty, config.free)
-    if config.by == "answer":
+    if config.by in BINNED:
         _refuse(config.by)
     if config.by == "class":
         found = enclosing.by_class(scores, actual, len(rows.card.labels), config.error)
@@ -114,15 +116,13 @@ def _sets(config: Config, rows: Rows) -> dict[str, Any]:
 
 
 def _intervals(config: Config, rows: Rows, context: Context) -> dict[str, Any]:
-    import numpy as np
-
     from modelyard.base.messages import t
     from modelyard.methods.evaluation import calibrating
-    from modelyard.methods.postprocessing import bounding, enclosing, interval_fitting
+    from modelyard.methods.postprocessing import bounding, enclosing, interval_fitting, intervals
     from modelyard.methods.postprocessing.conformal import threshold
     from modelyard.methods.postprocessing.quantiles import levels_of
 
-    if config.by == "class":
+    if config.by == "class" or (config.by == "width" and config.method == "split"):
         _refuse(config.by)
     answers = [one for one, keep in zip(rows.said, rows.kept.tolist(), strict=True) if keep]
     truths = rows.answers.actual[rows.kept]
@@ -136,9 +136,9 @@ def _intervals(config: Config, rows: Rows, context: Context) -> dict[str, Any]:
     scores = shape.scores(answers, truths)[left]
     if config.by == "all":
         found: dict[str, Any] = {"threshold": threshold(scores, config.error)}
-    elif config.by == "answer":
-        values = np.array([one.value for one in answers])[left]
-        found = enclosing.by_answer(scores, values, config.bins, config.error)
+    elif config.by == "answer" or config.by == "width":
+        values = intervals.placing(config.by, shape, answers)[left]
+        found = enclosing.by_bin(scores, values, config.bins, config.error) | {"binned": config.by}
     else:
         groups = [name for name, keep in zip(_groups(config.by, rows), left.tolist(), strict=True) if keep]
         found = enclosing.by_group(scores, groups, config.by, config.error).to_json()
@@ -162,9 +162,12 @@ def _refuse(by: str) -> None:
     from modelyard.errors import InputError
 
     raise InputError(
-        t("`by: {by}` does not fit the task of the model", by=by),
+        t("`by: {by}` does not fit the task of the model or its method", by=by),
         where="by",
-        expected=t("`class` for labels, `answer` for numbers, `all` or a column for both"),
+        expected=t(
+            "`class` for labels, `answer` for numbers, `width` for numbers by `normalized` or `cqr`, `all` or a column "
+            "for both"
+        ),
     )
 
 
@@ -181,7 +184,7 @@ def _groups(column: str, rows: Rows) -> list[str]:
                 t("no column `{name}`", name=column),
                 where="by",
                 expected=", ".join(record),
-                remedy=t("a column of the record, or `all`, `class`, `answer`"),
+                remedy=t("a column of the record, or `all`, `class`, `answer`, `width`"),
             )
         if keep:
             found.append(group_of(record, column))
