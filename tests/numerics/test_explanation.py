@@ -363,12 +363,12 @@ def test_attention_roll_out_of_a_picture_stands_on_its_patches(tmp_path: Path) -
     assert found.std() > 1e-4
 
 
-def image_model(folder: Path) -> Path:
+def image_model(folder: Path, kind: str = "image_cnn") -> Path:
     """An untrained network of pictures."""
     from modelyard.methods import networks
     from modelyard.methods.runtimes.model_folder import ModelCard
 
-    spec = {"kind": "image_cnn", "channels": 1, "num_labels": 3, "widths": [4, 8]}
+    spec = {"kind": kind, "channels": 1, "num_labels": 3, "widths": [4, 8]}
     pixels = {"kind": "image", "height": 16, "width": 16, "channels": 1, "mean": [0.5], "std": [0.5], "fit": "stretch"}
     torch.manual_seed(0)
     networks.save(networks.build(spec), folder)
@@ -376,10 +376,11 @@ def image_model(folder: Path) -> Path:
     return folder
 
 
-def test_grad_cam_is_captums(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["image_cnn", "image_residual"])
+def test_grad_cam_is_captums(tmp_path: Path, kind: str) -> None:
     from captum import attr as captum
 
-    model = open_differentiable(image_model(tmp_path))
+    model = open_differentiable(image_model(tmp_path, kind))
     pixels = np.random.default_rng(0).integers(0, 255, (16, 16, 1), dtype=np.uint8)
     arrays = model.encode([{"image": png(pixels)}])
     maps = gradcam.last_maps(model)

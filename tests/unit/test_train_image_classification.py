@@ -138,6 +138,29 @@ def test_the_small_network_learns_stripes(tmp_path: Path) -> None:
     assert context.value("train.validation_accuracy") > 0.9
 
 
+@pytest.mark.parametrize(
+    ("settings", "optimizer", "rate"),
+    [
+        ({"size": "cnn"}, "muon", 0.012),
+        ({"size": "vit"}, "adamw", 5e-4),
+        ({"size": "cnn", "optimizer": {"name": "sgd"}}, "sgd", 0.4),
+        ({"size": "cnn", "optimizer": {"learning_rate": 0.01}}, "adamw", 0.01),
+    ],
+)
+def test_each_size_has_its_optimizer_unless_one_is_set(
+    tmp_path: Path, small: None, settings: dict[str, Any], optimizer: str, rate: float
+) -> None:
+    train(tmp_path, **{"optimizer": None, "epochs": 1, **settings})
+    details = ModelCard.read(model(tmp_path)).provenance["details"]
+    assert (details["optimizer"], details["learning_rate"]) == (optimizer, pytest.approx(rate))
+
+
+def test_the_defaults_of_the_small_network_learn_stripes(tmp_path: Path) -> None:
+    context = train(tmp_path, optimizer=None, epochs=6)
+    assert context.value("train.validation_accuracy") > 0.9
+    assert ModelCard.read(model(tmp_path)).network["kind"] == "image_residual"
+
+
 def test_a_killed_run_ends_with_the_same_bytes_and_augments_by_row_and_epoch(tmp_path: Path, monkeypatch) -> None:
     settings = {
         "augment": {"crop": 0.3, "flip": 0.5, "rotate": 20, "colour": 0.2, "erase": 0.5},
