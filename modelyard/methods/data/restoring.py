@@ -1,9 +1,9 @@
 """Rows brought back and changes undone, from the logs of the steps that made them (`changes.py`).
 
 A removed row comes back whole, behind the others; its text repaired as the others are, unless repairs are undone. A
-value that no longer fits its column (the step that took the row out gave the column a type) comes back as missing, and
-the log says what it was. A change is undone if the column still holds what it left; of several changes of one column the last
-is undone first. No row id is made that another row has.
+value that no longer fits its column comes back as missing, and the log says what it was. A change is undone if the
+column still holds what it left; of several changes of one column the last is undone first. No row id is made that
+another row has.
 What cannot be brought back is told row by row.
 
 Memory grows with the changes and the row ids that were asked for, not with the data or the logs.
@@ -60,7 +60,7 @@ class Wanted:
 
 @dataclass
 class Outcome:
-    """What restoring came to; `left` counts entries that could not be undone by why; of columns `raw` repairs are undone."""
+    """What restoring came to; `left`: entries not undone, by why; `raw`: columns whose repairs are undone."""
 
     account: Account
     left: dict[str, int] = field(default_factory=dict)

@@ -102,7 +102,7 @@ def run(config: Config, context: Context) -> None:
     budget = Budget(config.max_requests, config.max_cost, config.price_in, config.price_out)
     kept_at = context.scratch() / "answers"
     with EndpointPredictor(_form(config, context.seed), service, config.task, list(config.classes), budget,
-                           kept_at) as endpoint:  # fmt: skip
+                           kept_at, context.say) as endpoint:  # fmt: skip
         kept = list(endpoint.ask(list(examples.records()), lambda done, all_: context.progress(done, all_, "rows")))
     _refuse(config, kept, endpoint)
     recorded.write(context.output("model"), _card(config, kept), kept)

@@ -129,7 +129,7 @@ def _judged(config: Config, context: Context, texts: Sequence[str]) -> list[Verd
     form = Chat(config.endpoint, config.model, "text-classification", question, "", config.max_answer_tokens,
                 context.seed)  # fmt: skip
     with EndpointPredictor(form, service, "text-classification", list(judging.PLACES), budget,
-                           context.scratch() / "verdicts") as judge:  # fmt: skip
+                           context.scratch() / "verdicts", context.say) as judge:  # fmt: skip
         kept = list(
             judge.ask([{"text": text} for text in texts], lambda done, n: context.progress(done, n, "verdicts"))
         )

@@ -22,9 +22,10 @@ from modelyard.methods.data.egress.asking import Ask
 from modelyard.methods.data.egress.cache import HttpCache
 from modelyard.methods.data.egress.decoding import pieces
 from modelyard.methods.data.egress.faults import FAULTS, Passing, of_connection, of_status
-from modelyard.methods.data.egress.limits import Limits, TokenBucket, backoff
+from modelyard.methods.data.egress.limits import Limits, TokenBucket
 from modelyard.methods.data.egress.reply import Download, Reply, masked, masked_url
 from modelyard.methods.data.egress.transport import GuardedTransport
+from modelyard.methods.data.egress.waiting import Patience, Tell
 
 T = TypeVar("T")
 AGENT = "modelyard"
@@ -42,6 +43,7 @@ class Egress:
         headers: sent with every request to the host that is asked, and to no other a redirect leads to.
         seed: of the jitter between attempts.
         clock, sleep: injectable time, in seconds.
+        tell: called when a wait between attempts begins.
 
     Attributes:
         num_retries: attempts so far that were repeated.
@@ -58,6 +60,7 @@ class Egress:
         seed: int = 0,
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], None] | None = None,
+        tell: Tell | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.num_retries = 0
@@ -65,7 +68,7 @@ class Egress:
         self._clock = clock
         self._secrets = tuple(secrets)
         self._headers = {name.lower(): value for name, value in (headers or {}).items()}
-        self._seed, self._sleep = seed, sleep or pause
+        self._seed, self._sleep, self._tell = seed, sleep or pause, tell
         self._bucket = TokenBucket(self.limits.requests_per_second, clock, self._sleep)
         self._deadline = Deadline(clock)
         allow = self.limits.allow_private
@@ -152,15 +155,15 @@ class Egress:
         """
         ask = self._ask("GET", url, None, {"accept-encoding": "identity", **(headers or {})})
         part = download.Part(path)
-        attempt = 0
+        patience = self._patience(str(ask.url))
         while True:
             before = part.size()
             try:
                 return download.fetch(self, ask, part, digest, size)
             except Passing as fault:
-                attempt = 0 if part.size() > before else attempt  # a bad line that gets on is no reason to give up
-                self._wait_or_raise(fault, attempt, str(ask.url))
-                attempt += 1
+                if part.size() > before:  # a bad line that gets on is no reason to give up
+                    patience = self._patience(str(ask.url))
+                self._wait(patience, fault)
 
     def refused(self, response: httpx.Response) -> Passing | InputError:
         """The error of a status that is no success."""
@@ -273,22 +276,21 @@ class Egress:
         return of_connection(error, self.shown(url), self.limits, self._deadline.left(), self._secrets)
 
     def _repeated(self, work: Callable[[], T], subject: str, idempotent: bool) -> T:
-        attempt = 0
+        patience = self._patience(subject)
         while True:
             try:
                 return work()
             except Passing as fault:
                 if not idempotent:
                     raise fault.error from fault
-                self._wait_or_raise(fault, attempt, subject)
-                attempt += 1
+                self._wait(patience, fault)
 
-    def _wait_or_raise(self, fault: Passing, attempt: int, subject: str) -> None:
-        if attempt >= self.limits.retries:
-            raise fault.error from fault
-        asked = 0.0 if fault.after is None else min(fault.after, self.limits.max_wait_s)
+    def _patience(self, subject: str) -> Patience:
+        return Patience(self.limits, self._seed, subject, self._sleep, self._tell)
+
+    def _wait(self, patience: Patience, fault: Passing) -> None:
+        patience.wait(fault)
         self.num_retries += 1
-        self._sleep(max(asked, backoff(self.limits, attempt, self._seed, subject)))
 
     def _redirect(self, ask: Ask, response: httpx.Response, url: httpx.URL) -> httpx.URL | None:
         """Where an answer sends us; None if it is the answer."""

@@ -23,6 +23,8 @@ class Limits:
         max_file_bytes: of one downloaded file.
         retries: further attempts after one that failed for a passing reason.
         max_wait_s: longest wait before an attempt, whatever `Retry-After` asks for.
+        patience_s: longest wait for a server that asks to wait (429, 503), over all attempts of one request; None: only
+            `retries` and `max_wait_s` bound it.
         requests_per_second: None: as fast as the server answers.
         max_redirects: hops, each judged like a request of its own.
         allow_private: private and loopback addresses may be connected to. True by default, since the project names its
@@ -36,6 +38,7 @@ class Limits:
     max_file_bytes: int = 1 << 40
     retries: int = 5
     max_wait_s: float = 60.0
+    patience_s: float | None = None
     requests_per_second: float | None = None
     max_redirects: int = 5
     allow_private: bool = True

@@ -15,7 +15,7 @@ from modelyard.base.canonical import canonical_json, digest_json
 from modelyard.base.files import write_cache
 from modelyard.base.messages import t
 from modelyard.errors import InputError, ModelyardError
-from modelyard.methods.data.egress import Egress, Limits
+from modelyard.methods.data.egress import Egress, Limits, StillBusy, Waiting
 from modelyard.methods.data.endpoint.asking import Budget
 from modelyard.methods.runtimes.asking.forms import Form, Said
 from modelyard.methods.runtimes.predictor import Prediction, Record
@@ -57,6 +57,7 @@ class Bill:
 
 class EndpointPredictor:
     """Implements `Predictor` over HTTP; a context manager. Answers are kept in `cache`: the next one asks no more.
+    `say` is told when it waits, and why.
 
     Attributes:
         bill: spent so far.
@@ -65,14 +66,16 @@ class EndpointPredictor:
     """
 
     def __init__(
-        self, form: Form, service: Service, task: str, labels: Sequence[str], budget: Budget, cache: Path
-    ) -> None:
+        self, form: Form, service: Service, task: str, labels: Sequence[str], budget: Budget, cache: Path,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:  # fmt: skip
         self.task, self.labels = task, tuple(labels)
         self.digest = digest_json({"endpoint": service.name, "form": repr(form)})
         self.runtime = f"endpoint {service.name}"
         self.bill, self.spent = Bill(), False
         self.reasons: dict[str, int] = {}
         self._form, self._service, self._budget, self._cache = form, service, budget, cache
+        self._say, self._told = say, 0
         self._open = ExitStack()
         self._clients = [self._open.enter_context(self._client()) for _ in range(service.workers)]
         self._failures, self._lock = 0, threading.Lock()
@@ -85,9 +88,18 @@ class EndpointPredictor:
             whole_s=2 * service.timeout_s,
             requests_per_second=service.requests_per_second / service.workers if service.requests_per_second else None,
             max_bytes=8 << 20,
+            max_wait_s=service.timeout_s,
+            patience_s=2 * service.timeout_s,
         )
         headers = {"authorization": f"Bearer {service.key}"} if service.key else {}
-        return Egress(limits, secrets=[service.key] if service.key else [], headers=headers)
+        return Egress(limits, secrets=[service.key] if service.key else [], headers=headers, tell=self._waits)
+
+    def _waits(self, waiting: Waiting) -> None:
+        """Told once for all requests that wait at the same time."""
+        with self._lock:
+            is_news, self._told = waiting.attempt > self._told, max(self._told, waiting.attempt)
+        if is_news:
+            self._say(f"{self._service.name}: {waiting.told()}")
 
     def __enter__(self) -> EndpointPredictor:
         return self
@@ -104,7 +116,7 @@ class EndpointPredictor:
     def ask(self, records: Sequence[Record], note: Callable[[int, int], None]) -> Iterator[Kept]:
         """What was said to each record, in order. Once the budget is spent nothing more is asked.
 
-        Raises InputError if the service refuses several records one after the other.
+        Raises InputError if the service refuses several records one after the other, or goes on asking to wait.
         """
         with ThreadPoolExecutor(len(self._clients)) as pool:
             place = 0
@@ -151,6 +163,8 @@ class EndpointPredictor:
         try:
             reply = client.post_json(url, body, idempotent=True)
             said = self._form.read(json.loads(reply.masked(reply.text())))
+        except StillBusy as error:
+            raise self._given_up(error) from error
         except InputError as error:
             # One record refused (too long, filtered) is that record's; several one after the other are the service's.
             with self._lock:
@@ -159,7 +173,7 @@ class EndpointPredictor:
                     raise self._given_up(error) from error
             return Said(None, REFUSED)
         with self._lock:
-            self._failures = 0
+            self._failures = self._told = 0
         return said
 
     def _given_up(self, error: InputError) -> ModelyardError:

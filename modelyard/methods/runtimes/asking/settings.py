@@ -39,7 +39,12 @@ class Asked(BaseModel):
     workers: int = Field(4, ge=1, le=64, description="requests under way at once")
     attempts: int = Field(2, ge=1, le=5, description="how often one row is asked, if the answer is none")
     max_answer_tokens: int = Field(256, ge=1, le=100_000, description="of one answer; models that think need more")
-    timeout_s: float = Field(120.0, ge=1, le=3_600, description="seconds without a byte until a request is given up")
+    timeout_s: float = Field(
+        120.0,
+        ge=1,
+        le=3_600,
+        description="seconds without a byte until a request is given up; twice as long for a server that asks to wait",
+    )
 
     @model_validator(mode="after")
     def _allowed(self) -> Asked:
