@@ -74,7 +74,12 @@ class LazyGroup(click.Group):
     help=t("From a file of data to a released, monitored model, with evidence for every claim."),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.version_option(package_name="modelyard", prog_name="modelyard")
+@click.version_option(
+    package_name="modelyard",
+    prog_name="modelyard",
+    message=t("%(prog)s, version %(version)s"),
+    help=t("Show the version and exit."),
+)
 def cli() -> None:
     pass
 
@@ -101,8 +106,11 @@ def run(arguments: list[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return error.exit_code
     except click.ClickException as error:
-        problem: ModelyardError = UsageError(error.format_message(), remedy=_usage(error))
+        problem: ModelyardError = UsageError(click_words.said(error), remedy=_usage(error))
     except ModelyardError as error:
         problem = error
     except (KeyboardInterrupt, click.Abort):

@@ -18,7 +18,7 @@ def project_argument() -> Decorator:
 
 def sets_option() -> Decorator:
     text = t("override a setting: steps.classifier.with.epochs=2 (repeatable)")
-    return click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help=text)
+    return click.option("--set", "sets", multiple=True, metavar=t("PATH=VALUE"), help=text)
 
 
 def profile_option() -> Decorator:

@@ -27,7 +27,7 @@ SUBJECTS = ("runs", "run", "artifacts", "artifact", "lineage", "evidence", "curv
            "RELEASE or audit. NAME is a "
            "digest or its first digits, a step, step.port, or a release."),
 )  # fmt: skip
-@click.argument("what", type=click.Choice(SUBJECTS), default="runs")
+@click.argument("what", type=click.Choice(SUBJECTS), default="runs", metavar="[WHAT]")
 @click.argument("name", required=False)
 @project_option()
 @click.option("--slices", is_flag=True, help=t("history: groups too"))
