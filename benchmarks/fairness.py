@@ -1,6 +1,6 @@
 """Gaps between groups before and after each mitigation, on real data, beside fairlearn's own on the same rows.
 
-    python benchmarks/fairness.py --data DIR [--only adult german coldataset]
+    python benchmarks/fairness.py --data DIR [--only adult german coldataset] [--models plain eg_parity_best …]
 
 DIR holds `adult`, `german_credit`, `coldataset`. Tables are answered by boosted trees, a linear model and a small
 FT-Transformer, each as it is and with every mitigation it has: weights of data.reweight, thresholds of
@@ -16,7 +16,7 @@ import argparse
 import csv
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,46 +32,63 @@ project: {name}
 steps:
   rows: {{uses: data.read, with: {{path: {path}, label: {label}}}}}
   split: {{uses: data.split, with: {split}}}
-  plain: {{uses: train.tabular, with: {trees}}}
-  weighed: {{uses: data.reweight, with: {{columns: [sex]}}}}
-  reweighted: {{uses: train.tabular, in: {{data: weighed}}, with: {trees}}}
-  parity: {{uses: calibrate.group_thresholds, in: {{model: plain}}, with: {{columns: [sex], metric: demographic_parity,
-    gap: 0.02, min_n: {few}, positive: "{positive}"}}}}
-  odds: {{uses: calibrate.group_thresholds, in: {{model: plain}}, with: {{columns: [sex], metric: equalized_odds,
-    gap: 0.05, min_n: {few}, positive: "{positive}"}}}}
-  eg_parity: {{uses: train.tabular, in: {{data: split}}, with: {{fairness: {{kind: exponentiated_gradient,
-    answer: mixture, columns: [sex], positive: "{positive}"}}, {bare}}}}}
-  eg_odds: {{uses: train.tabular, in: {{data: split}}, with: {{fairness: {{kind: exponentiated_gradient,
-    answer: mixture, constraint: equalized_odds, columns: [sex], positive: "{positive}"}}, {bare}}}}}
-  linear: {{uses: train.tabular, in: {{data: split}}, with: {{kind: linear, compute: {{threads: 1}}}}}}
-  linear_eg: {{uses: train.tabular, in: {{data: split}}, with: {{kind: linear, fairness: {{answer: mixture,
-    kind: exponentiated_gradient, columns: [sex], positive: "{positive}"}}, compute: {{threads: 1}}}}}}
-  net: {{uses: train.tabular, in: {{data: split}}, with: {{{net}}}}}
-  dro: {{uses: train.tabular, in: {{data: split}}, with: {{fairness: {{kind: group_dro, columns: [sex]}}, {net}}}}}
-{reversals}
-{fair}
 """
 NET = ("kind: ft_transformer, epochs: {epochs}, transformer: {{width: 16, layers: 1, heads: 2}}, "
        "early_stopping: {{patience: 0}}, compute: {{threads: 1, precision: fp32}}")  # fmt: skip
+LEARN = """  MODEL: {{uses: train.tabular, in: {{data: split}}, with: {{WITH}}}}
+"""
+FAIRLY = "fairness: {{kind: KIND, columns: [sex]MORE}}, "
+REWEIGHTED = """  weighed: {{uses: data.reweight, in: {{data: split}}, with: {{columns: [sex]}}}}
+  MODEL: {{uses: train.tabular, in: {{data: weighed}}, with: {trees}}}
+"""
+THRESHOLDS = """  plain_MODEL: {{uses: train.tabular, in: {{data: split}}, with: {trees}}}
+  MODEL: {{uses: calibrate.group_thresholds, in: {{model: plain_MODEL}}, with: {{columns: [sex], metric: METRIC,
+    gap: GAP, min_n: {few}, positive: "{positive}"}}}}
+"""
+FAIR = """  fair_MODEL: {{uses: evaluate.fairness, in: {{model: MODEL, data: split}}, with: {{columns: [sex],
+    min_n: {few}, positive: "{positive}"}}}}
+  quality_MODEL: {{uses: evaluate.quality, in: {{model: MODEL, data: split}}, with: {{baselines: false, examples: 0}}}}
+"""
+LINEAR = "kind: linear, compute: {{threads: 1}}"
+ANSWERS = ("best", "mixture")
 STRENGTHS = (1, 5)
-REVERSAL = """  reversal_{strength}: {{uses: train.tabular, in: {{data: split}}, with: {{fairness: {{columns: [sex],
-    kind: gradient_reversal, strength: {strength}, positive: "{positive}"}}, {net}}}}}"""
-FAIR = """  fair_{model}: {{uses: evaluate.fairness, in: {{model: {model}}}, with: {{columns: [sex], min_n: {few},
-    positive: "{positive}"}}}}
-  quality_{model}: {{uses: evaluate.quality, in: {{model: {model}}}, with: {{baselines: false, examples: 0}}}}"""
-MODELS = {
-    "plain": "boosted trees",
-    "reweighted": "data.reweight",
-    "parity": "calibrate.group_thresholds, demographic parity",
-    "odds": "calibrate.group_thresholds, equalised odds",
-    "eg_parity": "exponentiated gradient, demographic parity",
-    "eg_odds": "exponentiated gradient, equalised odds",
-    "linear": "linear",
-    "linear_eg": "linear, exponentiated gradient, demographic parity",
-    "net": "FT-Transformer",
-    "dro": "FT-Transformer, group DRO",
-    **{f"reversal_{one}": f"FT-Transformer, gradient reversal, strength {one}" for one in STRENGTHS},
-}
+
+
+def _learned(settings: str, kind: str = "", more: str = "") -> str:
+    """The step of a model, its fairness first."""
+    fairness = FAIRLY.replace("KIND", kind).replace("MORE", more) if kind else ""
+    return LEARN.replace("WITH", fairness + settings)
+
+
+def _gradient(settings: str, answer: str, constraint: str = "demographic_parity") -> str:
+    more = f', answer: {answer}, constraint: {constraint}, positive: "{{positive}}"'
+    return _learned(settings, "exponentiated_gradient", more)
+
+
+def _thresholds(metric: str, gap: float) -> str:
+    return THRESHOLDS.replace("METRIC", metric).replace("GAP", str(gap))
+
+
+MODELS: dict[str, tuple[str, str]] = {
+    "plain": ("boosted trees", _learned("{bare}")),
+    "reweighted": ("data.reweight", REWEIGHTED),
+    "parity": ("calibrate.group_thresholds, demographic parity", _thresholds("demographic_parity", 0.02)),
+    "odds": ("calibrate.group_thresholds, equalised odds", _thresholds("equalized_odds", 0.05)),
+    **{f"eg_parity_{one}": (f"exponentiated gradient, demographic parity, `{one}`", _gradient("{bare}", one))
+       for one in ANSWERS},
+    **{f"eg_odds_{one}": (f"exponentiated gradient, equalised odds, `{one}`",
+                          _gradient("{bare}", one, "equalized_odds")) for one in ANSWERS},
+    "linear": ("linear", _learned(LINEAR)),
+    **{f"linear_{one}": (f"linear, exponentiated gradient, demographic parity, `{one}`", _gradient(LINEAR, one))
+       for one in ANSWERS},
+    "net": ("FT-Transformer", _learned("{net}")),
+    "dro": ("FT-Transformer, group DRO", _learned("{net}", "group_dro")),
+    **{f"reversal_{one}": (f"FT-Transformer, gradient reversal, strength {one}",
+                           _learned("{net}", "gradient_reversal", f', strength: {one}, positive: "{{positive}}"'))
+       for one in STRENGTHS},
+}  # fmt: skip
+"""Model to its name in the table, and its steps."""
+FAIRLEARN = "fairlearn"
 CLAIMS = (
     "quality.accuracy",
     "fairness.demographic_parity_difference",
@@ -183,22 +200,28 @@ def scored(answered: Any, actual: Any, sex: Any) -> list[str]:
     return [shown(hits / n, wilson(hits, n)), *(by_name[claim] for claim in CLAIMS[1:])]
 
 
-def table(name: str, data: Path) -> str:
+def table(name: str, data: Path, models: Sequence[str]) -> dict[str, list[str]]:
+    """Rows by their titles, of the models that are asked for."""
     settings = TABLES[name]
     parts = {key: value for key, value in settings.items() if key not in ("make", "epochs")}
     net = NET.format(epochs=settings["epochs"])
-    positive = settings["positive"]
-    parts["net"], parts["bare"] = net, TREES[1:-1]
-    parts["reversals"] = "\n".join(REVERSAL.format(strength=one, net=net, positive=positive) for one in STRENGTHS)
-    fair = "\n".join(FAIR.format(model=model, few=settings["few"], positive=settings["positive"]) for model in MODELS)
-    text = TABLE.format(name=name, trees=TREES, fair=fair, **parts)
+    wanted = [one for one in MODELS if one in models]
+    steps = "".join((MODELS[one][1] + FAIR).replace("MODEL", one) for one in wanted)
+    text = (TABLE + steps).format(name=name, trees=TREES, bare=TREES[1:-1], net=net, **parts)
     folder, outcome = run(name, text, settings["make"], data)
-    rows = []
-    for model, title in MODELS.items():
+    rows = {}
+    for model in wanted:
         values = found(folder, model)
-        rows.append([title, *(values.get(claim, "not measured") for claim in CLAIMS)])
-    rows += reductions(folder, outcome, settings)
-    return f"## {name}\n\n{markdown(HEAD, rows)}"
+        rows[MODELS[model][0]] = [values.get(claim, "not measured") for claim in CLAIMS]
+    if FAIRLEARN in models:
+        rows |= {title: line for title, *line in reductions(folder, outcome, settings)}
+    return rows
+
+
+def order(rows: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """Lines of a table, ours in the order of `MODELS`, fairlearn's last."""
+    ours = [title for title, _ in MODELS.values() if title in rows]
+    return [[title, *rows[title]] for title in [*ours, *(one for one in rows if one not in ours)]]
 
 
 TOPICS = """version: 1
@@ -234,7 +257,7 @@ def topics(data: Path) -> str:
         [figure, part, *(found.get((figure, part), ("", 0))[0] for found in of_model.values()), n]
         for (figure, part), (_, n) in of_model["linear"].items()
     ]
-    return f"## COLDataset, by topic\n\n{markdown(('figure', 'of', *TEXTS.values(), 'rows'), rows)}"
+    return markdown(("figure", "of", *TEXTS.values(), "rows"), rows)
 
 
 SHOWN = ("accuracy", "tpr", "fpr", "worst_group_accuracy", "equalized_odds_difference", "counterfactual_flip_rate",
@@ -252,26 +275,41 @@ def _of_texts(folder: Path, model: str) -> dict[tuple[str, str], tuple[str, int]
     return found
 
 
+KEPT = WORK / "fairness" / "parts.json"
+
+
+def remembered() -> dict[str, Any]:
+    """Everything measured so far: models take long, and may be measured some at a time."""
+    return dict(json.loads(KEPT.read_text(encoding="utf-8"))) if KEPT.is_file() else {}
+
+
+def remember(name: str, known: Any) -> None:
+    parts = remembered()
+    parts[name] = parts.get(name, {}) | known if isinstance(known, dict) else known
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    KEPT.write_text(json.dumps(parts, ensure_ascii=False), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--only", nargs="*", default=[*TABLES, "coldataset"], choices=[*TABLES, "coldataset"])
+    parser.add_argument("--models", nargs="*", default=[*MODELS, FAIRLEARN], choices=[*MODELS, FAIRLEARN])
     options = parser.parse_args()
-    kept = WORK / "fairness" / "parts.json"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    parts = {}
     for name in options.only:
-        found = topics(options.data) if name == "coldataset" else table(name, options.data)
-        parts = (json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}) | {name: found}
-        kept.write_text(json.dumps(parts, ensure_ascii=False), encoding="utf-8")
+        remember(name, topics(options.data) if name == "coldataset" else table(name, options.data, options.models))
+    parts = remembered()
     note = (
         "AIF360's published trade on Adult with exponentiated gradient: accuracy 0.804 to 0.787, statistical parity "
         "difference -0.273 to 0.011, on its own rows and a logistic regression: beside, not against.\n\n"
-        "Values with 95 % intervals on the test rows. Groups: `sex`. Exponentiated gradient of ours answers with the "
-        "mean score of its mixture (`answer: mixture`). fairlearn's answers are random by design and are drawn once."
+        "Values with 95 % intervals on the test rows. Groups: `sex`. Exponentiated gradient of ours draws no "
+        "answers: `mixture` gives the mean score of the mixture, `best` (the default) is chosen on validation among it "
+        "and the models trained on the way. fairlearn's answers are random by design and are drawn once."
     )
     versions = [f"{name} {version(name)}" for name in ("modelyard", "lightgbm", "fairlearn", "scikit-learn")]
-    body = "\n\n".join([note, *(parts[name] for name in [*TABLES, "coldataset"] if name in parts)])
+    tables = [f"## {name}\n\n{markdown(HEAD, order(parts[name]))}" for name in TABLES if name in parts]
+    topic = [f"## COLDataset, by topic\n\n{parts['coldataset']}"] if "coldataset" in parts else []
+    body = "\n\n".join([note, *tables, *topic])
     write_result("fairness", "Fairness: gaps before and after mitigation", body, versions)
 
 

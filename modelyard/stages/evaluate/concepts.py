@@ -1,9 +1,10 @@
 """Asks whether a network's layers hold concepts that you describe by examples, and whether its answers follow them.
 
-`concepts` is a YAML file: each concept has a name, `positive` and `negative` examples (texts, or whole rows of a
-table; at least five of each). For every layer: how often a linear probe tells held out examples apart, beside the same
-with shuffled labels (control task; Hewitt and Liang 2019); and for every class the TCAV score (Kim et al. 2018), the
-share of its test rows whose log-odds rise along the concept, with a test against random concepts of the same size.
+`concepts` is a YAML file: each concept has a name, `positive` and `negative` examples (texts, whole rows of a table, or
+pictures by file or folder; at least five of each). For every layer: how often a linear probe tells held out examples
+apart, beside the same with shuffled labels (control task; Hewitt and Liang 2019); and for every class the TCAV score
+(Kim et al. 2018), the share of its test rows whose log-odds rise along the concept, with a test against random concepts
+of the same size.
 
 Only networks of the formats hf and modelyard have layers to look into: exported models, boosted trees, ensembles and
 linear models are refused, and it is said which model to use instead. The report is `concepts.json`.
@@ -40,10 +41,11 @@ def run(config: Config, context: Context) -> None:
     from modelyard.methods.evaluation import blocks
     from modelyard.methods.evaluation.concepts import judging, reading
 
-    concepts = reading.read(context.base / config.concepts)
+    file = context.base / config.concepts
+    concepts = reading.read(file)
     settings = config.model_dump() | {"seed": context.seed}
     found = judging.judge(
-        context.input("model"), Dataset.open(context.input("data")), concepts, settings,
+        context.input("model"), Dataset.open(context.input("data")), concepts, settings, file.parent,
         lambda done, total: context.progress(done, total, "concepts"),
     )  # fmt: skip
     for one, on in found.estimates:
@@ -68,10 +70,14 @@ def run(config: Config, context: Context) -> None:
 
 
 def fingerprint(config: Config, base: Path) -> Json:
-    """Digest of the file of concepts."""
+    """Digest of the file of concepts, and of the pictures it names."""
     from modelyard.methods.data.augmentation.digests import digest_of
+    from modelyard.methods.evaluation.concepts import pictures, reading
 
-    return digest_of(config.concepts, base)
+    own = digest_of(config.concepts, base)
+    file = base / config.concepts
+    named = pictures.digests(reading.read(file), file.parent)
+    return {"file": own, "pictures": named} if named else own
 
 
 STAGE = Stage(

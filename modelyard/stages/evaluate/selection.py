@@ -5,9 +5,9 @@ every run: models of this project that differ from this one by the project's `se
 measured, and so does every run that was given the test rows. Of those that failed only `evaluate.*` stages do not: they
 tell nothing before they end. Rules for the gate:
 `{claim: selection.seeds, max: 1}`, `{claim: selection.seed_gain, max: 0.005}`,
-`{claim: selection.test_models, max: 3}`. Of a model of several tasks gain and range are measured task by task, and a rule
-names one: `slice: {task: mood}`.
-Put it below the steps that measure: what comes after it is not counted. The report holds `selection.json`.
+`{claim: selection.test_models, max: 3}`. Of a model of several tasks gain and range are measured task by task, and a
+rule names one: `slice: {task: mood}`. Put it below the steps that measure: what comes after it is not counted. The
+report holds `selection.json`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from modelyard.errors import InputError
 from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.evaluation.blocks import Bar, Bars, Block, Cell, Figures, Lines, Phrase, Series, Table, Text
 from modelyard.methods.evaluation.concepts import layers, probes
-from modelyard.methods.evaluation.concepts.reading import Concept, records
+from modelyard.methods.evaluation.concepts.pictures import pictures
+from modelyard.methods.evaluation.concepts.reading import Concept, Given, records
 from modelyard.methods.evaluation.estimates import Estimate
 from modelyard.methods.evaluation.explanation.cases import columns_of, examples_of, refuse_unexplained, sample
 from modelyard.methods.evaluation.measuring.examples import fields, some_records
@@ -77,20 +78,25 @@ class Found:
         return [key for key, p in self.adjusted.items() if p <= 0.05 and key[:2] in held]
 
 
-def judge(folder: Path, data: Dataset, concepts: Sequence[Concept], settings: Mapping[str, Any], note: Note) -> Found:
+def judge(
+    folder: Path, data: Dataset, concepts: Sequence[Concept], settings: Mapping[str, Any], beside: Path, note: Note
+) -> Found:
     """Probe and TCAV of every concept at every layer.
 
-    Raises InputError for a model without layers or gradients, pictures, or examples the model cannot read.
+    Args:
+        beside: folder of the file of concepts, where its pictures are.
+
+    Raises InputError for a model without layers or gradients, or examples the model cannot read.
     """
     card, seed = ModelCard.read(folder), int(settings["seed"])
     refuse_unexplained(card)
-    if card.task.startswith("image-"):
-        raise InputError(
-            t("concepts of pictures are not read from a file yet"),
-            expected="text-classification, text-regression, tabular-classification, tabular-regression",
-        )
     columns = columns_of(folder, card, data)
-    examples = [(one, records(one, one.positive, columns), records(one, one.negative, columns)) for one in concepts]
+
+    def read(concept: Concept, given: Given) -> list[Record]:
+        of_pictures = card.task.startswith("image-")
+        return pictures(concept, given, beside) if of_pictures else records(concept, given, columns)
+
+    examples = [(one, read(one, one.positive), read(one, one.negative)) for one in concepts]
     model = open_differentiable(folder)
     pool = some_records(data, "train", fields(data, card.task), settings["train_rows"], seed)
     rows, targets = _of_classes(data, card, settings["rows"], seed)

@@ -1,8 +1,9 @@
 """What a network holds of a row in its layers, and how its answer would move with it.
 
 Layers are the blocks of the longest list of modules that give one vector a token, and what the last linear layer reads.
-Tokens, patches and places are averaged, padding left out; the slope along a direction is the sum over them, which is
-what moving all of them together does to the answer.
+A network of pictures without such blocks has one layer for each size of its maps: what is there last before they
+shrink. Tokens, patches and places are averaged, padding left out; the slope along a direction is the sum over them,
+which is what moving all of them together does to the answer.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.evaluation.explanation.gradients import score
+from modelyard.methods.runtimes.batching import Arrays
 from modelyard.methods.runtimes.differentiable import Differentiable
 from modelyard.methods.runtimes.predictor import Record
 
@@ -54,13 +56,33 @@ def layers_of(model: Differentiable, sample: Record) -> list[Layer]:
     tokens = [one for one in blocks if one in kept and kept[one].ndim == 3]
     # The linear layer that was asked last: keys stand in the order of the calls.
     asked = [one for one in kept if one.reads and kept[one].is_floating_point()]
-    found = [*tokens, *asked[-1:]]
+    found = [*(tokens or _maps(model, arrays)), *asked[-1:]]
     if not found:
         raise InputError(
             t("the network has no layer between its inputs and its answer"),
             expected=t("a network with hidden layers: `size: cnn` or an encoder, not a linear model"),
         )
     return found
+
+
+def _maps(model: Differentiable, arrays: Arrays) -> list[Layer]:
+    """The last module at each size of maps [B, C, h, w] of more than one place, by the size; none of texts."""
+    sizes: dict[nn.Module, list[tuple[int, int]]] = {}
+
+    def note(module: nn.Module, _: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
+            sizes.setdefault(module, []).append((output.shape[2], output.shape[3]))
+
+    handles = [module.register_forward_hook(note) for module in model.module.modules()]
+    try:
+        with torch.no_grad():
+            model.logits(arrays)
+    finally:
+        for handle in handles:
+            handle.remove()
+    # A module that is asked twice has no one place in the network.
+    last = {found[0]: module for module, found in sizes.items() if len(found) == 1}
+    return [Layer(f"{height}x{width}", module) for (height, width), module in last.items()]
 
 
 def read(

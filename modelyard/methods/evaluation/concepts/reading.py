@@ -5,7 +5,8 @@
         positive: ["送得太慢了", "等了两个小时"]
         negative: ["送得很快", "半小时就到了"]
 
-Examples are texts, or rows of a table (`{age: 30, city: Oslo}`) with every column the model reads.
+Examples are texts, rows of a table (`{age: 30, city: Oslo}`) with every column the model reads, or pictures: files
+(`striped/1.png`) or one folder of them (`positive: striped`), beside the file of concepts.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ FEWEST = 5
 Cell = str | int | float | bool | None
 Example = Annotated[str, Field(min_length=1, max_length=10_000)] | dict[str, Cell]
 Examples = Annotated[tuple[Example, ...], Field(min_length=FEWEST, max_length=10_000)]
+Given = Examples | Annotated[str, Field(min_length=1, max_length=1000)]
+"""Examples one by one, or a folder of pictures."""
 
 
 class Concept(BaseModel):
@@ -36,8 +39,8 @@ class Concept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, max_length=100)
-    positive: Examples
-    negative: Examples
+    positive: Given
+    negative: Given
 
 
 class Concepts(BaseModel):
@@ -71,12 +74,18 @@ def read(path: Path) -> tuple[Concept, ...]:
     return found
 
 
-def records(concept: Concept, examples: Sequence[Example], columns: Sequence[str]) -> list[Record]:
+def records(concept: Concept, examples: Given, columns: Sequence[str]) -> list[Record]:
     """What the model is asked. Raises InputError where texts and rows are mixed up, or a row lacks a column.
 
     Args:
         columns: that a model of tables reads; empty for one of texts.
     """
+    if isinstance(examples, str):
+        raise InputError(
+            t("the concept `{name}` names a folder, and the model reads no pictures", name=concept.name),
+            where=examples,
+            expected=t("a list of texts, or of rows"),
+        )
     found: list[Record] = []
     for example in examples:
         if columns and (isinstance(example, str) or not set(columns) <= set(example)):
