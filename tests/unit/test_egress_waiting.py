@@ -28,9 +28,12 @@ def busy(seconds: int) -> Answer:
 def test_each_wait_is_told_before_it_begins_and_their_sum_is_bounded() -> None:
     time, told = FakeTime(), []
     limits = Limits(max_wait_s=120, patience_s=240)
-    with site({"/": lambda asked: busy(100)}) as here, Egress(limits, sleep=time.sleep, tell=told.append) as client:
-        with pytest.raises(StillBusy) as caught:
-            client.get_json(here.url + "/")
+    with (
+        site({"/": lambda asked: busy(100)}) as here,
+        Egress(limits, sleep=time.sleep, tell=told.append) as client,
+        pytest.raises(StillBusy) as caught,
+    ):
+        client.get_json(here.url + "/")
     assert [(round(one.seconds), one.attempt, one.asked) for one in told] == [(100, 1, True), (100, 2, True)]
     assert "waiting 100 s, as the server asks (try 1 of 6): the server answers 429" in told[0].told()
     assert "asks to wait 100 s more, after 200 s" in str(caught.value)
@@ -39,9 +42,12 @@ def test_each_wait_is_told_before_it_begins_and_their_sum_is_bounded() -> None:
 def test_a_wait_longer_than_all_patience_is_not_begun() -> None:
     time, told = FakeTime(), []
     limits = Limits(patience_s=240)
-    with site({"/": lambda asked: busy(3600)}) as here, Egress(limits, sleep=time.sleep, tell=told.append) as client:
-        with pytest.raises(StillBusy, match="3,600 s more"):
-            client.get_json(here.url + "/")
+    with (
+        site({"/": lambda asked: busy(3600)}) as here,
+        Egress(limits, sleep=time.sleep, tell=told.append) as client,
+        pytest.raises(StillBusy, match="3,600 s more"),
+    ):
+        client.get_json(here.url + "/")
     assert told == []
 
 
@@ -57,9 +63,11 @@ def test_an_endpoint_that_stays_busy_ends_the_evaluation_and_says_once_what_it_w
     with site({"/ask": lambda asked: busy(1)}) as here:
         form = Template(here.url + "/ask", {"q": "{text}"}, "label", "text-classification", ("a", "b"))
         service = Service("the service", requests_per_second=None, workers=3, timeout_s=1.0)
-        with EndpointPredictor(form, service, "text-classification", ["a", "b"], Budget(100, None, 0, 0), tmp_path,
-                               said.append) as endpoint:  # fmt: skip
-            with pytest.raises(InputError, match="asks to wait 1 s more"):
-                list(endpoint.ask([{"text": str(place)} for place in range(9)], lambda done, total: None))
+        budget, task = Budget(100, None, 0, 0), "text-classification"
+        with (
+            EndpointPredictor(form, service, task, ["a", "b"], budget, tmp_path, said.append) as endpoint,
+            pytest.raises(InputError, match="asks to wait 1 s more"),
+        ):
+            list(endpoint.ask([{"text": str(place)} for place in range(9)], lambda done, total: None))
     assert len(said) == len(set(said)) <= 2
     assert said[0].startswith("the service: waiting 1 s, as the server asks (try 1 of 6)")

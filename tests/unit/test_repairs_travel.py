@@ -1,4 +1,4 @@
-"""Repairs of texts travel: from data.clean into the data, from there into the model, and are made by every predictor."""
+"""Repairs of texts travel: from data.clean into the data, from there into the model, made by every predictor."""
 
 from __future__ import annotations
 
@@ -175,8 +175,8 @@ def test_repairs_this_version_does_not_know_are_refused(
 
 CHOICES = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in travelling.CHOICES.items()})
 REPAIRS = CHOICES.map(lambda found: Repair(**found))
-PIECES = st.sampled_from([*"aÀÃ©　ＡＢ１，。！臺台发髮\u200b\u200d\xad\x07\t\n\r &;<>*`#_$[]()!|~-é\u0301ﬁ㎏", "&amp;", "&lt;",
-                          "<b>", "</p>", "<!--", "**", "```", "- ", "[a](b)", "schÃ¶n", "\ud83d"])  # fmt: skip
+PIECES = st.sampled_from([*"aÀÃ©　ＡＢ１，。！臺台发髮\u200b\u200d\xad\x07\t\n\r &;<>*`#_$[]()!|~-é\u0301ﬁ㎏", "&amp;",
+                          "&lt;", "<b>", "</p>", "<!--", "**", "```", "- ", "[a](b)", "schÃ¶n", "\ud83d"])  # fmt: skip
 TEXTS = st.lists(PIECES, max_size=14).map("".join)
 
 

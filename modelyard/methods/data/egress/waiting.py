@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
@@ -34,7 +35,12 @@ class Waiting:
 
     def told(self) -> str:
         """In words."""
-        values = {"seconds": self.seconds, "attempt": self.attempt, "attempts": self.attempts, "reason": self.reason}
+        values: dict[str, Any] = {
+            "seconds": self.seconds,
+            "attempt": self.attempt,
+            "attempts": self.attempts,
+            "reason": self.reason,
+        }
         if self.asked:
             return t("waiting {seconds:,.0f} s, as the server asks (try {attempt} of {attempts}): {reason}", **values)
         return t("waiting {seconds:,.1f} s (try {attempt} of {attempts}): {reason}", **values)
@@ -61,8 +67,8 @@ class Patience:
         bound = limits.patience_s
         if fault.after is not None and bound is not None and self.waited + fault.after > bound:
             raise StillBusy(
-                t("{reason}; it asks to wait {after:,.0f} s more, after {waited:,.0f} s of waiting", reason=problem.found,
-                  after=fault.after, waited=self.waited),
+                t("{reason}; it asks to wait {after:,.0f} s more, after {waited:,.0f} s of waiting",
+                  reason=problem.found, after=fault.after, waited=self.waited),
                 where=problem.where,
                 expected=t("an answer after at most {bound:,.0f} s of waiting", bound=bound),
                 remedy=t("run it again later, ask more slowly (`requests_per_second`), or wait longer (`timeout_s`)"),
