@@ -19,7 +19,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted(ROOT.glob("examples/**/*.md")),
 ]
-ENGLISH_ONLY = ("architecture", "errors", "results", "stages")
+ENGLISH_ONLY = ("architecture", "results")
 TRANSLATED = sorted(p.stem for p in (ROOT / "docs").glob("*.md") if ".zh" not in p.name and p.stem not in ENGLISH_ONLY)
 
 
@@ -67,8 +67,9 @@ def test_project_files_in_the_documentation_have_no_problems(name, tmp_path):
         assert load_project(path)[1] == []
 
 
-def test_the_stage_in_the_documentation_runs_as_it_stands(tmp_path):
-    (tmp_path / "my_stage.py").write_text(blocks(ROOT / "docs" / "stages.md", "python")[0])
+@pytest.mark.parametrize("page", ["stages.md", "stages.zh.md"])
+def test_the_stage_in_the_documentation_runs_as_it_stands(page, tmp_path):
+    (tmp_path / "my_stage.py").write_text(blocks(ROOT / "docs" / page, "python")[0])
     (tmp_path / "rows.csv").write_text("text,label\nhi,a\nlong enough,b\nlong as well,a\n")
     (tmp_path / "modelyard.yaml").write_text(
         "version: 1\nproject: short\nsteps:\n"
@@ -86,10 +87,11 @@ def test_user_documentation_is_in_both_languages(name):
     assert len(re.findall("^#", english.read_text(), re.M)) == len(re.findall("^#", chinese.read_text(), re.M))
 
 
-def test_every_exit_code_is_documented():
+@pytest.mark.parametrize("name", ["errors.md", "errors.zh.md"])
+def test_every_exit_code_is_documented(name):
     from modelyard import errors
 
-    page = (ROOT / "docs" / "errors.md").read_text()
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
     for item in vars(errors).values():
         if isinstance(item, type) and issubclass(item, errors.ModelyardError):
             assert item.__name__ in page
