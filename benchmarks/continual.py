@@ -104,6 +104,15 @@ def row(size: str, name: str, found: dict[str, Any]) -> list[object]:
     ]
 
 
+def remember(size: str, rows: dict[str, list[object]]) -> dict[str, dict[str, list[object]]]:
+    """Every size and way measured so far: they take long, and may be run one by one."""
+    kept = WORK / "continual" / "parts.json"
+    known = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    known[size] = known.get(size, {}) | rows
+    kept.write_text(json.dumps(known, ensure_ascii=False), encoding="utf-8")
+    return dict(known)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
@@ -115,12 +124,12 @@ def main() -> None:
     ways |= {name: (settings, False) for name, settings in BLIND_WAYS.items()}
     if options.only:
         ways = {name: value for name, value in ways.items() if name in options.only}
-    rows = []
+    known: dict[str, dict[str, list[object]]] = {}
     for size in options.size:
         found = measure((options.data / "smp2020_ewect").resolve(), size, ways, options.compute)
-        rows += [row(size, name, one) for name, one in found.items()]
+        known = remember(size, {name: row(size, name, one) for name, one in found.items()})
     head = ["model", "against forgetting", "old test, %", "forgotten, points [95 %]", "new test, %", "gained, points"]
-    body = markdown(head, rows)
+    body = markdown(head, [line for size in sorted(known, reverse=True) for line in known[size].values()])
     versions = [f"{name} {version(name)}" for name in ("modelyard", "torch", "transformers")]
     write_result("continual", "Going on with a model: everyday posts, then posts of an epidemic", body, versions)
 

@@ -153,14 +153,15 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[*SETS, "elsewhere", "doubt"])
     parser.add_argument("--size", default="linear", help="of the text models")
     parser.add_argument("--elsewhere-size", nargs="*", default=["linear", "cnn"])
+    parser.add_argument("--elsewhere", nargs="*", default=[*elsewhere.WORLDS], choices=[*elsewhere.WORLDS])
+    parser.add_argument("--released", action="store_true", help="posts: the model that continual.py released before")
     options = parser.parse_args()
     rows: dict[str, Any] = {}
     for name in options.only:
         if name == "elsewhere":
-            for world in elsewhere.WORLDS:
+            for world in options.elsewhere:
                 for size in options.elsewhere_size:
-                    folder = made(f"elsewhere-{world}-{size}")
-                    rows[f"elsewhere {world} {size}"] = elsewhere.rows(world, options.data, folder, size, run)
+                    rows[f"elsewhere {world} {size}"] = of_world(world, size, options.data, options.released)
         elif name == "doubt":
             rows[name] = doubt.rows("intents", options.data, made("doubt"), run)
         elif (options.data / name).is_dir():
@@ -168,6 +169,13 @@ def main() -> None:
             rows[name] = numbers_rows(found) if name == "california_housing" else classes_row(name, found)
         remember(rows)
     report(remember(rows))
+
+
+def of_world(world: str, size: str, data: Path, released: bool) -> dict[str, list[list[str]]]:
+    if released and world == "posts":
+        folder = WORK / "continual" / size
+        return elsewhere.released(world, data, folder, size, f"moods-{size}@1", run)
+    return elsewhere.rows(world, data, made(f"elsewhere-{world}-{size}"), size, run)
 
 
 def remember(rows: dict[str, Any]) -> dict[str, Any]:

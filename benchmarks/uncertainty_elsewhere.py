@@ -28,11 +28,18 @@ steps:
   quality: {{uses: evaluate.quality}}
 """
 STRANGE = """  {name}: {{uses: data.read, with: {{path: {name}.csv, text: text, label: label}}}}
-  asked{name}: {{uses: evaluate.uncertainty, in: {{model: model, data: split, outside: {name}}}}}
+  asked{name}: {{uses: evaluate.uncertainty, in: {{model: {model}, data: {data}, outside: {name}}}}}
 """
 SHIFTED = """  shifted: {{uses: data.split, in: {{data: {name}}}, with: {{validation: 0.1, test: 0.8}}}}
-  shiftedquality: {{uses: evaluate.quality, in: {{model: model, data: shifted}}}}
-  shiftedsure: {{uses: evaluate.uncertainty, in: {{model: model, data: shifted}}}}
+  shiftedquality: {{uses: evaluate.quality, in: {{model: {model}, data: shifted}}}}
+  shiftedsure: {{uses: evaluate.uncertainty, in: {{model: {model}, data: shifted}}}}
+"""
+RELEASED = """version: 1
+project: drift
+seed: 0
+steps:
+  old: {{uses: model.release, with: {{release: {release}}}}}
+  quality: {{uses: evaluate.quality, in: {{model: old.model, data: old.data}}}}
 """
 
 
@@ -94,10 +101,29 @@ def rows(
     world: str, data: Path, folder: Path, size: str, run: Callable[[Path, str], dict[str, list[dict[str, Any]]]]
 ) -> dict[str, list[list[str]]]:
     """Lines of the two tables: `scores` of strangeness, and the model `measured` here and there."""
-    about = WORLDS[world]
+    text = PROJECT.format(size=size) + asked(WORLDS[world], "model", "split")
+    return _told(WORLDS[world], data, folder, size, text, run)
+
+
+def released(
+    world: str, data: Path, folder: Path, size: str, release: str, run: Callable[..., dict[str, list[dict[str, Any]]]]
+) -> dict[str, list[list[str]]]:
+    """The same of a model that was released in the folder's store, and of the test rows it was released with."""
+    text = RELEASED.format(release=release) + asked(WORLDS[world], "old.model", "old.data")
+    return _told(WORLDS[world], data, folder, size, text, run)
+
+
+def asked(about: World, model: str, split: str) -> str:
+    """The steps that ask a model about rows from elsewhere."""
+    text = "".join(STRANGE.format(name=name, model=model, data=split) for name in about.outside)
+    return text + (SHIFTED.format(name=about.shifted, model=model) if about.shifted else "")
+
+
+def _told(
+    about: World, data: Path, folder: Path, size: str, text: str, run: Callable[..., dict[str, list[dict[str, Any]]]]
+) -> dict[str, list[list[str]]]:
     write_files(about, data, folder)
-    text = PROJECT.format(size=size) + "".join(STRANGE.format(name=name) for name in about.outside)
-    evidence = run(folder, text + (SHIFTED.format(name=about.shifted) if about.shifted else ""))
+    evidence = run(folder, text)
     scores = [line for name in about.outside for line in _scores(about, name, size, folder, evidence)]
     return {"scores": scores, "measured": _measured(about, size, evidence) if about.shifted else []}
 
