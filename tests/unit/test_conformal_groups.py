@@ -11,7 +11,9 @@ from support.small_tables import people, write_table
 
 from modelyard.errors import InputError
 from modelyard.methods import runtimes
+from modelyard.methods.data.group_columns import MISSING
 from modelyard.methods.postprocessing import load
+from modelyard.methods.postprocessing.group_thresholds import GroupThresholds
 from modelyard.methods.runtimes.golden import check_golden
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.serving import openapi
@@ -100,3 +102,23 @@ def test_thresholds_by_group_stand_among_the_inputs_too(trees, tmp_path):
     context = FakeContext(tmp_path, {"model": trees[1], "data": trees[0]})
     group_thresholds.run(group_thresholds.Config(columns=("city",), gap=0.5, min_n=50), context)
     assert list(inputs_of(tmp_path / "outputs" / "model").columns) == ["age", "city", "code", "income"]
+
+
+def test_a_batch_is_answered_whatever_its_groups_are(trees, tmp_path):
+    context = FakeContext(tmp_path, {"model": trees[1], "data": trees[0]})
+    settings = group_thresholds.Config(columns=("city",), gap=0.5, min_n=50)
+    group_thresholds.run(settings, context)
+    predictor = runtimes.load(tmp_path / "outputs" / "model", threads=1)
+    usual = {name: value for name, value in people(1, 5)[0].items() if name in ("age", "city", "income", "code")}
+    strange = [usual | {"city": f"town {place}"} for place in range(200)] + [usual | {"city": 7}]
+    answers = predictor.predict(strange)
+    step = ModelCard.read(tmp_path / "outputs" / "model").postprocessing[-1]
+    assert len(answers) == 201
+    sure = [one.scores[step["positive"]] >= step["default"] for one in answers]
+    assert [one.label == step["positive"] for one in answers] == sure
+    predictor.close()
+
+
+def test_what_is_no_number_says_no_group():
+    chain = GroupThresholds(("age",), {"age": [30.0]}, 1, ("no", "yes"), {"< 30": 0.1}, 0.5)
+    assert chain.groups([{"age": 20}, {"age": "old"}, {"age": None}]) == ["< 30", MISSING, MISSING]

@@ -110,3 +110,14 @@ def test_a_shadow_of_another_task_is_refused(tmp_path: Path, writer: Path) -> No
     context = FakeContext(tmp_path / "run", {"model": model, "data": data, "shadows": [writer]})
     with pytest.raises(InputError, match="a shadow of the task"):
         membership.run(membership.Config(threads=1), context)
+
+
+def test_a_side_without_rows_is_refused(tmp_path: Path) -> None:
+    model = write_linear_model(tmp_path / "model", reviews(60, 1))
+    for empty in ("train", "test"):
+        splits = {"train": reviews(60, 1), "test": reviews(60, 2)} | {empty: []}
+        data = write_dataset(tmp_path / empty, splits)
+        context = FakeContext(tmp_path / f"{empty}-run", {"model": model, "data": data})
+        with pytest.raises(InputError, match=f"{empty} has none"):
+            membership.run(membership.Config(threads=1), context)
+        assert not context.measurements

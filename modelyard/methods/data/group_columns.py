@@ -64,7 +64,7 @@ def divide(
 
 def labels(name: str, values: Sequence[Any], cuts: Sequence[float] | None) -> list[str]:
     """The group of each value. Raises InputError as `divide` does."""
-    words = [_word(value) for value in values] if not cuts else [_bin(name, value, cuts) for value in values]
+    words = [label(name, value, cuts) for value in values]
     kinds = len(set(words))
     if kinds > MAX_GROUPS:
         raise InputError(
@@ -74,6 +74,11 @@ def labels(name: str, values: Sequence[Any], cuts: Sequence[float] | None) -> li
             remedy=t("cut a number into bins: `bins: {{{name}: [25, 45, 65]}}`", name=name),
         )
     return words
+
+
+def label(name: str, value: Any, cuts: Sequence[float] | None) -> str:
+    """The group of one value. Raises InputError for what is to be cut and is no number."""
+    return _bin(name, value, cuts) if cuts else _word(value)
 
 
 def _word(value: Any) -> str:

@@ -61,7 +61,8 @@ def first_token(module: nn.Module) -> nn.Module:
     layers = _replaced(encoder, "layer")
     last = str(len(layers) - 1)
     layers._modules[last] = FirstToken(layers._modules[last])
-    return found.eval()
+    answering: nn.Module = found.eval()
+    return answering
 
 
 def _replaced(parent: Any, name: str) -> Any:

@@ -1,6 +1,7 @@
 """A threshold for each group: of two classes the positive one is answered from another score on in every group.
 
-The record must hold the group's columns when it is asked; scores stay as they are, only the label changes.
+The record must hold the group's columns when it is asked; scores stay as they are, only the label changes. Whatever
+they hold, it is answered: by the threshold for all where its group has none of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from modelyard.methods.data.group_columns import JOIN, labels
+from modelyard.errors import InputError
+from modelyard.methods.data.group_columns import JOIN, MISSING, label
 from modelyard.methods.postprocessing.step import Floats, Records, Step, log_softmax, need_columns, number, numbers
 
 
@@ -40,10 +42,15 @@ class GroupThresholds(Step):
         self.thresholds, self.default = dict(thresholds), default
 
     def groups(self, records: Records) -> list[str]:
-        """Group of each record. Raises InputError if one lacks a column."""
+        """Group of each record, however many there are. Raises InputError if one lacks a column."""
         need_columns(records, self.by)
-        parts = [labels(name, [one[name] for one in records], self.bins.get(name)) for name in self.by]
-        return [JOIN.join(each) for each in zip(*parts, strict=True)]
+        return [JOIN.join(self._part(name, one[name]) for name in self.by) for one in records]
+
+    def _part(self, name: str, value: Any) -> str:
+        try:
+            return label(name, value, self.bins.get(name))
+        except InputError:
+            return MISSING  # no number where one is cut: it says no group
 
     def answers(self, answers: list[Any], outputs: Floats, records: Records) -> list[Any]:
         scores = np.exp(log_softmax(outputs)[:, self.positive]).tolist()

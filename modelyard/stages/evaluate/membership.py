@@ -87,11 +87,25 @@ def _attacked(config: Config, context: Context, data: Any) -> tuple[_Rows, Any]:
             records, known, left_out = losses.rows_of(data, split, predictor.task, config.rows, context.seed)
             if left_out:
                 context.say(t("{split}: {n} rows cannot be judged and were left out", split=split, n=left_out))
+            _need(records, split, left_out)
             found.append(records)
             truths += known
         rows = _Rows(found[0], found[1], truths, predictor.task)
         return rows, losses.losses(
             predictor, [*rows.members, *rows.others], truths, config.batch_rows, _note(context, rows)
+        )
+
+
+def _need(records: list[Any], split: str, left_out: int) -> None:
+    """Raises InputError if a side has no row: the attack tells one from the other."""
+    from modelyard.errors import InputError
+
+    if not records:
+        raise InputError(
+            t("membership is measured on rows of train beside rows of test, and {split} has none", split=split),
+            where=f"data/{split}",
+            expected=t("rows that can be judged; {n} cannot", n=left_out) if left_out else t("at least one row"),
+            remedy=t("give the data set the model was trained on, with its test split (`data.split`)"),
         )
 
 
