@@ -167,6 +167,7 @@ class Endpoint:
                 "inputs": {name: {"type": kind} for name, kind in self.inputs.columns.items()},
                 "labels": list(self.predictor.labels),
                 "adds": list(self.inputs.more),
+                "repairs": list(self.inputs.repairs),
                 "runtime": self.predictor.runtime,
             },
         }

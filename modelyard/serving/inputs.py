@@ -16,9 +16,11 @@ from typing import Any, Literal
 from modelyard.base.messages import did_you_mean, t
 from modelyard.errors import InputError
 from modelyard.methods import postprocessing, tasks
+from modelyard.methods.runtimes import reading
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import Record
 from modelyard.methods.tasks import image_classification, text_classification, text_generation
+from modelyard.methods.text import travelling
 from modelyard.serving import strict_json
 from modelyard.serving.errors import Refusal, refusal_of_record
 from modelyard.serving.settings import ServingSettings
@@ -42,6 +44,7 @@ class Inputs:
         columns: fields of a record and their types, as in `model.json`.
         outputs: fields of an answer, likewise.
         chats: whether it has a template for chats.
+        repairs: what is done to each text before the model reads it, as `model.json` has it.
         more: fields that its decision layer adds to an answer: `set`, `abstained`, `interval`, `quantiles`.
     """
 
@@ -51,6 +54,7 @@ class Inputs:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     chats: bool = False
     more: tuple[str, ...] = ()
+    repairs: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def writes(self) -> bool:
@@ -64,9 +68,10 @@ def inputs_of(folder: Path) -> Inputs:
         fields = card.inputs or tasks.find(card.task).inputs
         columns = {name: str(about["type"]) for name, about in fields.items()}
         more = postprocessing.fields(card.postprocessing)
+        repairs = tuple(travelling.specs(reading.repairs_of(card)))
     except (InputError, KeyError, TypeError):
         return Inputs()
-    return Inputs(card.task, _kind(card.task, columns), columns, card.outputs, _chats(folder), more)
+    return Inputs(card.task, _kind(card.task, columns), columns, card.outputs, _chats(folder), more, repairs)
 
 
 def _kind(task: str, columns: Mapping[str, str]) -> Kind:

@@ -4,7 +4,7 @@ texts a model is asked about. Nothing in it is code: a list of settings of rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -122,15 +122,15 @@ def of_letters(repairs: Iterable[Repair]) -> tuple[Repair, ...]:
     return tuple(replace(one, whitespace="keep", markdown=False, markup=False) for one in repairs)
 
 
-def told(repairs: Iterable[Repair]) -> list[str]:
-    """What is repaired, in words, in order, each once."""
+def told(repairs: Iterable[Repair], say: Callable[..., str] = t) -> list[str]:
+    """What is repaired, in words, in order, each once; `say` puts a template into a language."""
     found: dict[str, None] = {}
     for one in repairs:
-        found |= dict.fromkeys(_words(one))
+        found |= dict.fromkeys(_words(one, say))
     return list(found)
 
 
-def _words(repair: Repair) -> list[str]:
+def _words(repair: Repair, t: Callable[..., str]) -> list[str]:
     words = [
         (repair.encoding, t("text decoded in the wrong encoding restored")),
         (repair.control, t("control characters removed")),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from modelyard.errors import InputError
 from modelyard.methods.reporting.markup import Markup, Node, el, isolated
 from modelyard.methods.reporting.record import Evidence, Model
 from modelyard.methods.reporting.sections import many, weak
 from modelyard.methods.reporting.view import View, digest_code, facts
 from modelyard.methods.reporting.words import count, size
+from modelyard.methods.text import travelling
 
 NUM_FIGURES = 4
 
@@ -129,10 +131,20 @@ def _model(view: View) -> Markup | None:
             (view.t("Tasks") if many.views(view) else view.t("Classes"), _num(model)),
             (view.t("Parameters"), _parameters(view, model)),
             (view.t("Size"), size(model.size_bytes) if model.size_bytes else None),
+            (view.t("Texts are repaired first"), _repairs(view, model)),
             (view.t("Licence"), view.t("unknown") if model.licence == "unknown" else model.licence),
         ],
         class_="strip",
     )
+
+
+def _repairs(view: View, model: Model) -> str | None:
+    """What happens to a text before the model reads it, as `model.json` says."""
+    try:
+        found = travelling.parse(model.card.get("repairs", []), "")
+    except InputError:
+        return None
+    return "; ".join(travelling.told(found, view.t)) or None
 
 
 def _num(model: Model) -> str | None:
