@@ -288,6 +288,9 @@ def test_embeddings_by_rank_and_by_search(measure):
     found = measure(fake, columns, {"test": graded})
     assert found.values[("spearman",)].value == pytest.approx(1.0)
     assert not [key for key in found.values if key[0] == "retrieval_recall"]
+    renamed = {"text": "text", "sentence2": "other", "y": "label"}
+    named = measure(fake, renamed, {"test": graded}, answer="sentence2")
+    assert named.values[("spearman",)].value == pytest.approx(1.0)
 
 
 def test_masks_of_the_data_and_masks_in_turn(measure):
