@@ -194,7 +194,7 @@ def test_of_more_than_two_classes_each_is_compared_by_itself(method: str, tmp_pa
         row["label"] = {"Bonn": "north", "Ulm": "south"}.get(str(row["city"]), "far")
     data = write_table(tmp_path / "data", splits)
     context = FakeContext(tmp_path / "train", {"data": data})
-    tabular.run(tabular.Config(trees={"rounds": 20}), context)  # type: ignore[arg-type]
+    tabular.run(tabular.Config.model_validate({"trees": {"rounds": 20}}), context)
     model = tmp_path / "train" / "outputs" / "model"
     settings: dict[str, Any] = {"rows": 40, "background": 2, "questions": 16, "sanity": False, "whole": False}
     context, value = explained(tmp_path / "run", model, data, group="city", methods=(method,), **settings)

@@ -98,6 +98,19 @@ def test_intervals_ship_adapt_and_are_measured_by_width(made, tmp_path, kind, me
     assert sum(one.n for one in parts) == 200
 
 
+def test_each_bin_of_the_width_has_its_own_threshold(made, tmp_path):
+    data, models = made
+    _, folder = step(conformal, tmp_path / "1", models["boosted_trees"], data, method="cqr", by="width", bins=3)
+    entry = ModelCard.read(folder).postprocessing[-1]
+    assert (entry["binned"], len(entry["edges"]), len(entry["bins"])) == ("width", 2, 3)
+    for one in answers(folder, SPLITS["test"]):
+        low, high = one.quantiles["0.05"], one.quantiles["0.95"]
+        moved = entry["bins"][sum(high - low >= edge for edge in entry["edges"])]
+        assert one.interval[1] - one.interval[0] == pytest.approx(max(0.0, high - low + 2 * moved))
+    with pytest.raises(InputError, match="or its method"):
+        step(conformal, tmp_path / "2", models["boosted_trees"], data, by="width")
+
+
 def test_quality_measures_the_pinball_loss_of_each_level(made, tmp_path):
     data, models = made
     context, _ = step(quality, tmp_path, models["boosted_trees"], data)

@@ -128,6 +128,7 @@ def test_halves_are_disjoint_and_do_not_depend_on_the_order():
     [
         (conformal, {"error": 0.001}, "too few for an error"),
         (conformal, {"by": "answer"}, "does not fit the task"),
+        (conformal, {"by": "width"}, "does not fit the task"),
         (conformal, {"by": "sex"}, "no column `sex`"),
         (abstention, {"error": 0.0001}, "no threshold is proven"),
     ],

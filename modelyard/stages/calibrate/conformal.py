@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
     from modelyard.methods.evaluation.calibrating import Rows
 
-OWN = ("all", "class", "answer", "width")
-BINNED = ("answer", "width")
+BINNED: dict[str, Literal["answer", "width"]] = {"answer": "answer", "width": "width"}
 
 
 class Config(Calibrating):
@@ -136,8 +135,8 @@ def _intervals(config: Config, rows: Rows, context: Context) -> dict[str, Any]:
     scores = shape.scores(answers, truths)[left]
     if config.by == "all":
         found: dict[str, Any] = {"threshold": threshold(scores, config.error)}
-    elif config.by == "answer" or config.by == "width":
-        values = intervals.placing(config.by, shape, answers)[left]
+    elif config.by in BINNED:
+        values = intervals.placing(BINNED[config.by], shape, answers)[left]
         found = enclosing.by_bin(scores, values, config.bins, config.error) | {"binned": config.by}
     else:
         groups = [name for name, keep in zip(_groups(config.by, rows), left.tolist(), strict=True) if keep]
