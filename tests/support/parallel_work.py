@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -92,6 +93,16 @@ def judge(feed: Texts):
     return scores
 
 
+def digest(module) -> str:
+    """Of every bit of the whole module's weights and buffers, by name."""
+    found = hashlib.sha256()
+    for name, one in sorted(module.state_dict().items()):
+        whole = one.full_tensor() if hasattr(one, "full_tensor") else one
+        found.update(f"{name} {whole.dtype} {tuple(whole.shape)}".encode())
+        found.update(whole.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
 def train(kind: str, spec: dict, scratch: Path, stop: int | None = None) -> dict:
     """Six steps; `stop` leaves after so many, with a checkpoint."""
     points, said = [], []
@@ -122,6 +133,7 @@ def train(kind: str, spec: dict, scratch: Path, stop: int | None = None) -> dict
         "norm": [values["gradient_norm"] for values in points if "gradient_norm" in values],
         "validation": [values["validation_loss"] for values in points if "validation_loss" in values],
         "weights": [float(one.detach().double().sum()) for one in module.parameters()],
+        "digest": digest(module) if stop is None else "",
         "said": said,
     }
 
