@@ -14,8 +14,8 @@ from support.tiny_language import tiny_model, write_columns
 from modelyard.errors import InputError
 from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.evaluation.harness import tasks
-from modelyard.methods.evaluation.harness.lm import PredictorLM, pair, writing
-from modelyard.methods.training.language import saving
+from modelyard.methods.evaluation.harness.lm import Chats, PredictorLM, pair, writing
+from modelyard.methods.training.language import chats, saving
 from modelyard.methods.training.language.settings import Generation
 from modelyard.stages.evaluate.harness import STAGE, Config, run
 
@@ -83,6 +83,20 @@ def model(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def chatting(tmp_path_factory) -> Path:
+    """A model that knows chats."""
+    made, tokenizer = tiny_model("gpt2", context=128, seed=3)
+    chats.learn_to_chat(made, tokenizer)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            if parameter.ndim > 1:
+                parameter *= 4
+    folder = tmp_path_factory.mktemp("chatting-model")
+    saving.write_model(made, tokenizer, folder, 128, Generation(max_new_tokens=6), {}, "MIT", saving.prompts(["A"]))
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "questions.jsonl").write_text(_lines(QUESTIONS), encoding="utf-8")
@@ -105,7 +119,9 @@ def _run(folder: Path, model: Path, **settings) -> FakeContext:
     return context
 
 
-def _by_harness(folder: Path, model: Path, name: str = "task.yaml", shots: int | None = None, **settings) -> dict:
+def _by_harness(
+    folder: Path, model: Path, name: str = "task.yaml", shots: int | None = None, asked: dict | None = None, **settings
+) -> dict:
     """The harness alone: its loader, its Hugging Face model."""
     import datasets
     from lm_eval import evaluator
@@ -118,7 +134,7 @@ def _by_harness(folder: Path, model: Path, name: str = "task.yaml", shots: int |
     peer = HFLM(pretrained=str(model), device="cpu", dtype="float32", batch_size=2, softmax_dtype="float64", **settings)
     found = evaluator.simple_evaluate(
         peer, tasks=[config], task_manager=TaskManager(include_defaults=False), num_fewshot=shots, bootstrap_iters=0,
-        fewshot_random_seed=0,
+        fewshot_random_seed=0, **(asked or {}),
     )  # fmt: skip
     return found
 
@@ -179,6 +195,153 @@ def test_examples_before_a_question_are_drawn_as_the_harness_draws_them(folder, 
     for row, sample in zip(rows, theirs, strict=True):
         for ours, likelihood in zip(json.loads(row["said"]), sample["filtered_resps"], strict=True):
             assert ours[0] == pytest.approx(float(likelihood[0]), abs=1e-6, rel=1e-6)
+
+
+CHATS = {
+    "plain": ({}, {}, CHOICE),
+    "system": ({"system": "Say what one likes."}, {"system_instruction": "Say what one likes."}, CHOICE),
+    "examples in turns": ({"shots": 2}, {"fewshot_as_multiturn": True}, CHOICE),
+    "examples in one message": ({"shots": 2, "multiturn": False}, {"fewshot_as_multiturn": False}, CHOICE),
+    "the answer begun": ({}, {}, CHOICE + "gen_prefix: Surely\n"),
+    "described": ({"system": "Short."}, {"system_instruction": "Short."}, CHOICE + "description: On food.\n"),
+}
+
+
+@pytest.mark.parametrize("case", CHATS)
+def test_chats_are_written_out_as_the_harness_writes_them(folder, chatting, case):
+    ours, theirs, text = CHATS[case]
+    shown = text.replace("{test: questions.jsonl}", "{test: questions.jsonl, shown: questions.jsonl}")
+    _task(folder, shown + "fewshot_split: shown\n")
+    context = _run(folder, chatting, chat_template=True, **ours)
+    asked = {"apply_chat_template": True, **theirs}
+    samples = _by_harness(folder, chatting, shots=ours.get("shots"), asked=asked)["samples"]["tiny_choice"]
+    rows = Dataset.open(context.output("samples")).table("all").to_pylist()
+    assert [row["question"] for row in rows] == [one["arguments"][0][0] for one in samples]
+    assert all("<|im_start|>user" in row["question"] for row in rows)
+    for row, sample in zip(rows, samples, strict=True):
+        for mine, likelihood in zip(json.loads(row["said"]), sample["filtered_resps"], strict=True):
+            assert mine[0] == pytest.approx(float(likelihood[0]), abs=1e-6, rel=1e-6)
+    plain = _run(folder, chatting, **{name: value for name, value in ours.items() if name == "shots"})
+    assert "<|im_start|>" not in Dataset.open(plain.output("samples")).table("all").to_pylist()[0]["question"]
+
+
+def test_what_is_written_in_a_chat_is_what_the_harness_writes(folder, chatting):
+    _task(folder, WRITING)
+    context = _run(folder, chatting, chat_template=True)
+    theirs = _by_harness(folder, chatting, asked={"apply_chat_template": True})["samples"]["tiny_writing"]
+    rows = Dataset.open(context.output("samples")).table("all").to_pylist()
+    assert [json.loads(row["said"]) for row in rows] == [one["filtered_resps"] for one in theirs]
+
+
+def test_a_model_without_a_template_is_not_asked_in_chats(folder, model):
+    _task(folder, CHOICE)
+    with pytest.raises(InputError, match="no chat template"):
+        _run(folder, model, chat_template=True)
+
+
+def test_a_mark_that_the_tokenizer_writes_itself_is_not_written_twice(chatting, tmp_path):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(chatting)
+    tokenizer.chat_template = "{{ bos_token }}" + tokenizer.chat_template
+    tokenizer.save_pretrained(tmp_path)
+    text = Chats(tmp_path).written([{"role": "user", "content": "Ada likes"}], True)
+    ids = tokenizer.backend_tokenizer.encode(text, add_special_tokens=True).ids
+    assert ids.count(tokenizer.bos_token_id) == 1
+    assert text.startswith("<|im_start|>user")
+
+
+GROUPS = """
+group: everything
+task:
+  - short
+  - group: inner
+    task: [third]
+    aggregate_metric_list: {metric: acc_norm, weight_by_size: false}
+aggregate_metric_list:
+  - {metric: acc, aggregation: mean, weight_by_size: true}
+  - {metric: acc_norm, aggregation: mean, weight_by_size: false, filter_list: none}
+"""
+
+
+def _grouped(folder: Path) -> dict[str, str]:
+    """Three tasks of other sizes, two of them a tag, and groups of them; places of data written whole."""
+    parts = {"first": QUESTIONS[:2], "second": QUESTIONS[1:], "third": QUESTIONS[2:5]}
+    for name, rows in parts.items():
+        (folder / f"{name}.jsonl").write_text(_lines(rows), encoding="utf-8")
+        text = CHOICE.replace("tiny_choice", name).replace("questions.jsonl", str(folder / f"{name}.jsonl"))
+        _task(folder, text + ("" if name == "third" else "tag: short\n"), f"{name}.yaml")
+    _task(folder, GROUPS, "groups.yaml")
+    _task(folder, "group: pair\ntask: [third, everything]\naggregate_metric_list: [{metric: acc}]\n", "pair.yaml")
+    return {name: f"{name}.yaml" for name in (*parts, "groups", "pair")}
+
+
+def test_groups_have_the_figures_that_the_harness_gives_them(folder, model):
+    import datasets
+    from lm_eval import evaluator
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    files = _grouped(folder)
+    context = _run(folder, model, tasks=list(files.values()))
+    datasets.disable_progress_bars()
+    datasets.config.HF_DATASETS_CACHE, before = str(folder / "cache"), datasets.config.HF_DATASETS_CACHE
+    try:
+        peer = HFLM(pretrained=str(model), device="cpu", dtype="float32", batch_size=2, softmax_dtype="float64")
+        theirs = evaluator.simple_evaluate(
+            peer, tasks=["pair"], task_manager=TaskManager(include_path=str(folder), include_defaults=False),
+            bootstrap_iters=0,
+        )  # fmt: skip
+    finally:
+        datasets.config.HF_DATASETS_CACHE = before
+    told = {(one.slice["group"], one.claim): one for one in context.measurements if "group" in one.slice}
+    expected = {
+        (group, f"harness.{key.removesuffix(',none')}"): value
+        for group, values in theirs["groups"].items()
+        for key, value in values.items()
+        if key in ("acc,none", "acc_norm,none")
+    }
+    assert len(expected) == 4
+    assert told.keys() == expected.keys()
+    for key, value in expected.items():
+        assert told[key].value == pytest.approx(value, abs=1e-12), key
+        low, high = told[key].interval
+        assert low <= told[key].value <= high
+    assert told["everything", "harness.acc"].n == 10
+    assert told["pair", "harness.acc"].n == 13
+    rates = [one.value for one in context.measurements if one.claim == "harness.acc" and "task" in one.slice]
+    assert told["everything", "harness.acc"].value == pytest.approx((2 * rates[0] + 5 * rates[1] + 3 * rates[2]) / 10)
+    assert any(line.startswith("group pair: acc") for line in context.said)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("group: g\ntask: [first]\n", "names no metrics"),
+        ("group: g\ntask: [first, gone]\naggregate_metric_list: [{metric: acc}]\n", "`gone`"),
+        ("group: g\ntask: [{task: first, num_fewshot: 2}]\naggregate_metric_list: [{metric: acc}]\n", "settings"),
+        ("group: g\nnum_fewshot: 2\ntask: [first]\naggregate_metric_list: [{metric: acc}]\n", "`num_fewshot`"),
+        ("group: g\ntask: [first]\naggregate_metric_list: [{metric: acc, aggregation: median}]\n", "mean"),
+        ("group: g\ntask: [first]\naggregate_metric_list: [3]\n", "not a list of metrics"),
+        ("group: g\ntask: [g]\naggregate_metric_list: [{metric: acc}]\n", "without end"),
+    ],
+)
+def test_a_group_that_cannot_be_combined_is_told_and_its_tasks_are_measured(folder, model, text, reason):
+    _grouped(folder)
+    _task(folder, text, "group.yaml")
+    context = _run(folder, model, tasks=["first.yaml", "group.yaml"])
+    assert any("`g` has no figure" in line and reason in line for line in context.said)
+    assert [one.slice for one in context.measurements] == [{"task": "first"}] * 2
+
+
+def test_another_group_makes_another_fingerprint(folder):
+    from modelyard.stages.evaluate.harness import fingerprint
+
+    files = _grouped(folder)
+    config = Config(tasks=list(files.values()))
+    before = fingerprint(config, folder)
+    (folder / "groups.yaml").write_text(GROUPS.replace("metric: acc,", "metric: acc_norm,"))
+    assert fingerprint(config, folder) != before
 
 
 def test_texts_longer_than_the_model_and_writing_are_those_of_the_harness(folder, model):
@@ -296,7 +459,7 @@ def test_includes_and_folders_are_read_and_groups_are_told(folder, model):
     _task(folder, "group: both\ntask: [one, two]\n", "both.yaml")
     context = _run(folder, model, tasks=".", shots=1)
     assert [one.slice["task"] for one in context.measurements if one.claim == "harness.acc"] == ["one", "two"]
-    assert any("both.yaml" in line for line in context.said)
+    assert any("group `both` has no figure" in line for line in context.said)
     assert any("two" in line and "0" in line and "holds" in line for line in context.said)
 
 

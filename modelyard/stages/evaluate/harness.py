@@ -7,7 +7,8 @@ wants a hub, and one that brings code, is refused before anything runs; `allow_c
 
 Figures are claims `harness.METRIC` with the slice `task` (and `filter`, where answers are read by one), each with the
 number of questions and a 95 % interval from their values. A rule:
-`{claim: harness.acc, slice: {task: NAME}, min: 0.5}`.
+`{claim: harness.acc, slice: {task: NAME}, min: 0.5}`. A group among the files (`group:` with `aggregate_metric_list`)
+has figures of all its tasks, with the slice `group`.
 The side output `samples` is a data set with a row for each question.
 """
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from modelyard.base.canonical import Json
     from modelyard.methods.evaluation.blocks import Block
+    from modelyard.methods.evaluation.harness.groups import Grouped
     from modelyard.methods.evaluation.harness.running import Measured
 
 TaskPath = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -54,6 +56,15 @@ class Config(BaseModel):
         None, ge=0, le=100, description="examples before each question; none: as the task says (rows)"
     )
     limit: int | None = Field(None, ge=1, le=10_000_000, description="questions of a task at most, its first (rows)")
+    chat_template: bool = Field(
+        False, description="questions are written out as chats, by the model's own template (`apply_chat_template`)"
+    )
+    system: str | None = Field(
+        None, min_length=1, max_length=20_000, description="message of the system before each question"
+    )
+    multiturn: bool = Field(
+        True, description="in a chat each example is a question and an answer; off: all stand in one message"
+    )
     allow_code: bool = Field(
         False, description="run Python that tasks bring (`!function`, `unsafe_code`): it may do all you may do"
     )
@@ -66,14 +77,18 @@ class Config(BaseModel):
 def run(config: Config, context: Context) -> None:
     from modelyard.errors import InputError
     from modelyard.methods.evaluation import blocks
-    from modelyard.methods.evaluation.harness import running, tasks
-    from modelyard.methods.evaluation.harness.lm import PredictorLM
+    from modelyard.methods.evaluation.harness import groups, running, tasks
+    from modelyard.methods.evaluation.harness.lm import Chats, PredictorLM
     from modelyard.methods.evaluation.opening import opened
 
     found = tasks.read(_paths(config), context.base, config.allow_code)
-    for path in found.left_out:
-        context.say(t("`{name}` is a group: its tasks are measured each by itself", name=path.name))
-    asking = running.Asking(config.shots, config.limit, context.seed)
+    together, without = groups.resolve(found.groups, found.tasks)
+    for name, reason in without:
+        context.say(t("the group `{name}` has no figure: {reason}", name=name, reason=reason))
+    asking = running.Asking(
+        config.shots, config.limit, context.seed, config.chat_template, config.multiturn, config.system
+    )
+    chats = Chats(Path(context.input("model"))) if config.chat_template else None
     measured: list[Measured] = []
 
     def note(done: int, total: int) -> None:
@@ -82,7 +97,7 @@ def run(config: Config, context: Context) -> None:
     with opened(context.input("model"), config.threads) as predictor:
         if predictor.task not in TASKS:
             raise InputError(t("harness tasks are for models that write"), where="model", expected=", ".join(TASKS))
-        model = PredictorLM(predictor, config.batch_rows, context.seed, note)
+        model = PredictorLM(predictor, config.batch_rows, context.seed, note, chats)
         for task in found.tasks:
             if task.has_code:
                 context.say(t("task `{name}` runs code of its own", name=task.name))
@@ -91,7 +106,11 @@ def run(config: Config, context: Context) -> None:
                 context.say(t("task `{name}` says {count} examples itself; that holds", name=one.name, count=one.shots))
             _measure(context, one)
             measured.append(one)
-    blocks.write(context.output("report"), "harness", "Harness tasks", _shown(config, measured))
+    by_name = {one.name: one for one in measured}
+    grouped = [groups.combine(one, by_name) for one in together]
+    for group in grouped:
+        _measure_group(context, group)
+    blocks.write(context.output("report"), "harness", "Harness tasks", _shown(config, measured, grouped))
     _write_samples(context.output("samples"), measured)
 
 
@@ -112,7 +131,20 @@ def _measure(context: Context, measured: Measured) -> None:
         )  # fmt: skip
 
 
-def _shown(config: Config, measured: Sequence[Measured]) -> list[Block]:
+def _measure_group(context: Context, group: Grouped) -> None:
+    for one in group.figures:
+        part = {"group": group.name} | ({"filter": one.filter} if one.filter else {})
+        claim = claim_of(one.metric)
+        if claim == f"harness.{OTHER}":
+            part["metric"] = one.metric
+        context.measure(claim, one.value, about="model", on="", n=one.n, interval=one.interval, slice=part)
+        context.say(
+            t("group {group}: {metric} {value} of {n} questions in {tasks} tasks", group=group.name, metric=one.metric,
+              value=f"{one.value:.4f}", n=one.n, tasks=group.num_tasks)
+        )  # fmt: skip
+
+
+def _shown(config: Config, measured: Sequence[Measured], grouped: Sequence[Grouped]) -> list[Block]:
     from modelyard.methods.evaluation.blocks import Figures, Table
 
     claims = tuple(dict.fromkeys(claim_of(figure.metric) for one in measured for figure in one.figures))
@@ -121,6 +153,13 @@ def _shown(config: Config, measured: Sequence[Measured]) -> list[Block]:
         Figures("Harness tasks", claims),
         Table("Tasks", ("task", "kind", "examples before each question", "questions"), rows),
     ]
+    if grouped:
+        of_groups = tuple(
+            (one.name, one.num_tasks, figure.metric, figure.filter, figure.n)
+            for one in grouped
+            for figure in one.figures
+        )
+        found.append(Table("Groups", ("group", "tasks", "metric", "filter", "questions"), of_groups))
     kept = [sample for one in measured for sample in one.samples[: config.examples]]
     if config.texts and kept:
         lines = tuple(
@@ -172,7 +211,9 @@ def fingerprint(config: Config, base: Path) -> Json:
     from modelyard.methods.evaluation.harness import tasks
 
     found = tasks.read(_paths(config), base, config.allow_code)
-    return [[one.name, [[path.name, digest_file(path)] for path in one.files]] for one in found.tasks]
+    named = [(one.name, one.files) for one in found.tasks]
+    named += [(str(one.config["group"]), one.files) for one in found.groups]
+    return [[name, [[path.name, digest_file(path)] for path in files]] for name, files in named]
 
 
 STAGE = Stage(

@@ -7,8 +7,10 @@ follows, a context that is empty is the mark a text begins with.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import jinja2.exceptions
 from lm_eval.api.model import LM
 
 from modelyard.base.messages import t
@@ -28,10 +30,14 @@ class PredictorLM(LM):  # type: ignore[misc]
     Args:
         predictor: of texts (`text-generation`).
         note: hears (requests done, requests in all) of each kind of request.
+        chats: what writes chats out as the model's template has them; None: no task asks in chats.
     """
 
-    def __init__(self, predictor: Any, batch_rows: int, seed: int, note: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, predictor: Any, batch_rows: int, seed: int, note: Callable[[int, int], None], chats: Chats | None = None
+    ) -> None:
         super().__init__()
+        self._chats = chats
         self._predictor, self._batch, self._seed, self._note = predictor, batch_rows, seed, note
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
@@ -45,6 +51,20 @@ class PredictorLM(LM):  # type: ignore[misc]
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         records = [writing(one.args[0], one.args[1], self._seed + place) for place, one in enumerate(requests)]
         return [one.text for one in self._batched(records, self._predictor.predict)]
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """The chat as the model reads it; without `add_generation_prompt` its last message is left open."""
+        if self._chats is None:
+            raise RuntimeError("no chats were asked for")
+        return self._chats.written(chat_history, add_generation_prompt)
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Fingerprint of a cache of requests, which is not used."""
+        return "modelyard"
+
+    def chat_template(self, chat_template: bool | str = False) -> str:
+        return "" if self._chats is None else self._chats.template
 
     def _told(self, records: Sequence[Record]) -> list[Any]:
         likelihood = getattr(self._predictor, "log_likelihood", None)
@@ -62,6 +82,49 @@ class PredictorLM(LM):  # type: ignore[misc]
             found += function(records[start : start + self._batch])
             self._note(len(found), len(records))
         return found
+
+
+class Chats:
+    """Chats by the template of a model folder's tokenizer.
+
+    Raises:
+        InputError: the model has no chat template.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from transformers import AutoTokenizer
+
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if not self._tokenizer.chat_template:
+            raise InputError(
+                t("the model has no chat template"),
+                where="model",
+                expected=t("`chat_template: false`"),
+                remedy=t("train.instruct makes a model that knows chats"),
+            )
+        self.template = str(self._tokenizer.chat_template)
+        mark = self._tokenizer.bos_token
+        begins = self._tokenizer.backend_tokenizer.encode("x", add_special_tokens=True).ids[:1]
+        # A mark that the tokenizer puts before every text is not written out: there would be two.
+        self._mark = mark if mark and begins == [self._tokenizer.bos_token_id] else ""
+
+    def written(self, turns: Sequence[Mapping[str, str]], opens_answer: bool) -> str:
+        """The text of a chat; a template that knows no system messages gets none, as in the harness."""
+        try:
+            text = self._written(turns, opens_answer)
+        except jinja2.exceptions.TemplateError:
+            text = self._written([turn for turn in turns if turn["role"] != "system"], opens_answer)
+        return text.removeprefix(self._mark)
+
+    def _written(self, turns: Sequence[Mapping[str, str]], opens_answer: bool) -> str:
+        return str(
+            self._tokenizer.apply_chat_template(
+                list(turns),
+                tokenize=False,
+                add_generation_prompt=opens_answer,
+                continue_final_message=not opens_answer,
+            )
+        )
 
 
 def pair(context: str, continuation: str) -> dict[str, str]:

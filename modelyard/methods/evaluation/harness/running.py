@@ -16,12 +16,11 @@ import numpy as np
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError, ModelyardError
+from modelyard.methods.evaluation.harness.groups import WHOLE
 from modelyard.methods.evaluation.harness.scoring import Figure, figure
 from modelyard.methods.evaluation.harness.tasks import Code, TaskFile
 
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_EVALUATE_OFFLINE")
-WHOLE = "none"
-"""The harness' name of the filter that keeps answers as they are."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,17 @@ class Asking:
         shots: examples before each question; None: as the task says, else none.
         limit: questions of a task, its first; None: all.
         seed: of the choice of examples, and of what is drawn.
+        chat: write questions out by the model's chat template.
+        multiturn: in a chat, each example is a question and an answer of its own; else all stand in one message.
+        system: message of the system before each question.
     """
 
     shots: int | None = None
     limit: int | None = None
     seed: int = 0
+    chat: bool = False
+    multiturn: bool = True
+    system: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ def measure(task: TaskFile, model: Any, asking: Asking, cache: Path) -> Measured
             made = _built(task, asking, cache)
             found = evaluate(
                 model, {"tasks": {task.name: made}}, limit=asking.limit, bootstrap_iters=0, log_samples=True,
-                confirm_run_unsafe_code=task.has_code,
+                confirm_run_unsafe_code=task.has_code, system_instruction=asking.system,
+                apply_chat_template=asking.chat, fewshot_as_multiturn=asking.chat and asking.multiturn,
             )  # fmt: skip
         except (ModelyardError, MemoryError):
             raise

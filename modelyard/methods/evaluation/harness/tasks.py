@@ -8,7 +8,7 @@ here, before the harness sees the task. Light: a plan reads it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +77,20 @@ class TaskFile:
 
 
 @dataclass(frozen=True)
+class GroupFile:
+    """A group of tasks: it holds no questions of its own."""
+
+    path: Path
+    config: Mapping[str, Any]
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
 class Found:
-    """The tasks of some folders and files; `left_out` are groups, which hold no questions of their own."""
+    """The tasks of some folders and files, and the groups that name them."""
 
     tasks: tuple[TaskFile, ...]
-    left_out: tuple[Path, ...] = field(default=())
+    groups: tuple[GroupFile, ...] = ()
 
 
 def read(paths: Sequence[str], base: Path, allow_code: bool = False) -> Found:
@@ -91,7 +100,7 @@ def read(paths: Sequence[str], base: Path, allow_code: bool = False) -> Found:
         InputError: no task there, a file that is no task, one that wants code or the network, missing data.
     """
     tasks: list[TaskFile] = []
-    groups: list[Path] = []
+    groups: list[GroupFile] = []
     problems: list[Problem] = []
     for path in _files(paths, base):
         try:
@@ -100,7 +109,7 @@ def read(paths: Sequence[str], base: Path, allow_code: bool = False) -> Found:
             problems += error.problems
             continue
         if "group" in config:
-            groups.append(path)
+            groups.append(GroupFile(path, config, tuple(files)))
         elif "task" in config or "class" in config:
             try:
                 tasks.append(_task(path, config, files, allow_code))
