@@ -16,6 +16,7 @@ from modelyard.errors import InputError
 from modelyard.methods import runtimes
 from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
 from modelyard.methods.data.roles import schema_of
+from modelyard.methods.evaluation.explanation.cases import examples_of
 from modelyard.methods.runtimes.golden import check_golden
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.reading import reading, repairs_of
@@ -83,6 +84,13 @@ def test_a_model_answers_raw_texts_as_it_answers_repaired_ones(model: tuple[Path
         card.write(folder)
     assert not check_golden(folder, predictor)
     assert any("simplified" in line for line in context.said)
+
+
+def test_what_is_explained_is_the_text_as_the_model_reads_it(model: tuple[Path, FakeContext], tmp_path: Path) -> None:
+    folder = data_of(tmp_path / "raw", [(RAW, "good"), ("x", "bad")])
+    (folder / "all").rename(folder / "test")
+    examples = examples_of(Dataset.open(folder), "test", ModelCard.read(model[0]))
+    assert [record["text"] for record in examples.records()] == [PLAIN, "x"]
 
 
 def test_the_switch_leaves_the_model_as_it_was_before_repairs_travelled(tmp_path: Path) -> None:

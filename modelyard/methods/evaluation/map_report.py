@@ -103,7 +103,7 @@ def _refuse(card: ModelCard, cut: bool) -> None:
 
 
 def _rows(oracle: Oracle, card: ModelCard, data: Dataset, settings: Mapping[str, Any]) -> Rows:
-    examples = examples_of(data, "test", card.task)
+    examples = examples_of(data, "test", card)
     places = sample(examples.row_ids, settings["rows"], int(settings["seed"]), "maps")
     if not places:
         raise InputError(t("the split has no row that can be judged"), where="data/test")

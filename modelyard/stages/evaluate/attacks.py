@@ -93,10 +93,8 @@ def _rows(config: Config, context: Context, model: Any) -> tuple[list[Any], list
 
     from modelyard.errors import InputError
     from modelyard.methods.data.dataset import Dataset
-    from modelyard.methods.evaluation import measuring
-    from modelyard.methods.evaluation.measuring.examples import Examples
+    from modelyard.methods.evaluation.measuring.judged import judged
     from modelyard.methods.evaluation.robustness.judging import some_places
-    from modelyard.methods.evaluation.settings import Measuring
 
     task, known = model.card.task, list(model.labels)
     if task not in ("text-classification", "image-classification"):
@@ -105,8 +103,8 @@ def _rows(config: Config, context: Context, model: Any) -> tuple[list[Any], list
             expected="text-classification, image-classification",
         )
     data = Dataset.open(context.input("data"))
-    examples = Examples.read(data, "test", measuring.find(task).reader(data, task, Measuring()))
-    places = [place for place in some_places(examples, config.rows, context.seed) if examples.truths[place] in known]
+    examples = judged(data, "test", task, known)
+    places = some_places(examples, config.rows, context.seed)
     if not places:
         raise InputError(t("the split has no row that can be judged"), expected=t("labelled rows to measure on"))
     labels = np.array([known.index(examples.truths[place]) for place in places], np.int64)

@@ -84,7 +84,9 @@ def _attacked(config: Config, context: Context, data: Any) -> tuple[_Rows, Any]:
     found, truths = [], []
     with opened(context.input("model"), config.threads) as predictor:
         for split in ("train", "test"):
-            records, known, left_out = losses.rows_of(data, split, predictor.task, config.rows, context.seed)
+            records, known, left_out = losses.rows_of(
+                data, split, predictor.task, predictor.labels, config.rows, context.seed
+            )
             if left_out:
                 context.say(t("{split}: {n} rows cannot be judged and were left out", split=split, n=left_out))
             _need(records, split, left_out)

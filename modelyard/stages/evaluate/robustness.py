@@ -71,27 +71,26 @@ class Config(BaseModel):
 
 def run(config: Config, context: Context) -> None:
     from modelyard.methods.data.dataset import Dataset
-    from modelyard.methods.evaluation import blocks, measuring
-    from modelyard.methods.evaluation.measuring.examples import Examples
+    from modelyard.methods.evaluation import blocks
     from modelyard.methods.evaluation.measuring.family import Shown
+    from modelyard.methods.evaluation.measuring.judged import judged as judged_rows
     from modelyard.methods.evaluation.opening import opened
     from modelyard.methods.evaluation.robustness import judging, showing, summary
-    from modelyard.methods.evaluation.settings import Measuring
 
     data = Dataset.open(context.input("data"))
     judging.refuse_recorded(context.input("model"))
     with opened(context.input("model"), config.threads) as predictor:
         judging.error_by_task(predictor.task)
         task = predictor.task
-        reader = measuring.find(task).reader(data, task, Measuring())
-        examples = Examples.read(data, "test", reader)
-        perturbations = _perturbations(config, context, data, reader.fields.kind, task)
+        examples = judged_rows(data, "test", task, predictor.labels)
+        kind = examples.reader.fields.kind
+        perturbations = _perturbations(config, context, data, kind, task)
         judged = _judge(config, context, predictor, examples, perturbations)
     judging.refuse_unanswered(judged)
     estimates = summary.estimates(judged, context.seed)
     if context.bound("reference"):
         estimates += _beside_reference(config, context, task, examples, perturbations, judged)
-    elif reader.fields.kind == "image":
+    elif kind == "image":
         context.say(t("the mean corruption error stands alone: no reference is named (`in: {reference: STEP}`)"))
     if config.by is not None:
         estimates += _by_slice(config, context, examples, judged)

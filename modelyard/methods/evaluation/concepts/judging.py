@@ -124,7 +124,7 @@ def judge(
 
 def _of_classes(data: Dataset, card: ModelCard, most: int, seed: int) -> tuple[list[Record], list[int]]:
     """At most so many test rows of each class, and the place of its label; of numbers so many rows."""
-    examples = examples_of(data, "test", card.task)
+    examples = examples_of(data, "test", card)
     of_class: dict[int, list[int]] = defaultdict(list)
     for place, truth in enumerate(examples.truths):
         if not card.labels or str(truth) in card.labels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ from modelyard.errors import InputError
 from modelyard.methods import preprocessing
 from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.data.row_random import ranks
-from modelyard.methods.evaluation import measuring
 from modelyard.methods.evaluation.explanation.game import Floats, Game, Oracle, Players
 from modelyard.methods.evaluation.explanation.players import ImagePlayers, TablePlayers, TextPlayers
-from modelyard.methods.evaluation.measuring.examples import Examples
-from modelyard.methods.evaluation.settings import Measuring
+from modelyard.methods.evaluation.measuring.examples import Examples, Row
+from modelyard.methods.evaluation.measuring.judged import judged
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.predictor import Record
+from modelyard.methods.runtimes.reading import repaired, repairs_of
 
 TASKS = (
     "image-classification", "tabular-classification", "tabular-regression", "text-classification", "text-regression",
@@ -101,9 +101,19 @@ def channels_of(card: ModelCard) -> int:
     return int(card.preprocessing.get("channels", 3))
 
 
-def examples_of(data: Dataset, split: str, task: str) -> Examples:
-    """Rows of a split that can be judged."""
-    return Examples.read(data, split, measuring.find(task).reader(data, task, Measuring()))
+def examples_of(data: Dataset, split: str, card: ModelCard) -> Examples:
+    """Rows of a split that can be judged, their texts as the model reads them: repaired, so that places in them are
+    places of its tokens. Raises InputError for labels that the model does not know."""
+    examples, repairs = judged(data, split, card.task, card.labels), repairs_of(card)
+    if not repairs:
+        return examples
+    fields = examples.reader.fields
+
+    def record(row: Row) -> Record | None:
+        found = fields.record(row)
+        return None if found is None else repaired(repairs, found)
+
+    return replace(examples, reader=replace(examples.reader, fields=replace(fields, record=record)))
 
 
 def sample(row_ids: Sequence[str], most: int, seed: int, purpose: str) -> list[int]:

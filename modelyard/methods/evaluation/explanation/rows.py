@@ -74,7 +74,7 @@ def explain(
     cut = Cut(columns, tuple(train[: settings["background"]]), settings["players"], settings["grid"], channels_of(card))
     with opened(folder, settings["threads"], TOKEN_BUDGET.get(card.format)) as predictor:
         oracle = Oracle(predictor)
-        examples = examples_of(data, "test", card.task)
+        examples = examples_of(data, "test", card)
         outputs = oracle.outputs(list(examples.records()))
         cases = chosen(
             examples, outputs, oracle.labels, cut, settings["mistakes"], settings["rows"], seed, settings["group"]

@@ -49,7 +49,7 @@ def explain(folder: Path, data: Dataset, settings: Mapping[str, Any]) -> Whole:
         return found
     columns = columns_of(folder, card, data)
     train = some_records(data, "train", fields(data, card.task), settings["train_rows"], seed)
-    examples = examples_of(data, "test", card.task)
+    examples = examples_of(data, "test", card)
     places = sample(examples.row_ids, settings["test_rows"], seed, "explanation/whole")
     records, truths = examples.pick(places), [examples.truths[place] for place in places]
     with opened(folder, settings["threads"]) as predictor:

@@ -13,19 +13,22 @@ from modelyard.base.messages import t
 from modelyard.errors import InputError
 from modelyard.methods.data.dataset import ROW_ID, Dataset
 from modelyard.methods.data.row_random import ranks
-from modelyard.methods.evaluation import measuring
-from modelyard.methods.evaluation.measuring.examples import Examples, batched
-from modelyard.methods.evaluation.settings import Measuring
+from modelyard.methods.evaluation.measuring.examples import batched
+from modelyard.methods.evaluation.measuring.judged import judged
 
 Floats = NDArray[np.float64]
 SMALLEST = 1e-12
 """Of a probability: scores are told in single precision."""
 
 
-def rows_of(data: Dataset, split: str, task: str, most: int, seed: int) -> tuple[list[Any], list[Any], int]:
-    """Records and truths of a split, at most `most` at random, and how many rows cannot be judged."""
-    reader = measuring.find(task).reader(data, task, Measuring())
-    examples = Examples.read(data, split, reader)
+def rows_of(
+    data: Dataset, split: str, task: str, labels: Sequence[str], most: int, seed: int
+) -> tuple[list[Any], list[Any], int]:
+    """Records and truths of a split, at most `most` at random, and how many rows cannot be judged.
+
+    Raises InputError for labels that are none of `labels`, the model's.
+    """
+    examples = judged(data, split, task, labels)
     order = np.argsort(ranks(seed, "membership", examples.row_ids), kind="stable")[:most]
     places = sorted(int(place) for place in order)
     return examples.pick(places), [examples.truths[place] for place in places], len(examples.left_out)
