@@ -123,7 +123,11 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception as error:
         full = isinstance(error, OSError) and error.errno in FULL
         problem = _unwritable(error) if full else _unexpected(error)
-    print_error(problem, as_json=is_json(given))
+    try:
+        print_error(problem, as_json=is_json(given))
+    except BrokenPipeError:
+        streams.forget()
+        return streams.READER_LEFT
     return problem.exit_code
 
 

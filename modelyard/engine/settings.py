@@ -133,7 +133,7 @@ def _expected(item: Mapping[str, Any]) -> str:
     """What pydantic wanted, in our words where there are some."""
     kind, context = str(item["type"]), item.get("ctx", {})
     if kind == "value_error":
-        return str(context.get("error", item["msg"]))
+        return in_language(str(context.get("error", item["msg"])))
     limits = {
         "greater_than_equal": ("at least {limit}", "ge"),
         "greater_than": ("more than {limit}", "gt"),

@@ -96,7 +96,7 @@ def test_translations_of_stages_name_the_same_settings_and_values():
 
 
 def test_no_entry_is_of_a_text_that_is_gone():
-    used = {*stage_texts(), *TEXTS}
+    used = {*stage_texts(), *TEXTS, *rules()}
     gone = [
         (path.name, text)
         for path in sorted(CATALOGUE.glob("*.json"))
@@ -137,3 +137,26 @@ def test_what_progress_counts_has_a_chinese_entry():
     names_of_units = set(counted())
     assert {"rows", "steps"} <= names_of_units
     assert sorted(names_of_units - set(catalogue("zh"))) == []
+
+
+@cache
+def rules():
+    """What a Config finds wrong with settings that do not go together: `raise ValueError("…")` where there are models.
+
+    They are looked up when they are shown. What is filled in is not among them: it comes as `ValueError(t("…"))`.
+    """
+    found = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        if "model_validator" not in source and "field_validator" not in source:
+            continue
+        for node in ast.walk(ast.parse(source)):
+            call = node.exc if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) else None
+            if call is not None and call.args and getattr(call.func, "id", "") == "ValueError":
+                found |= set(literals(call.args[0]))
+    return found
+
+
+def test_every_rule_of_settings_has_a_chinese_entry():
+    assert len(rules()) > 40
+    assert sorted(rules() - set(catalogue("zh"))) == []
