@@ -24,5 +24,4 @@ def command(project: str | None, profile: str | None, keep: int | None, dry_run:
         return
     for item in freed.artifacts:
         print(f"  {short(item.digest)}  {item.kind}  {size(item.size)}")
-    words = "would free {size}" if dry_run else "freed {size}"
-    print(t(words, size=size(freed.num_bytes)))
+    print(t("would free {size}" if dry_run else "freed {size}", size=size(freed.num_bytes)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -63,10 +65,31 @@ def show_command(release: str, project: str | None, profile: str | None, as_json
         print_json(found)
         return
     print(f"{found['name']}@{found['version']}  {t(found['state'])}  {', '.join(found['aliases'])}")
-    for name in ("created", "model", "bundle", "path"):
-        print(f"  {name}: {found[name]}")
+    heads = {"created": t("made"), "model": t("model"), "bundle": t("bundle"), "path": t("path")}
+    for name, head in heads.items():
+        print(f"  {head}: {found[name]}")
     for finding in found["about"]["decision"]["findings"]:
-        print(f"  {'✓' if finding['passed'] else '✗'} {finding['text']}")
+        print(f"  {'✓' if finding['passed'] else '✗'} {_finding(finding)}")
+
+
+def _finding(found: Mapping[str, Any]) -> str:
+    """A finding of a signed decision in the user's language; those that measured nothing as they were signed."""
+    if found["reason"] not in ("met", "missed") or found["value"] is None:
+        return str(found["text"])
+    rule, value, passed = found["text"].split(": ", 1)[0], f"{found['value']:.6g}", found["passed"]
+    if found["exact"]:
+        words = t("{value}, exact, passes" if passed else "{value}, exact, fails", value=value)
+    else:
+        words = t(
+            "{value}, 95 % interval {interval}, n = {n}: the bad end {end} passes"
+            if passed
+            else "{value}, 95 % interval {interval}, n = {n}: the bad end {end} fails",
+            value=value,
+            interval="[{:.6g}, {:.6g}]".format(*found["interval"]),
+            n=found["n"],
+            end=f"{found['bad_end']:.6g}",
+        )
+    return f"{rule}: {words}"
 
 
 @command.command("verify", help=t("Check all bytes and the signature of RELEASE: name, name@3, a bundle's folder."))
@@ -91,8 +114,8 @@ def _print_alias(alias: Alias, as_json: bool) -> None:
     if as_json:
         print_json(vars(alias))
     else:
-        words = "{name}:{alias} → version {version} (was {previous}), revision {revision}"
-        print(t(words, **{**vars(alias), "previous": alias.previous or "–"}))
+        values = {**vars(alias), "previous": alias.previous or "–"}
+        print(t("{name}:{alias} → version {version} (was {previous}), revision {revision}", **values))
 
 
 @command.command("promote", help=t("Point an alias to RELEASE (name@3), after checking its bundle."))

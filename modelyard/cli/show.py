@@ -147,7 +147,7 @@ def _evidence(value: list[dict[str, Any]]) -> str:
     rows = []
     for item in value:
         interval = item["interval"]
-        shown = f"[{interval[0]:.4g}, {interval[1]:.4g}]" if isinstance(interval, list) else interval
+        shown = f"[{interval[0]:.4g}, {interval[1]:.4g}]" if isinstance(interval, list) else interval and t("exact")
         name = item["claim"] + "".join(f" {key}={part}" for key, part in sorted(item["slice"].items()))
         gone = t("withdrawn: {why}", why=item["withdrawn"]) if item["withdrawn"] else ""
         about = f"{short(item['subject'])} {item['split']}"
