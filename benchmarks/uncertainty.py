@@ -223,6 +223,8 @@ def report(rows: Mapping[str, Any]) -> None:
         "\n\nText models: n-grams and a linear layer unless named; tables: boosted trees. 95 % intervals in brackets."
     )
     body += " A set holds at least the answer: a model that is right for more than 90 % covers more."
+    if any(line[0].startswith("smp2020") and line[1] == "cnn" for line in drifted):
+        body += " The convolutional network of smp2020 is the one that benchmarks/continual.py released (`--released`)."
     packages = ("torch", "lightgbm", "scipy", "numpy")
     write_result("uncertainty", "How sure models may be", body, [f"{name} {version(name)}" for name in packages])
 

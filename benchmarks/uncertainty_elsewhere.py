@@ -25,13 +25,13 @@ steps:
   rows: {{uses: data.read, with: {{path: {{train: train.csv, test: test.csv}}, text: text, label: label}}}}
   split: {{uses: data.split, with: {{validation: 0.1}}}}
   model: {{uses: train.text_classification, with: {{size: {size}, compute: {{threads: 1}}}}}}
-  quality: {{uses: evaluate.quality}}
+  quality: {{uses: evaluate.quality, with: {{baselines: false}}}}
 """
 STRANGE = """  {name}: {{uses: data.read, with: {{path: {name}.csv, text: text, label: label}}}}
   asked{name}: {{uses: evaluate.uncertainty, in: {{model: {model}, data: {data}, outside: {name}}}}}
 """
 SHIFTED = """  shifted: {{uses: data.split, in: {{data: {name}}}, with: {{validation: 0.1, test: 0.8}}}}
-  shiftedquality: {{uses: evaluate.quality, in: {{model: {model}, data: shifted}}}}
+  shiftedquality: {{uses: evaluate.quality, in: {{model: {model}, data: shifted}}, with: {{baselines: false}}}}
   shiftedsure: {{uses: evaluate.uncertainty, in: {{model: {model}, data: shifted}}}}
 """
 RELEASED = """version: 1
@@ -39,7 +39,7 @@ project: drift
 seed: 0
 steps:
   old: {{uses: model.release, with: {{release: {release}}}}}
-  quality: {{uses: evaluate.quality, in: {{model: old.model, data: old.data}}}}
+  quality: {{uses: evaluate.quality, in: {{model: old.model, data: old.data}}, with: {{baselines: false}}}}
 """
 
 
