@@ -14,7 +14,8 @@ FOUND = {
     "interval": [0.855174, 0.906615],
     "n": 600,
     "bad_end": 0.855174,
-    "text": "quality.accuracy >= 0.64: 0.883333, 95 % interval [0.855174, 0.906615], n = 600: the bad end 0.855174 passes",
+    "text": "quality.accuracy >= 0.64: 0.883333, 95 % interval [0.855174, 0.906615], n = 600: "
+    "the bad end 0.855174 passes",
 }
 
 
