@@ -147,7 +147,7 @@ def test_bases_that_cannot_fill_masks_are_refused(tmp_path: Path, fillers) -> No
 def test_an_adapter_needs_a_base_and_is_merged_into_it(tmp_path: Path, fillers) -> None:
     with pytest.raises(InputError, match="adapter needs a base"):
         fill(tmp_path / "a", adapter={"rank": 2})
-    fill(tmp_path / "b", base=str(fillers["bert"]), adapter={"rank": 2}, max_steps=4)
+    fill(tmp_path / "b", base=str(fillers["bert"]), adapter={"rank": 2, "base": "nf4"}, max_steps=4)
     assert (tmp_path / "b" / "outputs" / "model" / "adapter" / "adapter_config.json").is_file()
     assert runtimes.load(tmp_path / "b" / "outputs" / "model", threads=1).task == "fill-mask"
 
