@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelyard.base.canonical import canonical_json
 from modelyard.errors import InputError
 from modelyard.methods import runtimes
 from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_split
 from modelyard.methods.data.roles import schema_of
+from modelyard.methods.data.statistics.describe import describe
 from modelyard.methods.evaluation.explanation.cases import examples_of
 from modelyard.methods.runtimes.golden import check_golden
 from modelyard.methods.runtimes.model_folder import ModelCard
@@ -24,11 +26,13 @@ from modelyard.methods.tasks import find
 from modelyard.methods.text import travelling
 from modelyard.methods.text.repair import Repair
 from modelyard.stages.data import clean, concatenate, restore, split
+from modelyard.stages.evaluate import quality
 from modelyard.stages.train import text_classification
 from tests.support.fake_context import FakeContext
 
 COLUMNS = [Column("row_id", "other", "string"), Column("review", "text", "string"), Column("label", "label", "string")]
 SETTINGS = {"width": "full_to_half", "punctuation": "half", "script": "simplified", "markup": "strip"}
+REPAIR = {"markup": True, "half_width": True, "punctuation": "half", "script": "simplified"}
 RAW = "<p>這家店ＮＢＡ\u200b很好！</p>"
 PLAIN = "这家店NBA很好!"
 
@@ -68,10 +72,31 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FakeContext]:
     return trained(root, cleaned(root / "clean", data_of(root / "raw", rows_of()), **SETTINGS))
 
 
+def test_a_raw_row_of_test_is_the_twin_of_its_repaired_self_in_train(
+    model: tuple[Path, FakeContext], tmp_path: Path
+) -> None:
+    folder, context = model
+    fresh = tmp_path / "fresh"
+    data_of(fresh, rows_of(5))
+    (fresh / "all").rename(fresh / "test")
+    asked = FakeContext(tmp_path / "asked", {"model": folder, "data": fresh, "train": context.input("data")})
+    quality.run(quality.Config(threads=1, baselines=False), asked)
+    share = next(one for one in asked.measurements if one.claim == "data.test_contamination")
+    trained_on = Dataset.open(context.input("data")).table("train", ["review"]).column("review").to_pylist()
+    assert share.value == pytest.approx(sum(Repair(**REPAIR)(text) in trained_on for text, _ in rows_of(5)) / 10)
+    assert share.value > 0.3
+
+
+def test_the_statistics_of_repaired_data_are_json(model: tuple[Path, FakeContext]) -> None:
+    figures = describe(Dataset.open(model[1].input("data")), ["train"])
+    repaired = next(one for one in json.loads(canonical_json(figures))["columns"] if one["name"] == "review")
+    assert repaired["repairs"][0]["script"] == "simplified"
+
+
 def test_a_model_answers_raw_texts_as_it_answers_repaired_ones(model: tuple[Path, FakeContext]) -> None:
     folder, context = model
     predictor = runtimes.load(folder, 1)
-    assert Repair(markup=True, half_width=True, punctuation="half", script="simplified")(RAW) == PLAIN
+    assert Repair(**REPAIR)(RAW) == PLAIN
     assert predictor.predict([{"text": RAW}]) == predictor.predict([{"text": PLAIN}])
     card = ModelCard.read(folder)
     off = replace(card, repairs=())

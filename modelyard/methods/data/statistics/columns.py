@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from modelyard.methods.data.dataset import Column
+from modelyard.methods.data.dataset import Column, column_json
 from modelyard.methods.data.profile import SCRIPTS, main_scripts
 from modelyard.methods.data.statistics.hashing import Hashes, hashes
 from modelyard.methods.data.statistics.sketches import SHARES, Distinct, Moments, Sample, Top
@@ -174,7 +174,7 @@ class ColumnFigures:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            **vars(self.column),
+            **column_json(self.column),
             "kind": self.kind,
             "rows": self._num,
             "missing": self._missing,

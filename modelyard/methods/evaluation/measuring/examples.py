@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,8 @@ from modelyard.errors import InputError
 from modelyard.methods.data.dataset import ROW_ID, Dataset
 from modelyard.methods.data.text import text_key
 from modelyard.methods.runtimes.predictor import Predictor, Record
+from modelyard.methods.text import travelling
+from modelyard.methods.text.repair import Repair
 
 Row = Mapping[str, Any]
 Note = Callable[[int, int], None]
@@ -64,6 +66,20 @@ def _one(column: str, field: str, key: Callable[[Any], bytes]) -> Fields:
         return None if row[column] is None else {field: row[column]}
 
     return Fields(field, (column,), record, lambda row: key(row[column]))
+
+
+def keyed_repaired(reader: Reader, repairs: Sequence[Repair]) -> Reader:
+    """A reader to which texts are twins if a model that repairs them so reads the same."""
+    fields = reader.fields
+    if not repairs or fields.kind != "text":
+        return reader
+    (column,) = fields.columns
+
+    def key(row: Row) -> bytes:
+        text = row[column]
+        return fields.key({column: travelling.repaired(repairs, text)} if isinstance(text, str) else row)
+
+    return replace(reader, fields=replace(fields, key=key))
 
 
 def _digest(value: bytes) -> bytes:

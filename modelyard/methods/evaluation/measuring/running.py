@@ -18,11 +18,14 @@ from modelyard.methods.evaluation import document as documents
 from modelyard.methods.evaluation import measuring
 from modelyard.methods.evaluation.estimates import Estimate, as_json
 from modelyard.methods.evaluation.measuring import many
-from modelyard.methods.evaluation.measuring.examples import Examples, Note, known
+from modelyard.methods.evaluation.measuring.examples import Examples, Note, keyed_repaired, known
 from modelyard.methods.evaluation.measuring.family import Family, Measured, Part, Shown
 from modelyard.methods.evaluation.opening import opened
 from modelyard.methods.evaluation.settings import Measuring
+from modelyard.methods.runtimes.model_folder import ModelCard
+from modelyard.methods.runtimes.reading import repairs_of
 from modelyard.methods.tasks.multitask import is_empty
+from modelyard.methods.text.repair import Repair
 
 WITH_LABELS = "classification"
 NO_ROWS = "no row of the split has a text and a truth in its column"
@@ -36,6 +39,7 @@ class Result:
         about: runtime and digest of what answered.
         name, column: of one task among several, else empty.
         elsewhere: row ids that have no truth in `column`: rows of other tasks.
+        repairs: of texts, that the model makes before it reads them.
     """
 
     task: str
@@ -46,6 +50,7 @@ class Result:
     name: str = ""
     column: str = ""
     elsewhere: frozenset[str] = frozenset()
+    repairs: tuple[Repair, ...] = ()
 
     @property
     def left_out(self) -> list[str]:
@@ -120,6 +125,7 @@ def run(model: Path, data: Dataset, split: str, settings: Measuring, seed: int, 
     Raises InputError if the task has no family, the data no such columns, or the split no row that can be judged.
     """
     found: list[Result] = []
+    repairs = repairs_of(ModelCard.read(model))
     unmeasured: dict[str, str] = {}
     with opened(model, settings.threads) as predictor:
         parts = measuring.find(predictor.task).parts(predictor, data, settings)
@@ -130,7 +136,7 @@ def run(model: Path, data: Dataset, split: str, settings: Measuring, seed: int, 
                 continue
             begin(part.name, len(examples), predictor.runtime)
             with _of_task(part.name):
-                found.append(_measured(part, examples, settings, seed, note))
+                found.append(replace(_measured(part, examples, settings, seed, note), repairs=repairs))
         task = predictor.task
     return Results(task, split, tuple(found), unmeasured)
 
@@ -167,7 +173,7 @@ def in_train(found: Result, train: Dataset | None, settings: Measuring) -> NDArr
     Args:
         train: other data whose train the model learned from; None: that of the judged rows.
     """
-    examples = found.examples
+    examples = replace(found.examples, reader=keyed_repaired(found.examples.reader, found.repairs))
     if train is None:
         return known(examples, examples.data) if examples.data.num_rows("train") else None
     if not train.num_rows("train"):
@@ -180,7 +186,8 @@ def in_train(found: Result, train: Dataset | None, settings: Measuring) -> NDArr
         return None
     if reader.fields.kind == "table" and _compared(train) != _compared(examples.data):
         return None
-    return known(examples, train, reader=many.of_column(reader, found.column) if found.column else reader)
+    reader = many.of_column(reader, found.column) if found.column else reader
+    return known(examples, train, reader=keyed_repaired(reader, found.repairs))
 
 
 def _compared(data: Dataset) -> list[str]:
