@@ -14,3 +14,8 @@ def now_utc() -> str:
 def monotonic() -> float:
     """Seconds that never go back; only differences mean anything."""
     return time.monotonic()
+
+
+def processor_seconds() -> float:
+    """Seconds that this process has computed, on all cores together; what others compute does not count."""
+    return time.process_time()

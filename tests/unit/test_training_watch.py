@@ -173,6 +173,7 @@ class Fake:
     def __init__(self, monkeypatch, plain: float, fast: float, spent: float) -> None:
         self.module, self.clock, self.passes = nn.Linear(1, 1), Clock(), 0
         self.plain, self.fast, self.spent = plain, fast, spent
+        self.computed, self.others = Clock(), 1.0
         monkeypatch.setattr(nn.Module, "compile", self._compile)
         self.module.fake = self
 
@@ -184,11 +185,13 @@ class Fake:
 
     def work(self) -> None:
         self.passes += 1
-        self.clock.now += self.fast if self.module._compiled_call_impl else self.plain
+        taken = self.fast if self.module._compiled_call_impl else self.plain
+        self.computed.now += taken
+        self.clock.now += taken * self.others
 
     def choose(self, mode: str, steps: int, said: list[str] | None = None) -> bool:
         lines = [] if said is None else said
-        return compiling.choose(mode, self.module, self.work, steps, CPU, lines.append, self.clock)
+        return compiling.choose(mode, self.module, self.work, steps, CPU, lines.append, self.clock, self.computed)
 
 
 def test_compiling_is_chosen_where_it_saves_more_than_it_takes(monkeypatch) -> None:
@@ -197,6 +200,18 @@ def test_compiling_is_chosen_where_it_saves_more_than_it_takes(monkeypatch) -> N
     assert not Fake(monkeypatch, plain=1.0, fast=0.5, spent=400).choose("auto", 700, said)
     assert not Fake(monkeypatch, plain=1.0, fast=1.1, spent=1).choose("auto", 10**6, said)
     assert ["not" in line.split(":")[0] for line in said] == [False, True, True]
+
+
+def test_compiling_must_save_clearly_more_than_it_takes(monkeypatch) -> None:
+    assert not Fake(monkeypatch, plain=1.0, fast=0.9, spent=90).choose("auto", 1000)
+    assert Fake(monkeypatch, plain=1.0, fast=0.8, spent=90).choose("auto", 1000)
+
+
+def test_what_others_compute_meanwhile_does_not_make_compiling_pay(monkeypatch) -> None:
+    fake = Fake(monkeypatch, plain=1.0, fast=0.5, spent=60)
+    fake.others = 5.0
+    assert not fake.choose("auto", 480)
+    assert fake.passes == 1 + compiling.PASSES
 
 
 def test_short_runs_are_not_measured_twice(monkeypatch) -> None:
