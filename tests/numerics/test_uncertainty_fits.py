@@ -14,6 +14,7 @@ from sklearn.isotonic import IsotonicRegression
 from modelyard.methods.postprocessing import bounding, conformal, enclosing, fitting, intervals
 from modelyard.methods.postprocessing.step import log_softmax
 from modelyard.methods.statistics import clopper_pearson
+from modelyard.methods.tasks.tabular_regression import Quantity
 
 N = 600
 
@@ -200,9 +201,9 @@ def test_intervals_of_numbers_cover_in_every_bin_of_the_answer():
     values = rng.random(20_000) * 10
     errors = np.abs(rng.normal(size=values.size)) * (0.2 + values)  # the larger the number, the larger the error
     half = values.size // 2
-    found = enclosing.by_answer(errors[:half], values[:half], 5, 0.1)
+    found = enclosing.by_bin(errors[:half], values[:half], 5, 0.1)
     step = intervals.open_intervals(found, ())
-    reach = step.reach(values[half:], [{}] * half)
+    reach = step.reach([Quantity(value) for value in values[half:].tolist()], [{}] * half)
     place = np.searchsorted(found["edges"], values[half:], side="right")
     for one in range(5):
         mine = place == one

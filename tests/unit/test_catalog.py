@@ -9,7 +9,7 @@ from importlib import metadata
 import pytest
 from support.fake_stages import source, write_stages
 
-from modelyard.engine import catalog
+from modelyard.engine import catalog, stage_help
 
 
 def test_names_are_the_files_of_the_stages_folder():
@@ -44,7 +44,7 @@ def test_an_edited_file_is_read_anew_even_within_the_same_second(tmp_path):
     path.write_text(source(doc="Two."))
     second, _ = catalog.find("./s.py", tmp_path)
     again, _ = catalog.find("./s.py", tmp_path)
-    assert (catalog.describe(first).docstring, catalog.describe(second).docstring) == ("One.", "Two.")
+    assert (stage_help.describe(first).docstring, stage_help.describe(second).docstring) == ("One.", "Two.")
     assert second.stage is again.stage
 
 
@@ -137,7 +137,7 @@ def test_an_installed_package_brings_stages_through_its_entry_point(tmp_path, mo
     for name in ("acme.clean", "acme.same"):
         found, problems = catalog.find(name, tmp_path)
         assert problems == []
-        assert catalog.describe(found).docstring == "From Acme."
+        assert stage_help.describe(found).docstring == "From Acme."
     found, (problem,) = catalog.find("acme.gone", tmp_path)
     assert found is None
     assert "acme_gone" in problem.found
@@ -148,7 +148,7 @@ def test_a_description_is_plain_json_with_settings_ports_and_claims(tmp_path):
 
     write_stages(tmp_path)
     found, _ = catalog.find("./clean.py", tmp_path)
-    value = json.loads(json.dumps(catalog.describe(found).to_json()))
+    value = json.loads(json.dumps(stage_help.describe(found).to_json()))
     assert value["docstring"] == "Stage clean."
     assert value["outputs"]["removed"]["side"] is True
     assert value["claims"][0]["name"] == "data.duplicate_rate"
@@ -156,7 +156,7 @@ def test_a_description_is_plain_json_with_settings_ports_and_claims(tmp_path):
 
 
 def test_every_installed_stage_keeps_the_rules_and_has_help():
-    for name, line in catalog.summaries().items():
+    for name, line in stage_help.summaries().items():
         found, problems = catalog.find(name, catalog.FOLDER)
         assert found, problems
         assert line

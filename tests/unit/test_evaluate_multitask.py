@@ -107,7 +107,7 @@ def test_each_task_measures_what_its_family_measures_of_it_alone(
                 (data / "before.json").read_text(encoding="utf-8").replace('"label"', '"text"'), encoding="utf-8"
             )
         with monkeypatch.context() as patch:
-            patch.setattr(runtimes, "load", lambda path, threads=None, part=part: part)
+            patch.setattr(runtimes, "load", lambda path, part=part, **_: part)
             alone = ask(root, {"model": model, "data": data}, stage)
         mine, theirs = values(found.context, name), values(alone.context)
         assert mine.keys() == theirs.keys()

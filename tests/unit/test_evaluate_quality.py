@@ -183,7 +183,7 @@ class Stub:
 
 def run_stub(monkeypatch, tmp_path, test, stub, **settings):
     data = write_dataset(tmp_path / "data", {"train": [("x", "a"), ("y", "b")], "validation": [], "test": test})
-    monkeypatch.setattr(runtimes, "load", lambda path, threads=None: stub)
+    monkeypatch.setattr(runtimes, "load", lambda path, **_: stub)
     context = FakeContext(tmp_path, {"model": tmp_path, "data": data})
     quality.STAGE.run(quality.Config(**settings), context)
     return context

@@ -58,7 +58,7 @@ class Fake:
 def measure(tmp_path, monkeypatch):
     def run(predictor, columns, splits, stage=quality, **settings):
         data = dataset(tmp_path / "data", columns, splits)
-        monkeypatch.setattr(runtimes, "load", lambda path, threads=None: predictor)
+        monkeypatch.setattr(runtimes, "load", lambda path, **_: predictor)
         context = FakeContext(tmp_path, {"model": tmp_path, "data": data})
         stage.STAGE.run(stage.Config(**settings), context)
         name = "quality.json" if stage is quality else "validation.json"

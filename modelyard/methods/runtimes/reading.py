@@ -8,6 +8,7 @@ chat) is repaired in its letters only: its white space and markup say how it is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from modelyard.base.messages import t
@@ -50,6 +51,11 @@ def repairs_of(card: ModelCard) -> tuple[Repair, ...]:
     """What is done to each text. Raises InputError if this version does not know it."""
     found = travelling.parse(card.repairs, FILE)
     return travelling.of_letters(found) if card.task in GOES_ON else found
+
+
+def repairs_in(folder: Path) -> tuple[Repair, ...]:
+    """Of the model in a folder; nothing where what answers is no model that we wrote."""
+    return repairs_of(ModelCard.read(folder)) if (folder / FILE).exists() else ()
 
 
 def repaired(repairs: Sequence[Repair], record: Record) -> Record:

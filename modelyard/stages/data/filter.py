@@ -56,7 +56,7 @@ class Config(BaseModel):
     min_ended_lines: Share = Field(None, description="share of the lines that end as a sentence does")
     min_sentences: Count = Field(None, description="sentences")
     max_boilerplate_lines: Share = Field(None, description="share of lines such as `lorem ipsum` or 版权所有")
-    max_braces: Count = Field(None, description="opening braces `{`: code among prose")
+    max_braces: Count = Field(None, description="opening curly brackets: code among prose")
     max_repeated_lines: Share = Field(None, description="share of the lines that repeat another")
     max_repeated_line_characters: Share = Field(None, description="share of the characters in such lines")
     max_repeated_paragraphs: Share = Field(None, description="share of the paragraphs that repeat another")

@@ -22,8 +22,7 @@ from modelyard.methods.evaluation.measuring.examples import Examples, Note, keye
 from modelyard.methods.evaluation.measuring.family import Family, Measured, Part, Shown
 from modelyard.methods.evaluation.opening import opened
 from modelyard.methods.evaluation.settings import Measuring
-from modelyard.methods.runtimes.model_folder import ModelCard
-from modelyard.methods.runtimes.reading import repairs_of
+from modelyard.methods.runtimes.reading import repairs_in
 from modelyard.methods.tasks.multitask import is_empty
 from modelyard.methods.text.repair import Repair
 
@@ -125,7 +124,7 @@ def run(model: Path, data: Dataset, split: str, settings: Measuring, seed: int, 
     Raises InputError if the task has no family, the data no such columns, or the split no row that can be judged.
     """
     found: list[Result] = []
-    repairs = repairs_of(ModelCard.read(model))
+    repairs = repairs_in(model)
     unmeasured: dict[str, str] = {}
     with opened(model, settings.threads) as predictor:
         parts = measuring.find(predictor.task).parts(predictor, data, settings)
