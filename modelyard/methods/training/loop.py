@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,12 @@ from modelyard.methods.training import (
     checkpoints,
     compiling,
     devices,
-    dropout,
     finite,
     float8,
     optimizers,
     remembering,
     snapshots,
+    spared,
 )
 from modelyard.methods.training.averaging import Average
 from modelyard.methods.training.axes import Batch, Feed, Objective, Validator
@@ -110,6 +111,8 @@ class Loop:
         self.log_every = max(1, self.num_steps // LOG_POINTS)
         self.average = Average(module, plan.ema, self.num_steps) if plan.ema.decay or plan.ema.tail else None
         self.gradients = Gradients(together, objective, plan, self.num_steps, device, scratch, self.hooks.say)
+        spare = together.layout.processes == 1 and not plan.checkpoint_activations
+        self.on_processor = partial(spared.on_processor, module, self.gradients.masks, spare)
         self.saver = Saver(scratch, plan.keep)
         self.vitals = Vitals(device, self.hooks.say)
         self.step = 0
@@ -192,7 +195,7 @@ class Loop:
             if self.plan.checkpoint_activations and not stack.enter_context(activations.recomputed(self.module, masks)):
                 self.hooks.say(t("no layers in a row: `checkpoint_activations` changes nothing"))
             if masks is not None:
-                stack.enter_context(dropout.fast(self.module, masks))
+                stack.enter_context(self.on_processor())
             stack.enter_context(compiling.compiled(self.module, self.compiled))
             return stack.pop_all()
 
@@ -215,7 +218,7 @@ class Loop:
         before = [buffer.clone() for buffer in self.module.buffers()]
         batches = self.feed.step(*divmod(self.step, self.feed.epoch_steps))
         own = self.device.type == "cpu" and self.module._compiled_call_impl is None
-        with dropout.fast(self.module, self.gradients.masks) if own else nullcontext():
+        with self.on_processor() if own else nullcontext():
             self.gradients.of(batches, self.step)
         self.module.zero_grad(set_to_none=True)
         for buffer, value in zip(self.module.buffers(), before, strict=True):
