@@ -242,6 +242,18 @@ def test_answers_are_those_of_transformers_alone_and_in_any_batch(tmp_path: Path
     assert check_golden(folder, predictor) == []
 
 
+@pytest.mark.parametrize("family", ["t5", "bart"])
+def test_fresh_weights_learn_without_dropout_if_nothing_is_said(tmp_path: Path, family: str) -> None:
+    from transformers import AutoModelForSeq2SeqLM
+
+    shape = text_to_text.Config(model={"family": family, "layers": 1, "width": 32, "heads": 2}).model
+    rewrite(tmp_path, family, model=shape.model_dump(), max_steps=1)
+    model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "outputs" / "model").train()
+    ids = torch.tensor([[260, 261]])
+    first, second = (model(input_ids=ids, decoder_input_ids=ids).logits for _ in range(2))
+    assert torch.equal(first, second)
+
+
 def test_greedy_answers_take_the_likeliest_token_each_time(tmp_path: Path) -> None:
     from transformers import AutoModelForSeq2SeqLM
 
