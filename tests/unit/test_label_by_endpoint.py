@@ -297,6 +297,15 @@ def test_passing_faults_pass_and_lasting_ones_stop(tmp_path: Path, server: Site)
     assert len([a for a in server.asked if a.headers.get("authorization")]) <= 8
 
 
+def test_an_endpoint_that_keeps_asking_to_wait_is_said_and_given_up(tmp_path: Path, server: Site) -> None:
+    server.routes[PATH] = lambda asked: Answer(b"busy", 429, {"retry-after": "1"})
+    context = FakeContext(tmp_path, {"data": dataset(tmp_path / "in", [("x", None)])})
+    with pytest.raises(InputError, match="429") as caught:
+        stage.run(config(server, timeout_s=1.0), context)
+    assert "timeout_s" in str(caught.value)
+    assert any("waiting 1 s, as the server asks (try 1 of" in line for line in context.said)
+
+
 def test_one_row_that_is_refused_is_that_rows_matter(tmp_path: Path, server: Site) -> None:
     refused = Answer(b'{"error": {"message": "content policy"}}', 400)
     good = chat(by_word)

@@ -129,7 +129,7 @@ def run(config: Config, context: Context) -> None:
     places = judging.rows_to_ask(ids, people, list(config.described), config.check, context.seed)
     budget = Budget(config.max_requests, config.max_cost, config.price_in, config.price_out)
     kept = context.scratch() / "answers"
-    with Asker(_endpoint(config, context), _question(config), budget, context.seed, kept) as asker:
+    with Asker(_endpoint(config, context), _question(config), budget, context.seed, kept, context.say) as asker:
         given = asker.ask([texts[place] for place in places], lambda done, total: context.progress(done, total, "rows"))
         answers = dict(zip(places, given, strict=True))
     with ChangeLog(context.output("removed")) as log:

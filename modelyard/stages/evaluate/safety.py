@@ -143,7 +143,7 @@ def _told_by_endpoint(judge: Judge, context: Context, judged: list[Any]) -> list
 
     key = text_of(judge.key, context.secret) if judge.key else None
     endpoint, budget = Endpoint(judge.endpoint, judge.model, key), Budget(judge.max_requests)
-    with Asker(endpoint, judging.question(), budget, context.seed, context.scratch() / "judge") as asker:
+    with Asker(endpoint, judging.question(), budget, context.seed, context.scratch() / "judge", context.say) as asker:
         texts = [judging.shown_to_judge(one) for one in judged]
         told = list(asker.ask(texts, lambda done, total: context.progress(done, total, "rows")))
     return [answer.label if answer is not None else None for answer in told]

@@ -13,6 +13,6 @@ from modelyard.methods.data.egress.cache import HttpCache
 from modelyard.methods.data.egress.client import Egress
 from modelyard.methods.data.egress.limits import Limits
 from modelyard.methods.data.egress.reply import Download, Reply
-from modelyard.methods.data.egress.waiting import StillBusy, Waiting
+from modelyard.methods.data.egress.waiting import StillBusy, Telling, Waiting
 
-__all__ = ["Download", "Egress", "HttpCache", "Limits", "Reply", "StillBusy", "Waiting"]
+__all__ = ["Download", "Egress", "HttpCache", "Limits", "Reply", "StillBusy", "Telling", "Waiting"]

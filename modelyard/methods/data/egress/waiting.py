@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,29 @@ class Waiting:
 
 
 Tell = Callable[[Waiting], None]
+
+
+class Telling:
+    """Says what several clients wait for, once for all that wait at the same time.
+
+    Args:
+        who: makes them wait.
+    """
+
+    def __init__(self, who: str, say: Callable[[str], None]) -> None:
+        self._who, self._say = who, say
+        self._told, self._lock = 0, threading.Lock()
+
+    def __call__(self, waiting: Waiting) -> None:
+        with self._lock:
+            is_news, self._told = waiting.attempt > self._told, max(self._told, waiting.attempt)
+        if is_news:
+            self._say(f"{self._who}: {waiting.told()}")
+
+    def over(self) -> None:
+        """An answer came: the next wait is news again."""
+        with self._lock:
+            self._told = 0
 
 
 @dataclass

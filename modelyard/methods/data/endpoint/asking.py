@@ -13,7 +13,7 @@ from typing import Any
 
 from modelyard.base.messages import t
 from modelyard.errors import InputError
-from modelyard.methods.data.egress import Egress, HttpCache, Limits
+from modelyard.methods.data.egress import Egress, HttpCache, Limits, StillBusy, Telling
 from modelyard.methods.data.egress.reply import masked_url
 from modelyard.methods.data.endpoint import answering, prompting
 from modelyard.methods.data.endpoint.answering import Answer, Completion
@@ -90,16 +90,19 @@ class Endpoint:
 
 
 class Asker:
-    """Asks about texts; a context manager.
+    """Asks about texts; a context manager. `say` is told when it waits, and why.
 
     Attributes:
         bill: what was spent so far.
         spent: whether the budget ended the questions.
     """
 
-    def __init__(self, endpoint: Endpoint, question: Question, budget: Budget, seed: int, cache: Path) -> None:
+    def __init__(
+        self, endpoint: Endpoint, question: Question, budget: Budget, seed: int, cache: Path,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:  # fmt: skip
         self._endpoint, self._question, self._budget, self._seed = endpoint, question, budget, seed
-        self._cache = HttpCache(cache)
+        self._cache, self._telling = HttpCache(cache), Telling(masked_url(endpoint.url), say)
         self._letters = question.letters()
         self.bill, self.spent = Bill(), False
         self._open = ExitStack()
@@ -113,10 +116,12 @@ class Asker:
             whole_s=2 * endpoint.timeout_s,
             requests_per_second=endpoint.requests_per_second / endpoint.workers,
             max_bytes=8 << 20,
+            max_wait_s=endpoint.timeout_s,
+            patience_s=2 * endpoint.timeout_s,
         )
         headers = {"authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
         secrets = [endpoint.key] if endpoint.key else []
-        return Egress(limits, secrets=secrets, headers=headers, seed=self._seed)
+        return Egress(limits, secrets=secrets, headers=headers, seed=self._seed, tell=self._telling)
 
     def __enter__(self) -> Asker:
         return self
@@ -202,10 +207,13 @@ class Asker:
             found = answering.completion(reply.json())
             if found is None:
                 raise InputError(t("the answer is no chat completion"), where=reply.shown)
+        except StillBusy:
+            raise  # the endpoint's, not the row's; what was answered before it is kept
         except InputError as error:
             return self._failed(error)
         with self._lock:
             self._failures = 0
+        self._telling.over()
         # What it says is kept with the rows, and the name of its model on record: neither may hold the key.
         return replace(found, content=reply.masked(found.content), model=reply.masked(found.model))
 

@@ -15,7 +15,7 @@ from modelyard.base.canonical import canonical_json, digest_json
 from modelyard.base.files import write_cache
 from modelyard.base.messages import t
 from modelyard.errors import InputError, ModelyardError
-from modelyard.methods.data.egress import Egress, Limits, StillBusy, Waiting
+from modelyard.methods.data.egress import Egress, Limits, StillBusy, Telling
 from modelyard.methods.data.endpoint.asking import Budget
 from modelyard.methods.runtimes.asking.forms import Form, Said
 from modelyard.methods.runtimes.predictor import Prediction, Record
@@ -75,7 +75,7 @@ class EndpointPredictor:
         self.bill, self.spent = Bill(), False
         self.reasons: dict[str, int] = {}
         self._form, self._service, self._budget, self._cache = form, service, budget, cache
-        self._say, self._told = say, 0
+        self._telling = Telling(service.name, say)
         self._open = ExitStack()
         self._clients = [self._open.enter_context(self._client()) for _ in range(service.workers)]
         self._failures, self._lock = 0, threading.Lock()
@@ -92,14 +92,7 @@ class EndpointPredictor:
             patience_s=2 * service.timeout_s,
         )
         headers = {"authorization": f"Bearer {service.key}"} if service.key else {}
-        return Egress(limits, secrets=[service.key] if service.key else [], headers=headers, tell=self._waits)
-
-    def _waits(self, waiting: Waiting) -> None:
-        """Told once for all requests that wait at the same time."""
-        with self._lock:
-            is_news, self._told = waiting.attempt > self._told, max(self._told, waiting.attempt)
-        if is_news:
-            self._say(f"{self._service.name}: {waiting.told()}")
+        return Egress(limits, secrets=[service.key] if service.key else [], headers=headers, tell=self._telling)
 
     def __enter__(self) -> EndpointPredictor:
         return self
@@ -173,7 +166,8 @@ class EndpointPredictor:
                     raise self._given_up(error) from error
             return Said(None, REFUSED)
         with self._lock:
-            self._failures = self._told = 0
+            self._failures = 0
+        self._telling.over()
         return said
 
     def _given_up(self, error: InputError) -> ModelyardError:
