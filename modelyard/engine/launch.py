@@ -40,7 +40,7 @@ KINDS = {kind.__name__: kind for kind in (InputError, StoreError, DependencyErro
 POLL_S = 0.1
 GRACE_S = 40.0
 """More than the 30 seconds that torchrun gives its workers before it kills them."""
-_FAILED = re.compile(r"rank\s*: (\d+) .*?exitcode\s*: (-?\d+) \(pid: (\d+)\)", re.DOTALL)
+_FAILED = re.compile(r"^ +rank +: (\d+) \(local_rank: \d+\)\n +exitcode +: (-?\d+) \(pid: (\d+)\)", re.MULTILINE)
 _CLOSED = re.compile(r"Sending process (\d+) closing signal")
 
 Heard = Callable[[Mapping[str, Any]], None]

@@ -50,11 +50,13 @@ def test_a_worker_that_fails_ends_the_run_with_its_error(entry):
 
 def torchruns_words(failures: dict[int, tuple[int, int]], closed: tuple[int, ...] = ()) -> str:
     """What torchrun prints of ranks that ended with an exit code, in this order of time: {rank: (code, pid)}."""
-    warnings = [f"W1122 api.py:1034] Sending process {pid} closing signal SIGTERM" for pid in closed]
+    lines = [f"W1122 api.py:1034] Sending process {pid} closing signal SIGTERM" for pid in closed]
     report = {rank: ProcessFailure(rank, pid, code, "<N/A>") for rank, (code, pid) in failures.items()}
     for moment, failure in enumerate(report.values()):
         failure.timestamp = moment
-    return "\n".join([*warnings, str(ChildFailedError("modelyard.engine.launch", report))])
+    first, (code, pid) = next(iter(failures.items()))
+    lines.append(f"E1122 api.py:1002] failed (exitcode: {code}) local_rank: {first} (pid: {pid}) of binary: python")
+    return "\n".join([*lines, str(ChildFailedError("modelyard.engine.launch", report))])
 
 
 def test_the_worker_that_was_killed_is_named_and_not_those_torchrun_had_to_kill_for_it():
