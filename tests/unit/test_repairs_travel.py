@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from modelyard.methods.data.dataset import Column, Dataset, write_schema, write_
 from modelyard.methods.data.roles import schema_of
 from modelyard.methods.data.statistics.describe import describe
 from modelyard.methods.evaluation.explanation.cases import examples_of
+from modelyard.methods.evaluation.measuring.embeddings import Embeddings
+from modelyard.methods.evaluation.measuring.examples import Examples, known
+from modelyard.methods.evaluation.measuring.generation import Generation
+from modelyard.methods.evaluation.settings import Measuring
 from modelyard.methods.runtimes.golden import check_golden
 from modelyard.methods.runtimes.model_folder import ModelCard
 from modelyard.methods.runtimes.reading import reading, repairs_of
@@ -85,6 +90,37 @@ def test_a_raw_row_of_test_is_the_twin_of_its_repaired_self_in_train(
     trained_on = Dataset.open(context.input("data")).table("train", ["review"]).column("review").to_pylist()
     assert share.value == pytest.approx(sum(Repair(**REPAIR)(text) in trained_on for text, _ in rows_of(5)) / 10)
     assert share.value > 0.3
+
+
+def chat(content: str) -> str:
+    return json.dumps([{"role": "user", "content": content}, {"role": "assistant", "content": "ok"}])
+
+
+TWINS = {
+    "pairs": (Embeddings, "sentence-embedding", [("a", "text"), ("text_b", "feature")], [(RAW, RAW), (PLAIN, PLAIN)]),
+    "chats": (Generation, "text-generation", [("messages", "text")], [(chat("這“店”"),), (chat('这"店"'),)]),
+    "with input": (
+        Generation,
+        "text-generation",
+        [("instruction", "text"), ("input", "feature"), ("output", "feature")],
+        [("ＮＢＡ", "這", "ok"), ("NBA", "这", "ok")],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TWINS)
+def test_twins_of_several_texts_are_told_as_the_model_reads_them(kind: str, tmp_path: Path) -> None:
+    family, task, columns, (raw, plain) = TWINS[kind]
+    there = [Column("row_id", "other", "string"), *[Column(name, role, "string") for name, role in columns]]
+    write_schema(tmp_path, there)
+    for split_name, row in (("test", raw), ("train", plain)):
+        cells = dict(zip([one.name for one in there], [[split_name], *[[cell] for cell in row]], strict=True))
+        write_split(tmp_path, split_name, [pa.table(cells)], schema_of(there))
+    data = Dataset.open(tmp_path)
+    examples = Examples.read(data, "test", family().reader(data, task, Measuring()))
+    assert len(examples) == 1
+    assert known(examples, data).tolist() == [False]
+    assert known(examples, data, read=partial(travelling.repaired, [Repair(**REPAIR)])).tolist() == [True]
 
 
 def test_the_statistics_of_repaired_data_are_json(model: tuple[Path, FakeContext]) -> None:

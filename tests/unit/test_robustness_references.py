@@ -134,7 +134,7 @@ class Finder:
 
 
 def examples_of(texts) -> Examples:
-    fields = Fields("text", ("text",), lambda row: {"text": row["text"]}, lambda row: b"")
+    fields = Fields("text", ("text",), lambda row: {"text": row["text"]}, lambda row, read: b"")
     truths = tuple(((text.find("London"), text.find("London") + 6, "place"),) for text in texts)
 
     class Held(Examples):

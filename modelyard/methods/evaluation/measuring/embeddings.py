@@ -20,7 +20,7 @@ from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.data.text import text_key
 from modelyard.methods.evaluation.estimates import Estimate, as_json
 from modelyard.methods.evaluation.means import rank_correlation_interval, share_interval
-from modelyard.methods.evaluation.measuring.examples import Examples, Fields, Note, Reader, Row, asked, quiet
+from modelyard.methods.evaluation.measuring.examples import Examples, Fields, Note, Read, Reader, Row, asked, quiet
 from modelyard.methods.evaluation.measuring.family import Family, Plain, Shown
 from modelyard.methods.evaluation.measuring.regression import target_of
 from modelyard.methods.evaluation.regression import spearman
@@ -63,8 +63,8 @@ class Embeddings(Family):
         def record(row: Row) -> dict[str, Any] | None:
             return None if row[first] is None or row[other] is None else {"text": row[first]}
 
-        def key(row: Row) -> bytes:
-            return text_key(row[first]) + text_key(row[other])
+        def key(row: Row, read: Read) -> bytes:
+            return text_key(read(row[first])) + text_key(read(row[other]))
 
         def truth(row: Row) -> tuple[str, str, float] | None:
             score = 1.0 if label is None else target_of(row[label])

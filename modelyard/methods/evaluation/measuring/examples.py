@@ -1,7 +1,7 @@
 """Rows of a split as a model is asked them: records and truths, whatever the task.
 
-Records are read again when they are needed, in batches, so that a split of pictures need not fit into memory; truths,
-row ids and the keys of twins are small and kept.
+Records are read again when they are needed, in batches, so that a split of pictures need not fit into memory; truths
+and row ids are small and kept.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,14 +20,19 @@ from modelyard.errors import InputError
 from modelyard.methods.data.dataset import ROW_ID, Dataset
 from modelyard.methods.data.text import text_key
 from modelyard.methods.runtimes.predictor import Predictor, Record
-from modelyard.methods.text import travelling
-from modelyard.methods.text.repair import Repair
 
 Row = Mapping[str, Any]
 Note = Callable[[int, int], None]
+Read = Callable[[str], str]
+"""What a model makes of a text before it reads it."""
 READ_ROWS = 1024
 HIDDEN = ("label", "soft_label", "weight", "split", "image")
 """Roles whose columns are never part of a table's record."""
+
+
+def as_is(text: str) -> str:
+    """A model that repairs nothing."""
+    return text
 
 
 def quiet(done: int, total: int) -> None:
@@ -43,43 +47,29 @@ class Fields:
         kind: `text`, `image` or `table`.
         columns: what must be read.
         record: a row's record; None if the model could not read it.
-        key: what two rows share if they are twins.
+        key: what two rows share if they are twins to who reads their texts so.
     """
 
     kind: str
     columns: tuple[str, ...]
     record: Callable[[Row], Record | None]
-    key: Callable[[Row], bytes]
+    key: Callable[[Row, Read], bytes]
 
 
 def fields(data: Dataset, task: str) -> Fields:
     """Records of a task: pictures, columns of a table, or texts. Raises InputError if a role is missing."""
     if task.startswith("image-"):
-        return _one(data.need("image"), "image", _digest)
+        return _one(data.need("image"), "image", lambda value, read: _digest(value))
     if task.startswith("tabular-"):
         return _columns(data)
-    return _one(data.need("text"), "text", text_key)
+    return _one(data.need("text"), "text", lambda value, read: text_key(read(value)))
 
 
-def _one(column: str, field: str, key: Callable[[Any], bytes]) -> Fields:
+def _one(column: str, field: str, key: Callable[[Any, Read], bytes]) -> Fields:
     def record(row: Row) -> Record | None:
         return None if row[column] is None else {field: row[column]}
 
-    return Fields(field, (column,), record, lambda row: key(row[column]))
-
-
-def keyed_repaired(reader: Reader, repairs: Sequence[Repair]) -> Reader:
-    """A reader to which texts are twins if a model that repairs them so reads the same."""
-    fields = reader.fields
-    if not repairs or fields.kind != "text":
-        return reader
-    (column,) = fields.columns
-
-    def key(row: Row) -> bytes:
-        text = row[column]
-        return fields.key({column: travelling.repaired(repairs, text)} if isinstance(text, str) else row)
-
-    return replace(reader, fields=replace(fields, key=key))
+    return Fields(field, (column,), record, lambda row, read: key(row[column], read))
 
 
 def _digest(value: bytes) -> bytes:
@@ -93,7 +83,7 @@ def _columns(data: Dataset) -> Fields:
     features = [one.name for one in data.columns if one.role == "feature"]
     label = data.role("label")
 
-    def key(row: Row) -> bytes:
+    def key(row: Row, read: Read) -> bytes:
         cells = [str(row[name]) for name in [*features, *([label] if label else [])]]
         return _digest(json.dumps(cells).encode())
 
@@ -177,22 +167,20 @@ class Examples:
         pairs = zip(table.column(ROW_ID).to_pylist(), table.column(name).to_pylist(), strict=True)
         return [value for row_id, value in pairs if str(row_id) in kept]
 
-    @cached_property
-    def keys(self) -> list[bytes]:
-        """What twins share, short."""
-        return [self.reader.fields.key(row) for row in self.rows()]
 
-
-def known(examples: Examples, data: Dataset, split: str = "train", reader: Reader | None = None) -> NDArray[np.bool_]:
+def known(
+    examples: Examples, data: Dataset, split: str = "train", reader: Reader | None = None, read: Read = as_is
+) -> NDArray[np.bool_]:
     """For each row [n], whether it stands in another split too: what the model may know by heart.
 
     Args:
         reader: of `data`, if its columns have other names than those of the examples.
+        read: how the model reads a text.
     """
-    reader = reader or examples.reader
+    reader, own = reader or examples.reader, examples.reader.fields.key
     rows = (row for row in _rows(data, split, reader) if reader.fields.record(row) is not None)
-    there = {reader.fields.key(row) for row in rows if reader.truth(row) is not None}
-    return np.fromiter((key in there for key in examples.keys), dtype=np.bool_, count=len(examples))
+    there = {reader.fields.key(row, read) for row in rows if reader.truth(row) is not None}
+    return np.fromiter((own(row, read) in there for row in examples.rows()), dtype=np.bool_, count=len(examples))
 
 
 def some_records(data: Dataset, split: str, found: Fields, most: int, seed: int) -> list[Record]:

@@ -20,7 +20,17 @@ from modelyard.methods.data.dataset import Dataset
 from modelyard.methods.data.text import text_key
 from modelyard.methods.evaluation.estimates import Estimate, as_json
 from modelyard.methods.evaluation.measuring import written
-from modelyard.methods.evaluation.measuring.examples import Examples, Fields, Note, Reader, Row, asked, batched, quiet
+from modelyard.methods.evaluation.measuring.examples import (
+    Examples,
+    Fields,
+    Note,
+    Read,
+    Reader,
+    Row,
+    asked,
+    batched,
+    quiet,
+)
 from modelyard.methods.evaluation.measuring.family import Family, Plain, Shown
 from modelyard.methods.evaluation.measuring.written import Wanted, Written
 from modelyard.methods.evaluation.settings import Measuring
@@ -64,7 +74,10 @@ class Generation(Family):
         tests = settings.tests
         field = "text" if answer or settings.choices or tests else "prompt"
         fields = Fields(
-            "text", columns, lambda row: _record(field, question(row)), lambda row: text_key(question(row) or "")
+            "text",
+            columns,
+            lambda row: _record(field, question(row)),
+            lambda row, read: text_key(read(question(row) or "")),
         )
         if settings.choices:
             choices = settings.choices
@@ -172,8 +185,8 @@ def _of_chats(column: str) -> Reader:
         found = turns(row)
         return {"messages": found[:-1]} if len(found) > 1 and found[-1]["role"] == "assistant" else None
 
-    def key(row: Row) -> bytes:
-        return text_key("\n".join(str(one.get("content")) for one in turns(row)[:-1]))
+    def key(row: Row, read: Read) -> bytes:
+        return text_key("\n".join(read(str(one.get("content"))) for one in turns(row)[:-1]))
 
     fields = Fields("text", (column,), record, key)
     return Reader(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from modelyard.methods.evaluation import document as documents
 from modelyard.methods.evaluation import measuring
 from modelyard.methods.evaluation.estimates import Estimate, as_json
 from modelyard.methods.evaluation.measuring import many
-from modelyard.methods.evaluation.measuring.examples import Examples, Note, keyed_repaired, known
+from modelyard.methods.evaluation.measuring.examples import Examples, Note, known
 from modelyard.methods.evaluation.measuring.family import Family, Measured, Part, Shown
 from modelyard.methods.evaluation.opening import opened
 from modelyard.methods.evaluation.settings import Measuring
 from modelyard.methods.runtimes.reading import repairs_in
 from modelyard.methods.tasks.multitask import is_empty
 from modelyard.methods.text.repair import Repair
+from modelyard.methods.text.travelling import repaired
 
 WITH_LABELS = "classification"
 NO_ROWS = "no row of the split has a text and a truth in its column"
@@ -172,9 +174,9 @@ def in_train(found: Result, train: Dataset | None, settings: Measuring) -> NDArr
     Args:
         train: other data whose train the model learned from; None: that of the judged rows.
     """
-    examples = replace(found.examples, reader=keyed_repaired(found.examples.reader, found.repairs))
+    examples, read = found.examples, partial(repaired, found.repairs)
     if train is None:
-        return known(examples, examples.data) if examples.data.num_rows("train") else None
+        return known(examples, examples.data, read=read) if examples.data.num_rows("train") else None
     if not train.num_rows("train"):
         return None
     try:
@@ -186,7 +188,7 @@ def in_train(found: Result, train: Dataset | None, settings: Measuring) -> NDArr
     if reader.fields.kind == "table" and _compared(train) != _compared(examples.data):
         return None
     reader = many.of_column(reader, found.column) if found.column else reader
-    return known(examples, train, reader=keyed_repaired(reader, found.repairs))
+    return known(examples, train, reader=reader, read=read)
 
 
 def _compared(data: Dataset) -> list[str]:
