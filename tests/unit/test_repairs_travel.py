@@ -98,7 +98,7 @@ def chat(content: str) -> str:
 
 TWINS = {
     "pairs": (Embeddings, "sentence-embedding", [("a", "text"), ("text_b", "feature")], [(RAW, RAW), (PLAIN, PLAIN)]),
-    "chats": (Generation, "text-generation", [("messages", "text")], [(chat("這“店”"),), (chat('这"店"'),)]),
+    "chats": (Generation, "text-generation", [("messages", "text")], [(chat('這"店"'),), (chat('这"店"'),)]),
     "with input": (
         Generation,
         "text-generation",
